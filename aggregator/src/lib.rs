@@ -1,1 +1,3 @@
 //! dawn-aggregator
+
+pub mod postgres;
