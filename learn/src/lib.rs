@@ -1,1 +1,43 @@
-//! dawn-learn
+//! Fixed-point training with the same bits everywhere.
+//!
+//! Everything that determines a weight is integer arithmetic, so that devices, stewards and auditors agree on
+//! every model bit for bit, whatever their processors. The number formats, rules and bounds are in
+//! `docs/learning.md`.
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`spec`] | which models there are, and how many parameters they have |
+//! | [`model`] | a model: specification and master weights, canonical bytes |
+//! | [`data`] | data sets, their readers, partitions over devices |
+//! | [`mod@train`] | local training: data set in, weight difference out |
+//! | [`quantise`] | weight difference to bounded integers, ready for masking |
+//! | [`update`] | the rule that turns a round's sum into the next model |
+//! | [`mod@evaluate`] | accuracy and loss |
+//! | [`preset`] | settings that are known to work |
+//! | [`kernels`] | the integer matrix products, and which backend computes them |
+
+pub mod data;
+pub mod evaluate;
+mod fixed;
+pub mod kernels;
+pub mod model;
+mod network;
+pub mod preset;
+pub mod quantise;
+mod randomness;
+mod softmax;
+pub mod spec;
+pub mod train;
+pub mod update;
+
+pub use data::{Dataset, Split};
+pub use evaluate::{Evaluation, evaluate};
+pub use fixed::{MASTER_FRACTION_BITS, MASTER_MAX};
+pub use kernels::Backend;
+pub use model::{Model, ModelError};
+pub use preset::{Preset, Settings};
+pub use quantise::{Delta, QuantiseError, Quantiser};
+pub use randomness::labels;
+pub use spec::{ModelSpec, SpecError};
+pub use train::{TrainError, TrainSpec, train};
+pub use update::{UpdateError, apply_update};

@@ -1,0 +1,235 @@
+//! Data sets: samples of fixed-point features with a label each, their readers, and partitions over devices.
+
+mod csv;
+mod decimal;
+mod digits;
+mod idx;
+mod partition;
+
+pub use csv::{CsvFormat, LabelColumn, read_csv};
+pub use digits::digits;
+pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, read_idx};
+pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition};
+
+use crate::spec::MAX_INPUTS;
+use std::fmt;
+
+/// Most samples of a data set.
+pub const MAX_SAMPLES: usize = 1 << 24;
+/// Most features of all samples together: 4 GiB.
+pub const MAX_FEATURES: usize = 1 << 31;
+/// Largest exponent of features.
+pub const MAX_EXPONENT: u8 = 15;
+
+/// Samples with the same number of features, each with a label.
+///
+/// A feature `f` is stored as an `i16`, `f * 2^exponent`; all features share the exponent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dataset {
+    features: Vec<i16>,
+    inputs: usize,
+    exponent: u8,
+    labels: Vec<u8>,
+}
+
+/// A data set to learn from and one to judge with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// To learn from.
+    pub train: Dataset,
+    /// To judge with.
+    pub test: Dataset,
+}
+
+/// Why data is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Features, labels and sizes do not fit together, or are out of their bounds.
+    #[error("{0}")]
+    Shape(String),
+    /// A line of a CSV file is wrong.
+    #[error("line {line}: {what}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// An IDX file is wrong.
+    #[error("{file}: {what}")]
+    Idx {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A data set that the operating system's package manager installs is not there.
+    #[error("{data} is not in {folder}: install it with `apt-get install {package}`")]
+    NotInstalled {
+        /// Its name.
+        data: &'static str,
+        /// Where it was looked for.
+        folder: String,
+        /// The package that installs it.
+        package: &'static str,
+    },
+    /// Reading failed.
+    #[error("{what}: {error}")]
+    Read {
+        /// What was being read.
+        what: String,
+        /// Why it failed.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+impl Dataset {
+    /// A data set from its parts: `features` sample by sample, `inputs` each.
+    ///
+    /// # Errors
+    /// The lengths do not fit together or are out of their bounds, or the exponent is above 15.
+    pub fn new(
+        features: Vec<i16>,
+        inputs: usize,
+        exponent: u8,
+        labels: Vec<u8>,
+    ) -> Result<Self, DataError> {
+        let refuse = |what: String| Err(DataError::Shape(what));
+        if inputs == 0 || inputs > MAX_INPUTS as usize {
+            return refuse(format!(
+                "a sample has 1 to {MAX_INPUTS} features, not {inputs}"
+            ));
+        }
+        if exponent > MAX_EXPONENT {
+            return refuse(format!(
+                "the exponent of features is at most {MAX_EXPONENT}, not {exponent}"
+            ));
+        }
+        if labels.len() > MAX_SAMPLES || features.len() > MAX_FEATURES {
+            return refuse(format!(
+                "at most {MAX_SAMPLES} samples and {MAX_FEATURES} features fit into a data set"
+            ));
+        }
+        if labels.len().checked_mul(inputs) != Some(features.len()) {
+            let (samples, features) = (labels.len(), features.len());
+            return refuse(format!(
+                "{samples} labels with {inputs} features each do not make {features} features"
+            ));
+        }
+        Ok(Self {
+            features,
+            inputs,
+            exponent,
+            labels,
+        })
+    }
+
+    /// Number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no samples.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Features of a sample.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Fraction bits of every feature.
+    #[must_use]
+    pub fn exponent(&self) -> u8 {
+        self.exponent
+    }
+
+    /// The labels.
+    #[must_use]
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// The features of one sample.
+    ///
+    /// # Panics
+    /// There is no such sample.
+    #[must_use]
+    pub fn row(&self, sample: usize) -> &[i16] {
+        &self.features[sample * self.inputs..][..self.inputs]
+    }
+
+    /// Some of the samples, in the order given.
+    ///
+    /// # Errors
+    /// There is no such sample, or they are too many.
+    pub fn subset(&self, samples: &[u32]) -> Result<Self, DataError> {
+        if let Some(wrong) = samples
+            .iter()
+            .find(|&&sample| sample as usize >= self.len())
+        {
+            return Err(DataError::Shape(format!(
+                "there is no sample {wrong} among {}",
+                self.len()
+            )));
+        }
+        let features = samples
+            .iter()
+            .flat_map(|&sample| self.row(sample as usize))
+            .copied()
+            .collect();
+        let labels = samples
+            .iter()
+            .map(|&sample| self.labels[sample as usize])
+            .collect();
+        Self::new(features, self.inputs, self.exponent, labels)
+    }
+}
+
+impl fmt::Debug for Dataset {
+    /// The shape only: samples may be private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Dataset({} samples of {} features, exponent {})",
+            self.len(),
+            self.inputs,
+            self.exponent
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_do_not_fit_are_refused() {
+        assert!(Dataset::new(vec![1, 2, 3, 4], 2, 0, vec![0, 1]).is_ok());
+        assert!(Dataset::new(vec![], 2, 15, vec![]).is_ok_and(|data| data.is_empty()));
+        for (features, inputs, exponent, labels) in [
+            (3, 2, 0, 2),
+            (4, 0, 0, 2),
+            (4, 2, 16, 2),
+            (0, 65_537, 0, 0),
+            (4, 4, 0, 2),
+        ] {
+            assert!(Dataset::new(vec![0; features], inputs, exponent, vec![0; labels]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_subset_has_the_chosen_samples() {
+        let data = Dataset::new(vec![1, 2, 3, 4, 5, 6], 2, 0, vec![7, 8, 9]).unwrap();
+        let subset = data.subset(&[2, 0, 2]).unwrap();
+        assert_eq!(subset.labels(), [9, 7, 9]);
+        assert_eq!(subset.row(1), [1, 2]);
+        assert_eq!(subset.row(2), [5, 6]);
+        assert!(data.subset(&[3]).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Accuracy and loss of a model.
+
+use crate::data::Dataset;
+use crate::kernels::Backend;
+use crate::model::Model;
+use crate::network::Network;
+use crate::softmax;
+use crate::train::{TrainError, check_data};
+use minicbor::{Decode, Encode};
+
+/// Samples that are evaluated together. Part of the rule: activations of a batch share an exponent.
+const BATCH: usize = 64;
+
+/// How well a model does on a data set, in integers.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
+#[cbor(array)]
+pub struct Evaluation {
+    /// Samples whose label has the largest logit (the first one of several).
+    #[n(0)]
+    pub correct: u64,
+    /// All samples.
+    #[n(1)]
+    pub total: u64,
+    /// Sum of the cross-entropies over all samples, in units of 2^-16 nats.
+    #[n(2)]
+    pub loss: u64,
+}
+
+impl Evaluation {
+    /// Share of correct samples, for people; 0 of an empty data set.
+    #[must_use]
+    pub fn accuracy(&self) -> f64 {
+        if self.total == 0 {
+            0.0
+        } else {
+            self.correct as f64 / self.total as f64
+        }
+    }
+
+    /// Mean cross-entropy in nats, for people; 0 of an empty data set.
+    #[must_use]
+    pub fn mean_loss(&self) -> f64 {
+        if self.total == 0 {
+            0.0
+        } else {
+            self.loss as f64 / 65536.0 / self.total as f64
+        }
+    }
+}
+
+/// Evaluates a model, the same bits on every machine.
+///
+/// # Errors
+/// The data does not fit the model. An empty data set gives zeros.
+pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation, TrainError> {
+    check_data(model, data)?;
+    let mut evaluation = Evaluation::default();
+    let mut network = Network::new(&model.spec(), data.len().min(BATCH), Backend::best());
+    network.load_weights(model.weights());
+    let classes = model.spec().classes();
+    for start in (0..data.len()).step_by(BATCH) {
+        let batch = start..(start + BATCH).min(data.len());
+        network.load_samples(data, batch.clone());
+        let exponent = network.forward(model.weights(), batch.len());
+        for (logits, sample) in network.sums.chunks_exact(classes).zip(batch) {
+            let label = usize::from(data.labels()[sample]);
+            evaluation.correct += u64::from(softmax::argmax(logits) == label);
+            evaluation.total += 1;
+            evaluation.loss += softmax::loss(logits, exponent, label);
+        }
+    }
+    Ok(evaluation)
+}

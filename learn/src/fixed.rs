@@ -1,0 +1,143 @@
+//! Fixed-point numbers: the format of master weights, rounding, and the narrowing of a tensor to small mantissas
+//! that share one power-of-two exponent.
+//!
+//! A tensor with exponent `e` and mantissas `m` stands for the numbers `m * 2^-e`.
+
+/// Fraction bits of a master weight: a weight `w` is stored as `w * 2^24` in an `i32`, range -128..128.
+///
+/// The resolution of 6e-8 is that of an `f32` near one, so that small gradient steps do not vanish, and weights of
+/// models on scaled inputs stay far below 128.
+pub const MASTER_FRACTION_BITS: u32 = 24;
+
+/// Largest magnitude of a master weight. The range is symmetric; everything beyond saturates.
+pub const MASTER_MAX: i32 = i32::MAX;
+
+/// Magnitude bits of a mantissa in a matrix product.
+///
+/// Two mantissas multiply to less than 2^24, so [`crate::kernels::BLOCK`] = 128 products sum to less than 2^31.
+pub(crate) const MANTISSA_BITS: u32 = 12;
+
+const MANTISSA_MAX: i64 = (1 << MANTISSA_BITS) - 1;
+
+/// Activations and weights are not resolved finer than 2^-24: it bounds the exponent of every accumulator by 48.
+pub(crate) const ACTIVATION_EXPONENT_MAX: i32 = 24;
+
+/// Gradients are not resolved finer than 2^-32.
+pub(crate) const GRADIENT_EXPONENT_MAX: i32 = 32;
+
+/// `v / 2^shift` rounded to nearest, ties towards plus infinity. Needs `|v| <= 2^62`.
+#[inline]
+pub(crate) fn shift_right_rounded(v: i64, shift: u32) -> i64 {
+    match shift {
+        0 => v,
+        1..=62 => (v + (1 << (shift - 1))) >> shift,
+        _ => 0,
+    }
+}
+
+/// `v * 2^power`, rounded as [`shift_right_rounded`] does, clamped to `-limit..=limit`. Needs `|v| <= 2^62`.
+#[inline]
+pub(crate) fn scale(v: i64, power: i32, limit: i64) -> i64 {
+    if power <= 0 {
+        return shift_right_rounded(v, power.unsigned_abs()).clamp(-limit, limit);
+    }
+    let shift = power.unsigned_abs();
+    if v == 0 {
+        0
+    } else if shift >= 63 || v.unsigned_abs() > (limit.unsigned_abs() >> shift) {
+        limit * v.signum()
+    } else {
+        v << shift
+    }
+}
+
+/// Clamps to the range of master weights.
+#[inline]
+pub(crate) fn to_master(v: i64) -> i32 {
+    let limit = i64::from(MASTER_MAX);
+    i32::try_from(v.clamp(-limit, limit)).expect("clamped to the range of i32")
+}
+
+/// A buffer of mantissas with their shared exponent.
+#[derive(Debug, Default)]
+pub(crate) struct Tensor {
+    pub(crate) mantissas: Vec<i16>,
+    pub(crate) exponent: i32,
+}
+
+impl Tensor {
+    pub(crate) fn zeroed(len: usize) -> Self {
+        Self {
+            mantissas: vec![0; len],
+            exponent: 0,
+        }
+    }
+
+    /// Narrows `values * 2^-exponent` to mantissas of [`MANTISSA_BITS`], into the front of the buffer.
+    ///
+    /// The exponent follows the integer max-abs of the values and never exceeds `exponent_max`. The largest value
+    /// may round up to 2^12; it is clamped to 2^12 - 1.
+    pub(crate) fn narrow<T: Copy + Into<i64>>(
+        &mut self,
+        values: &[T],
+        exponent: i32,
+        exponent_max: i32,
+    ) {
+        let largest = values
+            .iter()
+            .map(|&v| v.into().unsigned_abs())
+            .max()
+            .unwrap_or(0);
+        let excess = (u64::BITS - largest.leading_zeros()).saturating_sub(MANTISSA_BITS);
+        let shift = excess.max(u32::try_from(exponent - exponent_max).unwrap_or(0));
+        for (mantissa, &value) in self.mantissas.iter_mut().zip(values) {
+            let rounded =
+                shift_right_rounded(value.into(), shift).clamp(-MANTISSA_MAX, MANTISSA_MAX);
+            *mantissa = i16::try_from(rounded).expect("clamped to 12 bits");
+        }
+        self.exponent = exponent - i32::try_from(shift).expect("a shift is at most 127");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_is_to_nearest_with_ties_up() {
+        assert_eq!(shift_right_rounded(5, 1), 3);
+        assert_eq!(shift_right_rounded(-5, 1), -2);
+        assert_eq!(shift_right_rounded(-7, 2), -2);
+        assert_eq!(shift_right_rounded(1 << 62, 63), 0);
+        assert_eq!(shift_right_rounded(-(1 << 62), 62), -1);
+    }
+
+    #[test]
+    fn scaling_saturates_on_both_sides() {
+        assert_eq!(scale(3, 4, 1000), 48);
+        assert_eq!(scale(3, 40, 1000), 1000);
+        assert_eq!(scale(-3, 400, 1000), -1000);
+        assert_eq!(scale(0, 400, 1000), 0);
+        assert_eq!(scale(-5000, 0, 1000), -1000);
+    }
+
+    #[test]
+    fn narrowing_follows_the_largest_magnitude() {
+        let mut tensor = Tensor::zeroed(3);
+        tensor.narrow(&[i32::MIN, i32::MAX, 1 << 20], 24, 24);
+        assert_eq!(tensor.exponent, 4);
+        assert_eq!(tensor.mantissas, [-2048, 2048, 1]);
+        tensor.narrow(&[-4095i64, 17, 0], 10, 24);
+        assert_eq!(
+            (tensor.exponent, tensor.mantissas.as_slice()),
+            (10, &[-4095i16, 17, 0][..])
+        );
+        tensor.narrow(&[8191i64, -8191, 0], 10, 24);
+        assert_eq!(
+            (tensor.exponent, tensor.mantissas.as_slice()),
+            (9, &[4095i16, -4095, 0][..])
+        );
+        tensor.narrow(&[100i64, 0, 0], 30, 24);
+        assert_eq!((tensor.exponent, tensor.mantissas[0]), (24, 2));
+    }
+}
