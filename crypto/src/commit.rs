@@ -1,0 +1,36 @@
+//! Commitments to key shares (`docs/protocol.md`, section 4.3, step 1).
+
+use crate::digest::{Digest, Hasher, labels};
+use crate::shamir::KeyShare;
+
+/// `key_commit_j = H(KEY_COMMIT, j, blind_j, key share_j)`: over the *expanded* share, so that a seed and
+/// its expansion cannot be told apart by which was committed, and before any challenge that depends on it.
+/// `blind` is 32 fresh bytes; the share is its N little-endian words.
+pub fn key_commitment(steward_point: u8, blind: &[u8; 32], share: &KeyShare) -> Digest {
+    let mut hasher = Hasher::new(labels::KEY_COMMIT);
+    hasher
+        .field(&[steward_point])
+        .field(blind)
+        .field(&share.to_bytes());
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shamir::ShareEncoding;
+
+    #[test]
+    fn everything_is_bound() {
+        let share = |seed| {
+            ShareEncoding::Seed([seed; 32])
+                .expand()
+                .expect("a seed expands")
+        };
+        let base = key_commitment(1, &[2; 32], &share(3));
+        assert_eq!(base, key_commitment(1, &[2; 32], &share(3)));
+        assert_ne!(base, key_commitment(2, &[2; 32], &share(3)));
+        assert_ne!(base, key_commitment(1, &[3; 32], &share(3)));
+        assert_ne!(base, key_commitment(1, &[2; 32], &share(4)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The one table of labels. Every hash and stream of every crate takes its context from here;
+//! `docs/crypto-table.md` says what goes into each.
+
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: &str = concat!("dawn v1 ", $text);)*
+
+        /// Every label with its name, for documentation and for the test that none is used twice.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+labels! {
+    // Identifiers.
+    /// Identifier of an Ed25519 key.
+    KEY_ID = "key identifier";
+    /// Identifier of an organisation, from its root key.
+    ORG_ID = "organisation identifier";
+    /// Identifier of a device, from its organisation and key.
+    DEVICE_ID = "device identifier";
+    /// Identifier of a steward, from its organisation and key.
+    STEWARD_ID = "steward identifier";
+    /// Identifier of a task, from its signed statement.
+    TASK_ID = "task identifier";
+    /// Session identifier: digest of a RoundSpec's body.
+    SESSION = "session identifier";
+
+    // Statements and documents.
+    /// External associated data of a signature over a statement.
+    STATEMENT_AAD = "statement signature";
+    /// Digest of a signed statement.
+    STATEMENT = "statement digest";
+    /// Digest of the founding document, which pins a federation.
+    FEDERATION = "federation digest";
+    /// What a founder signs.
+    FEDERATION_SIGNATURE = "federation signature";
+    /// Digest of a roster's body.
+    ROSTER = "roster digest";
+    /// What an organisation signs to accept a roster.
+    ROSTER_SIGNATURE = "roster signature";
+    /// What a steward signs to show that it holds the key that its organisation enrols.
+    STEWARD_PROOF = "steward proof of possession";
+    /// What an organisation signs to show that it holds the key that it registers.
+    ORG_PROOF = "organisation proof of possession";
+    /// Associated data of a device credential.
+    CREDENTIAL_AAD = "device credential";
+    /// Digest of an issuer certificate.
+    ISSUER = "issuer certificate digest";
+    /// Digest of a task.
+    TASK = "task digest";
+    /// Digest of a steward's sealing key statement.
+    SEALING_KEY = "sealing key digest";
+    /// Digest of a RoundSpec.
+    ROUND_SPEC = "round specification digest";
+    /// Digest of an endorsement.
+    ENDORSEMENT = "endorsement digest";
+    /// Digest of a receipt.
+    RECEIPT = "receipt digest";
+    /// Digest of a Closed statement.
+    CLOSED = "closed digest";
+    /// Digest of a package report.
+    PACKAGE_REPORT = "package report digest";
+    /// Digest of a verdict.
+    VERDICT = "verdict digest";
+    /// Digest of a set of accepted submissions.
+    ACCEPTED_SET = "accepted set digest";
+    /// Digest of an opening.
+    OPENING = "opening digest";
+    /// Digest of a round's result.
+    ROUND_RESULT = "round result digest";
+    /// Digest of a round's opened sum.
+    SUM = "opened sum digest";
+    /// Digest of an abort statement.
+    ABORTED = "aborted digest";
+    /// Digest of a log entry.
+    LOG_ENTRY = "log entry digest";
+    /// Digest of the log's head.
+    LOG_HEAD = "log head digest";
+    /// Digest of a transcript.
+    TRANSCRIPT = "transcript digest";
+    /// External associated data of an envelope.
+    ENVELOPE_AAD = "envelope associated data";
+
+    // Submissions.
+    /// Digest of a payload's bytes.
+    PAYLOAD = "payload digest";
+    /// Digest of a sealed package's bytes.
+    PACKAGE = "package digest";
+    /// Digest of a submission's signed header.
+    HEADER = "submission header digest";
+    /// Digest of a submission's header without the package digests.
+    PRE_HEADER = "submission pre-header digest";
+    /// Leaf of the tree over a round's submissions.
+    SUBMISSION_LEAF = "submission leaf";
+    /// Commitment to a steward's key share.
+    KEY_COMMIT = "key share commitment";
+    /// HPKE `info` of a package.
+    SEAL_INFO = "package seal info";
+    /// HPKE associated data of a package.
+    PACKAGE_AAD = "package associated data";
+
+    // Streams.
+    /// Seed of a round's public matrix.
+    MATRIX_SEED = "matrix seed";
+    /// Key of one block of the public matrix.
+    MATRIX_BLOCK = "matrix block key";
+    /// Stream of a key share that is given by a seed.
+    SHARE_SEED = "key share expansion";
+    /// Initial weights of a model.
+    MODEL_INIT = "model initial weights";
+    /// A device's training randomness.
+    TRAIN_SEED = "training seed";
+    /// A device's rounding randomness.
+    ROUNDING_SEED = "rounding seed";
+
+    // Models and policy.
+    /// Digest of a model's bytes.
+    MODEL = "model digest";
+    /// Order in which an organisation's submissions are trimmed to its cap.
+    ORG_TRIM = "organisation trimming order";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_label_is_used_twice_and_all_are_versioned() {
+        let texts: BTreeSet<_> = ALL.iter().map(|(_, text)| text).collect();
+        assert_eq!(texts.len(), ALL.len());
+        assert!(ALL.iter().all(|(_, text)| text.starts_with("dawn v1 ")));
+    }
+}
