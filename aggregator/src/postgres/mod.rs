@@ -24,6 +24,7 @@ mod error;
 mod pid_file;
 mod server;
 mod socket;
+mod spawn;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,27 @@
+# One front door: `make demo` on a clean clone does everything.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# More for the demo or the measurements: make demo ARGS="--epsilon 8"
+ARGS ?=
+
+.PHONY: help setup demo test lint bench
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing (Postgres) and say what cannot be installed here
+	@tools/setup.sh
+
+demo: setup ## six organisations train a model together and an auditor checks every round; ARGS="..." for more
+	@cargo build --locked -p dawn-cli --bin dawn
+	@cargo run -q --locked -p dawn-cli --bin dawn -- demo $(ARGS)
+
+test: setup ## every test, documentation examples included
+	@tools/test.sh
+
+lint: ## formatting, clippy, layout of the crates, licences (with cargo-deny, if installed)
+	@tools/lint.sh
+
+bench: setup ## the measurements; ARGS="..." goes to criterion
+	@cargo bench --locked -p dawn-benches -- $(ARGS)

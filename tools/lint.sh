@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What a change must pass before anybody reads it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo fmt --all --check
+cargo clippy --locked --workspace --all-targets -- -D warnings
+python3 tools/check_layout.py
+if cargo deny --version >/dev/null 2>&1; then
+    # Not the advisories: they change from day to day, and need the network.
+    cargo deny --locked check licenses bans sources
+else
+    echo "lint: cargo-deny is not installed; licences and duplicate crates were not checked (cargo install --locked cargo-deny)" >&2
+fi

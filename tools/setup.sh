@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs what is missing for the demo and the tests, or prints the one command that does. Silent when nothing is missing.
+set -euo pipefail
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+if ! command -v cargo >/dev/null 2>&1; then
+    say "Rust is missing; install it with:  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+    exit 1
+fi
+
+# The places where the embedded Postgres is looked for (aggregator/src/postgres/binaries.rs).
+has_postgres() {
+    local dir
+    if command -v initdb >/dev/null 2>&1 && command -v postgres >/dev/null 2>&1; then
+        return 0
+    fi
+    for dir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin; do
+        if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+missing=()
+command -v cc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # the linker, and the C and assembly in ring and blake3
+has_postgres || missing+=(postgresql)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    say "missing: ${missing[*]}; install them with this system's package manager (for example: brew install postgresql@17)"
+    exit 1
+fi
+
+install="apt-get install -y --no-install-recommends ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    # -n: a password prompt in the middle of a build helps nobody.
+    if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    else
+        if command -v sudo >/dev/null 2>&1; then command="sudo $install"; else command="su -c '$install'"; fi
+        say "missing: ${missing[*]}; this user may not install packages without a password. Run:  $command"
+        exit 1
+    fi
+fi
+
+say "installing: ${missing[*]}"
+apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@"; }
+# Only a failed install needs new package lists; a fresh container has none.
+apt install -y --no-install-recommends "${missing[@]}" || { apt update && apt install -y --no-install-recommends "${missing[@]}"; }
+has_postgres || { say "Postgres was installed but initdb and postgres are still not found"; exit 1; }

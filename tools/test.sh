@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Every test of the workspace. cargo-nextest only runs the same tests faster, each in a process of its own; it does not
+# know documentation examples, which go first so that the runner's summary is the last line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo test --locked --workspace --doc --quiet
+    cargo nextest run --locked --workspace --no-fail-fast
+    exit 0
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+awk '
+    /^test result: / { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i } }
+    END { printf "Summary: %d tests run: %d passed, %d failed\n", passed + failed, passed, failed }' "$log"
+exit "$status"
