@@ -1,1 +1,59 @@
-//! dawn-identity
+//! Who is who: keys, organisations, devices, stewards, the federation's founding document and its
+//! rosters, and the signed envelope that every statement of the protocol travels in.
+//!
+//! Everything here is pure: no I/O, no clock (times are parameters, in unix seconds) and no
+//! generator of its own (randomness is a parameter). The wire formats, bounds and labels are in
+//! `docs/identity-formats.md`, the identity chapter of `docs/protocol.md`.
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`ids`] | the identifiers, each a labelled digest |
+//! | [`keys`], [`pem`] | Ed25519 keys, signatures, and their standard text form |
+//! | [`canonical`] | the one encoding of every value |
+//! | [`rule`] | bounds on names and lists, and how a broken one is reported |
+//! | [`envelope`] | one COSE_Sign1 envelope, whatever it carries |
+//! | [`signed`] | typed statements: [`Statement`], [`Signed`], [`Verified`] |
+//! | [`issuer`], [`credential`], [`chain`] | root key -> issuer certificate -> device credential |
+//! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
+//! | [`federation`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
+//! | [`organisation`] | an organisation's side: it makes all of the above |
+//!
+//! Chain of trust: a device or steward pins the digest of the [`FoundingDocument`]. From it follow
+//! the founders' root keys; from those the [`SignedRoster`]; from an organisation's root key its
+//! issuer and from the issuer its devices. Nothing that the aggregator says is on that path.
+
+pub mod canonical;
+pub mod chain;
+pub mod credential;
+pub mod envelope;
+pub mod federation;
+pub mod ids;
+pub mod issuer;
+pub mod keys;
+pub mod members;
+pub mod organisation;
+pub mod pem;
+pub mod registration;
+pub mod roster;
+pub mod rule;
+pub mod signed;
+pub mod steward;
+
+pub use canonical::{DecodeError, from_canonical, from_canonical_bounded, to_canonical};
+pub use chain::{ChainError, CredentialChain, VerifiedDevice};
+pub use credential::DeviceCredential;
+pub use dawn_crypto::digest::Digest;
+pub use envelope::{Envelope, EnvelopeError};
+pub use federation::{
+    Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,
+};
+pub use ids::{DeviceId, KeyId, OrgId, SessionId, StewardId, TaskId};
+pub use issuer::{IssuerCertificate, IssuerError};
+pub use keys::{KeyError, PublicKey, SecretKey, Signature};
+pub use members::{Members, MembersError};
+pub use organisation::{Organisation, OrganisationError, Validity};
+pub use registration::{OrgRegistration, RegistrationError};
+pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};
+pub use rule::BrokenRule;
+pub use signed::{Signed, Statement, Verified};
+pub use steward::{EnrolmentError, StewardEnrolment};

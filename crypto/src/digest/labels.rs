@@ -80,6 +80,8 @@ labels! {
     TRANSCRIPT = "transcript digest";
     /// External associated data of an envelope.
     ENVELOPE_AAD = "envelope associated data";
+    /// Digest of a whole envelope, signature included.
+    ENVELOPE = "envelope digest";
 
     // Submissions.
     /// Digest of a payload's bytes.

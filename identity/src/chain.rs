@@ -1,0 +1,161 @@
+//! From an organisation's root key to one of its devices: what a device sends along with its
+//! submission, and what aggregator, stewards and auditors check with the same code.
+
+use minicbor::{Decode, Encode};
+
+use crate::credential::DeviceCredential;
+use crate::envelope::EnvelopeError;
+use crate::ids::{DeviceId, OrgId};
+use crate::issuer::{IssuerCertificate, IssuerError};
+use crate::keys::PublicKey;
+use crate::signed::Signed;
+
+/// The certificate of an organisation's issuer and the credential that this issuer signed for a
+/// device. Not verified. `docs/identity-formats.md`, section 4.3.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct CredentialChain {
+    /// The root key names the issuer.
+    #[n(0)]
+    pub issuer: Signed<IssuerCertificate>,
+    /// The issuer names the device.
+    #[n(1)]
+    pub credential: Signed<DeviceCredential>,
+}
+
+/// Why a device is not the organisation's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// The issuer does not count.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// Not signed by the organisation's issuer.
+    #[error("device {device} of organisation {org}: {source}")]
+    Signature {
+        /// The organisation whose issuer should have signed.
+        org: OrgId,
+        /// The device that the credential names.
+        device: DeviceId,
+        /// What is wrong.
+        source: EnvelopeError,
+    },
+    /// An issuer speaks for a device of another organisation.
+    #[error("the issuer of organisation {issuer} signed for a device of organisation {named}")]
+    OtherOrganisation {
+        /// The organisation of the issuer.
+        issuer: OrgId,
+        /// The organisation that the credential names.
+        named: OrgId,
+    },
+    /// A device uses a key that is already the organisation's.
+    #[error("organisation {0} gave its root or issuer key to a device")]
+    KeyReused(OrgId),
+    /// Not valid at the time in question.
+    #[error("the credential of device {device} counts from {issued} to {expires}, not at {at}")]
+    NotValidAt {
+        /// The device.
+        device: DeviceId,
+        /// First second at which it counts.
+        issued: u64,
+        /// First second at which it no longer counts.
+        expires: u64,
+        /// The time in question.
+        at: u64,
+    },
+}
+
+impl CredentialChain {
+    /// Most bytes of a chain.
+    pub const MAX_BYTES: usize =
+        Signed::<IssuerCertificate>::MAX_BYTES + Signed::<DeviceCredential>::MAX_BYTES + 16;
+
+    /// Verifies the chain under an organisation's root key at a time (unix seconds). Revocation is
+    /// not part of it.
+    ///
+    /// # Errors
+    /// [`ChainError`].
+    pub fn verify(&self, root: &PublicKey, at: u64) -> Result<VerifiedDevice, ChainError> {
+        let issuer = self.issuer.verify_issuer(root, at)?;
+        let credential =
+            self.credential
+                .verify(&issuer.key)
+                .map_err(|source| ChainError::Signature {
+                    org: issuer.org,
+                    device: self.credential.peek().device,
+                    source,
+                })?;
+        if credential.org != issuer.org {
+            return Err(ChainError::OtherOrganisation {
+                issuer: issuer.org,
+                named: credential.org,
+            });
+        }
+        if credential.key == issuer.key || credential.key == *root {
+            return Err(ChainError::KeyReused(issuer.org));
+        }
+        if !(credential.issued..credential.expires).contains(&at) {
+            return Err(ChainError::NotValidAt {
+                device: credential.device,
+                issued: credential.issued,
+                expires: credential.expires,
+                at,
+            });
+        }
+        Ok(VerifiedDevice {
+            device: credential.device,
+            org: credential.org,
+            key: credential.key,
+            label: credential.label.clone(),
+            expires: credential.expires.min(issuer.not_after),
+        })
+    }
+
+    /// The organisation that the chain claims to come from (not verified): whose root key to look
+    /// up for [`CredentialChain::verify`].
+    pub fn claimed_org(&self) -> OrgId {
+        self.issuer.peek().org
+    }
+
+    /// The device that the chain claims to be about (not verified).
+    pub fn claimed_device(&self) -> DeviceId {
+        self.credential.peek().device
+    }
+}
+
+/// A device that an organisation vouches for. Only [`CredentialChain::verify`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedDevice {
+    device: DeviceId,
+    org: OrgId,
+    key: PublicKey,
+    label: String,
+    expires: u64,
+}
+
+impl VerifiedDevice {
+    /// The device.
+    pub fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Its organisation.
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// The key that its submissions are signed with.
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// Its name for people.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// First second at which the chain no longer verifies, unix time: the earlier end of the
+    /// credential and of the issuer certificate.
+    pub fn expires(&self) -> u64 {
+        self.expires
+    }
+}

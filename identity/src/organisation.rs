@@ -1,0 +1,253 @@
+//! An organisation's side: the holder of a root and an issuer key makes the documents that others
+//! verify. `dawn org`, `dawn device` and the demo are built on it.
+
+use dawn_crypto::digest::Digest;
+use rand_core::CryptoRng;
+
+use crate::chain::CredentialChain;
+use crate::credential::DeviceCredential;
+use crate::envelope::EnvelopeError;
+use crate::federation::{Federation, FederationError, FounderEntry, FoundingDocument};
+use crate::ids::OrgId;
+use crate::issuer::{IssuerCertificate, IssuerError};
+use crate::keys::{PublicKey, SecretKey};
+use crate::registration::OrgRegistration;
+use crate::rule::{BrokenRule, check_name};
+use crate::signed::Signed;
+use crate::steward::StewardEnrolment;
+
+/// When something counts: from the first second up to, not including, the last. Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// First second at which it counts.
+    pub from: u64,
+    /// First second at which it no longer counts.
+    pub until: u64,
+}
+
+impl Validity {
+    /// From a moment on, for so many seconds.
+    pub fn starting(from: u64, seconds: u64) -> Self {
+        Self {
+            from,
+            until: from.saturating_add(seconds),
+        }
+    }
+}
+
+/// Why an organisation cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OrganisationError {
+    /// The name is not one.
+    #[error(transparent)]
+    Name(#[from] BrokenRule),
+    /// The issuer certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] EnvelopeError),
+    /// The certificate is not of this root key.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// The certificate is of another issuer key.
+    #[error("the certificate of organisation {0} is for another issuer key")]
+    OtherIssuer(OrgId),
+}
+
+/// An organisation with its root and issuer key in one place, as in a demo or on the machine where
+/// an organisation is founded. The root key belongs offline.
+#[derive(Debug)]
+pub struct Organisation {
+    name: String,
+    root: SecretKey,
+    issuer: SecretKey,
+    certificate: Signed<IssuerCertificate>,
+}
+
+impl Organisation {
+    /// Makes an organisation with fresh keys and its first issuer certificate.
+    ///
+    /// # Errors
+    /// [`OrganisationError`] when the name or the validity breaks a rule.
+    pub fn generate<R: CryptoRng + ?Sized>(
+        name: &str,
+        validity: Validity,
+        rng: &mut R,
+    ) -> Result<Self, OrganisationError> {
+        let root = SecretKey::generate(rng);
+        let issuer = SecretKey::generate(rng);
+        let certificate = Self::certify(&root, &issuer.public(), validity, 1)?;
+        Self::from_parts(name, root, issuer, certificate)
+    }
+
+    /// Puts an organisation together from what was kept.
+    ///
+    /// # Errors
+    /// [`OrganisationError`] when the parts do not belong together.
+    pub fn from_parts(
+        name: &str,
+        root: SecretKey,
+        issuer: SecretKey,
+        certificate: Signed<IssuerCertificate>,
+    ) -> Result<Self, OrganisationError> {
+        check_name(
+            name,
+            "an organisation's name is 1 to 64 bytes of printable text",
+        )?;
+        let begins = certificate.peek().not_before;
+        let verified = certificate.verify_issuer(&root.public(), begins)?;
+        if verified.key != issuer.public() {
+            return Err(OrganisationError::OtherIssuer(verified.org));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            root,
+            issuer,
+            certificate,
+        })
+    }
+
+    /// Certifies an issuer key.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when the validity is empty.
+    pub fn certify(
+        root: &SecretKey,
+        issuer: &PublicKey,
+        validity: Validity,
+        serial: u64,
+    ) -> Result<Signed<IssuerCertificate>, EnvelopeError> {
+        let certificate = IssuerCertificate {
+            org: OrgId::of(&root.public()),
+            key: *issuer,
+            not_before: validity.from,
+            not_after: validity.until,
+            serial,
+        };
+        Signed::sign(&certificate, root)
+    }
+
+    /// The organisation's identifier.
+    pub fn id(&self) -> OrgId {
+        OrgId::of(&self.root.public())
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its root key.
+    pub fn root(&self) -> &SecretKey {
+        &self.root
+    }
+
+    /// Its issuer key.
+    pub fn issuer(&self) -> &SecretKey {
+        &self.issuer
+    }
+
+    /// The certificate of its issuer key.
+    pub fn certificate(&self) -> &Signed<IssuerCertificate> {
+        &self.certificate
+    }
+
+    /// Its entry in a founding document.
+    pub fn founder_entry(&self) -> FounderEntry {
+        FounderEntry {
+            name: self.name.clone(),
+            root: self.root.public(),
+        }
+    }
+
+    /// Its registration with a federation.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn register(
+        &self,
+        federation: &Digest,
+        created: u64,
+    ) -> Result<Signed<OrgRegistration>, EnvelopeError> {
+        let registration = OrgRegistration {
+            name: self.name.clone(),
+            root: self.root.public(),
+            issuer: self.certificate.clone(),
+            federation: *federation,
+            created,
+        };
+        Signed::sign(&registration, &self.root)
+    }
+
+    /// Enrols its steward with a federation; the steward's key signs its consent.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn enrol_steward(
+        &self,
+        federation: &Digest,
+        steward: &SecretKey,
+        created: u64,
+    ) -> Result<Signed<StewardEnrolment>, EnvelopeError> {
+        let org = self.id();
+        let enrolment = StewardEnrolment {
+            org,
+            steward: steward.public(),
+            federation: *federation,
+            created,
+            proof: StewardEnrolment::prove(federation, &org, steward),
+        };
+        Signed::sign(&enrolment, &self.root)
+    }
+
+    /// Issues a credential for a device's key.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when the label or the validity breaks a rule.
+    pub fn issue_device(
+        &self,
+        device: &PublicKey,
+        label: &str,
+        validity: Validity,
+    ) -> Result<CredentialChain, EnvelopeError> {
+        let credential = DeviceCredential::new(
+            self.id(),
+            *device,
+            label.to_owned(),
+            validity.from,
+            validity.until,
+        );
+        Ok(CredentialChain {
+            issuer: self.certificate.clone(),
+            credential: Signed::sign(&credential, &self.issuer)?,
+        })
+    }
+}
+
+impl FoundingDocument {
+    /// Puts the founders' signatures to a federation. The organisations may be in any order; each
+    /// founder must be among them.
+    ///
+    /// # Errors
+    /// [`FederationError`] when the federation breaks a rule or a founder is missing.
+    pub fn found(
+        federation: Federation,
+        organisations: &[&Organisation],
+    ) -> Result<Self, FederationError> {
+        federation.check()?;
+        let signatures: Vec<_> = federation
+            .founders
+            .iter()
+            .filter_map(|founder| {
+                let org = organisations
+                    .iter()
+                    .find(|org| org.root.public() == founder.root)?;
+                Some(federation.sign(&org.root))
+            })
+            .collect();
+        let document = Self {
+            federation,
+            signatures,
+        };
+        document.verify()?;
+        Ok(document)
+    }
+}
