@@ -1,1 +1,72 @@
-//! dawn-protocol
+//! What is said in a round, and what follows from it.
+//!
+//! Statements with one canonical encoding each, the contexts that everybody verifies them in, and
+//! the pure functions that decide: [`judge`] which submissions count, [`open`] what their sum is.
+//! Device, steward, aggregator and auditor call the same functions, so that they cannot disagree.
+//! Sections cited below are those of `docs/protocol.md`.
+//!
+//! | module | explains | section |
+//! |---|---|---|
+//! | [`round_id`] | (task, round number), under which everything is said once | 4.1 |
+//! | [`task`], [`task_rules`] | what the members agree to compute, and what is refused at once | 4.1 |
+//! | [`spec`] | the specification of one round, its sealing keys and endorsements | 4.1 |
+//! | [`submission`], [`container`] | what a device sends, and its form on the wire | 4.4 |
+//! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
+//! | [`statements`], [`terminal`] | everything said after the round is closed | 4.6, 4.7 |
+//! | [`digests`] | digests of models, sums and statements; the matrix seed | 3 |
+//! | [`context`], [`round_context`] | what is verified before anything is believed | 4.1 |
+//! | [`roll`] | the closed list of submissions under its Merkle root | 4.6 |
+//! | [`policy`], [`judge`] | which submissions are in the sum | 4.6 |
+//! | [`open`] | the sum, and who answered wrongly | 4.7 |
+//! | [`phase`] | the order of a round, in types | 4 |
+//! | [`dp`] | what a round costs in privacy | 4.8 |
+//! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
+
+//! | [`violation`] | who broke which rule | 6 |
+
+mod byte_code;
+pub mod container;
+pub mod context;
+pub mod digests;
+pub mod dp;
+pub mod judge;
+pub mod log;
+pub mod open;
+pub mod package;
+pub mod phase;
+pub mod policy;
+pub mod prepare;
+pub mod roll;
+pub mod round_context;
+pub mod round_id;
+pub mod spec;
+pub mod statements;
+pub mod submission;
+pub mod task;
+pub mod task_rules;
+pub mod terminal;
+
+pub mod violation;
+pub mod work;
+
+pub use context::TaskContext;
+pub use dawn_crypto::digest::Digest;
+pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
+pub use log::{LogEntry, LogHead};
+pub use phase::{Judged, Opened, RoundClosed, RoundOpen};
+pub use round_context::{RoundContext, Seat};
+pub use round_id::RoundId;
+pub use spec::{Endorsement, RoundAnnouncement, RoundSpec, SealingKey};
+pub use statements::{Closed, Decision, Opening, Outcome, PackageReport, Verdict};
+pub use submission::{PackagePlaintext, Receipt, SubmissionHeader};
+pub use task::{Deadlines, Policy, PrivacyPlan, Task};
+pub use terminal::{AbortReason, Aborted, RoundResult, Terminal};
+pub use violation::{Culprit, Rule, Violation};
+pub use work::{PackageItem, PackagePage, WorkItem};
+
+/// Version of the protocol that this crate speaks. Another one is refused everywhere.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Most bytes of one signed statement, so that every statement fits a log entry
+/// (`docs/protocol.md`, section 4.6).
+pub const MAX_STATEMENT_BYTES: usize = 65_535;

@@ -1,0 +1,303 @@
+//! A task in its federation, verified: what a party knows before it believes anything about a
+//! round (`docs/protocol.md`, section 4.1).
+
+use std::sync::Arc;
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::params::Dimension;
+use dawn_crypto::shamir::Threshold;
+use dawn_identity::{
+    Members, PublicKey, Signed, SignedRoster, Statement, StewardId, TaskId, Verified,
+    VerifiedFederation, VerifiedRoster,
+};
+use dawn_learn::{Model, apply_update};
+
+use crate::PROTOCOL_VERSION;
+use crate::digests;
+use crate::round_id::RoundId;
+use crate::spec::{RoundSpec, SealingKey};
+use crate::task::Task;
+use crate::terminal::{AbortReason, Terminal};
+use crate::violation::{Culprit, Rule, Violation};
+
+/// A verified task with its federation and roster. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TaskContext {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    federation: VerifiedFederation,
+    roster: VerifiedRoster,
+    task: Verified<Task>,
+    id: TaskId,
+    dimension: Dimension,
+    charge_micro_rho: u64,
+}
+
+impl TaskContext {
+    /// Verifies a task under a federation that the caller has pinned.
+    ///
+    /// `admitted` are the root keys of member organisations that did not found the federation.
+    ///
+    /// # Errors
+    /// A [`Violation`] of [`Rule::Roster`], [`Rule::TaskBinding`], [`Rule::TaskOwner`],
+    /// [`Rule::TaskIssuer`] or [`Rule::Signature`].
+    pub fn verify(
+        federation: &VerifiedFederation,
+        admitted: &[PublicKey],
+        roster: &SignedRoster,
+        task: &Signed<Task>,
+    ) -> Result<Self, Violation> {
+        let body = task.peek();
+        let owner = Culprit::Organisation(body.owner);
+        let members = Members::with_admitted(federation, admitted)
+            .map_err(|e| Violation::new(Culprit::Founders, Rule::Roster, e))?;
+        let roster = roster
+            .verify(federation, admitted)
+            .map_err(|e| Violation::new(Culprit::Founders, Rule::Roster, e))?;
+        let root = members.root(&body.owner).ok_or_else(|| {
+            Violation::new(owner, Rule::TaskOwner, "the task's owner is not a member")
+        })?;
+        Violation::unless(
+            body.federation == federation.digest(),
+            owner,
+            Rule::TaskBinding,
+            "the task names another federation",
+        )?;
+        Violation::unless(
+            body.roster == roster.digest(),
+            owner,
+            Rule::TaskBinding,
+            "the task names another roster",
+        )?;
+        let issuer = body
+            .issuer
+            .verify_issuer(root, body.created)
+            .map_err(|e| Violation::new(owner, Rule::TaskIssuer, e))?;
+        let task = task
+            .verify(&issuer.key)
+            .map_err(|e| Violation::new(owner, Rule::Signature, e))?;
+        // Both follow from the checks that every signed task has passed.
+        let statement = |detail: String| Violation::new(owner, Rule::Statement, detail);
+        let dimension = task.dimension().map_err(|e| statement(e.to_string()))?;
+        let charge_micro_rho = task
+            .charge_micro_rho()
+            .map_err(|e| statement(e.to_string()))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                federation: federation.clone(),
+                roster,
+                id: task.id(),
+                task,
+                dimension,
+                charge_micro_rho,
+            }),
+        })
+    }
+
+    /// The federation.
+    pub fn federation(&self) -> &VerifiedFederation {
+        &self.inner.federation
+    }
+
+    /// The roster whose stewards open.
+    pub fn roster(&self) -> &VerifiedRoster {
+        &self.inner.roster
+    }
+
+    /// The task.
+    pub fn task(&self) -> &Verified<Task> {
+        &self.inner.task
+    }
+
+    /// The task's identifier.
+    pub fn id(&self) -> TaskId {
+        self.inner.id
+    }
+
+    /// A round of this task.
+    pub fn round(&self, number: u32) -> RoundId {
+        RoundId::new(self.id(), number)
+    }
+
+    /// The update's dimension.
+    pub fn dimension(&self) -> Dimension {
+        self.inner.dimension
+    }
+
+    /// m, f, T and A.
+    pub fn threshold(&self) -> &Threshold {
+        self.inner.roster.threshold()
+    }
+
+    /// What each opened round costs, in micro-rho.
+    pub fn charge_micro_rho(&self) -> u64 {
+        self.inner.charge_micro_rho
+    }
+
+    /// Whether `charge_micro_rho` more would exceed the task's budget.
+    pub fn exceeds_budget(&self, spent_before_micro_rho: u64) -> bool {
+        let budget = self.task().privacy.budget_micro_rho;
+        let spent = spent_before_micro_rho.checked_add(self.charge_micro_rho());
+        budget.is_some_and(|budget| spent.is_none_or(|spent| spent > budget))
+    }
+
+    /// The model that round 1 starts from.
+    ///
+    /// # Errors
+    /// [`Rule::Statement`]; never for a verified task.
+    pub fn initial_model(&self) -> Result<Model, Violation> {
+        let task = self.task();
+        Model::initial(task.model, task.initial_seed)
+            .map_err(|e| Violation::new(Culprit::Organisation(task.owner), Rule::Statement, e))
+    }
+
+    /// The model after a round: the update rule applied to the round's opened sum. Exact
+    /// integers, so that everybody computes the same.
+    ///
+    /// # Errors
+    /// [`AbortReason::ModelOverflow`] when the sum does not fit the model.
+    pub fn next_model(
+        &self,
+        model: &Model,
+        sum: &[i32],
+        accepted: u32,
+    ) -> Result<Model, AbortReason> {
+        apply_update(model, sum, accepted, self.task().quantiser.update_shift)
+            .map_err(|_| AbortReason::ModelOverflow)
+    }
+
+    /// The evaluation point and key of a steward.
+    ///
+    /// # Errors
+    /// [`Rule::RosterMember`].
+    pub fn steward(&self, steward: &StewardId) -> Result<(u8, &PublicKey), Violation> {
+        let roster = self.roster();
+        let found = roster
+            .point_of(steward)
+            .and_then(|point| Some((point, &roster.steward_at(point)?.steward)));
+        found.ok_or_else(|| {
+            Violation::new(
+                Culprit::Steward(*steward),
+                Rule::RosterMember,
+                "not a steward of the roster",
+            )
+        })
+    }
+
+    /// The identifier of the steward at an evaluation point.
+    pub fn steward_id(&self, point: u8) -> Option<StewardId> {
+        self.roster().steward_at(point).map(|entry| entry.id())
+    }
+
+    /// Verifies that the steward which a statement speaks for signed it; gives its point.
+    ///
+    /// # Errors
+    /// [`Rule::RosterMember`], [`Rule::Signature`].
+    pub(crate) fn verify_steward<T: Statement + Clone>(
+        &self,
+        signed: &Signed<T>,
+        steward: &StewardId,
+    ) -> Result<u8, Violation> {
+        let (point, key) = self.steward(steward)?;
+        signed
+            .verify(key)
+            .map_err(|e| Violation::new(Culprit::Steward(*steward), Rule::Signature, e))?;
+        Ok(point)
+    }
+
+    /// Verifies that the aggregator signed a statement.
+    ///
+    /// # Errors
+    /// [`Rule::Signature`].
+    pub fn verify_aggregator<T: Statement + Clone>(
+        &self,
+        signed: &Signed<T>,
+    ) -> Result<Verified<T>, Violation> {
+        signed
+            .verify(&self.federation().aggregator)
+            .map_err(|e| Violation::new(Culprit::Aggregator, Rule::Signature, e))
+    }
+
+    /// Verifies a steward's sealing key for a round; gives the steward's evaluation point.
+    ///
+    /// # Errors
+    /// [`Rule::Round`], [`Rule::RosterMember`], [`Rule::Signature`].
+    pub fn verify_sealing_key(
+        &self,
+        round: &RoundId,
+        key: &Signed<SealingKey>,
+    ) -> Result<u8, Violation> {
+        let statement = key.peek();
+        Violation::unless(
+            statement.round == *round,
+            Culprit::Steward(statement.steward),
+            Rule::Round,
+            "the sealing key is for another round",
+        )?;
+        self.verify_steward(key, &statement.steward)
+    }
+
+    /// The specification of a round, from the sealing keys that arrived, by evaluation point.
+    /// Everything else in it follows.
+    ///
+    /// # Errors
+    /// [`AbortReason::TooFewSealingKeys`] with fewer than A keys.
+    pub fn draft_spec(
+        &self,
+        number: u32,
+        previous: Option<&Terminal>,
+        model: Digest,
+        keys: &[(u8, Signed<SealingKey>)],
+        opened_ms: u64,
+    ) -> Result<RoundSpec, AbortReason> {
+        let mut places = vec![None; usize::from(self.threshold().m())];
+        for (point, key) in keys {
+            let place = usize::from(*point).wrapping_sub(1);
+            if let Some(slot) = places.get_mut(place) {
+                *slot = Some(key.clone());
+            }
+        }
+        let seated = places.iter().flatten().count();
+        if seated < usize::from(self.threshold().a()) {
+            return Err(AbortReason::TooFewSealingKeys);
+        }
+        let round = self.round(number);
+        Ok(RoundSpec {
+            version: PROTOCOL_VERSION,
+            round,
+            federation: self.federation().digest(),
+            roster: self.roster().digest(),
+            previous: previous.map(Terminal::digest),
+            model,
+            dimension: self.dimension_u32(),
+            matrix_seed: digests::matrix_seed(&round, &places),
+            sealing_keys: places,
+            charge_micro_rho: self.charge_micro_rho(),
+            opened_ms,
+        })
+    }
+
+    /// Verifies a terminal statement of this task: the aggregator signed it.
+    ///
+    /// # Errors
+    /// [`Rule::Round`], [`Rule::Signature`].
+    pub fn verify_terminal(&self, terminal: &Terminal) -> Result<(), Violation> {
+        Violation::unless(
+            terminal.round().task == self.id(),
+            Culprit::Aggregator,
+            Rule::Round,
+            "the terminal statement is of another task",
+        )?;
+        match terminal {
+            Terminal::Result(signed) => self.verify_aggregator(signed).map(|_| ()),
+            Terminal::Aborted(signed) => self.verify_aggregator(signed).map(|_| ()),
+        }
+    }
+
+    pub(crate) fn dimension_u32(&self) -> u32 {
+        u32::try_from(self.dimension().coordinates()).expect("a dimension is at most 2^24")
+    }
+}

@@ -1,0 +1,275 @@
+//! The sum of a round, and who answered wrongly (`docs/protocol.md`, section 4.7). A pure function
+//! of the accepted payloads' sum and the stewards' answers.
+//!
+//! T answers determine a polynomial and with it a candidate for the sum of the mask keys. A
+//! candidate is *small* when unmasking with it leaves every check coordinate within
+//! `|U| * 16 sigma_error` and every other one within `|U| * (clip + 16 sigma_error)`. A wrong key
+//! sum makes the blocks of check coordinates uniform modulo q, so that a wrong candidate is not
+//! small but with probability far below `2^-2000`. All T-subsets are tried in lexicographic order
+//! of their points (those on a polynomial that was already tried are skipped). Two small candidates
+//! with different key sums abort the round.
+//!
+//! Who lied: the answers that are not on the polynomial of the opened sum, if that is surely the
+//! honest one. Two or more liars can make errors that cancel at 0, and then a polynomial through
+//! them opens the same, right sum. It contains at most T-2 honest answers, so at most `A - 2` in all.
+//! Hence a polynomial with at least `A - 1` answers is the honest one; and so is the only small one
+//! when there are at least A answers, because T of them are honest. Otherwise nobody is named: the
+//! sum is right, but who lied cannot be said.
+
+use dawn_crypto::mask::{KeySum, PublicMatrix, Unmasker};
+use dawn_crypto::params::{Dimension, N};
+use dawn_crypto::shamir::{ShareSum, Threshold, interpolate_at, reconstruct};
+
+use crate::terminal::AbortReason;
+
+/// What must be small for an opening to be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Largest magnitude of a check coordinate of the sum.
+    pub check: u64,
+    /// Largest magnitude of any other coordinate of the sum.
+    pub coordinate: u64,
+}
+
+impl Bounds {
+    /// The bounds on a sum of `accepted` vectors.
+    pub fn new(noise_bound: u64, coordinate_bound: u64, accepted: u32) -> Self {
+        let accepted = u64::from(accepted);
+        Self {
+            check: noise_bound.saturating_mul(accepted),
+            coordinate: coordinate_bound.saturating_mul(accepted),
+        }
+    }
+}
+
+/// A masked sum and how it was masked.
+#[derive(Clone, Copy, Debug)]
+pub struct MaskedSum<'a> {
+    /// The round's matrix.
+    pub matrix: &'a PublicMatrix,
+    /// The dimension.
+    pub dimension: Dimension,
+    /// The sum of the accepted payloads, `dimension.padded()` canonical words.
+    pub words: &'a [u32],
+}
+
+/// An opened sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedSum {
+    /// The sum's `d` coordinates.
+    pub sum: Vec<i32>,
+    /// The points of the T answers that it was opened with.
+    pub points: Vec<u8>,
+    /// The points of the answers that are wrong; none when it cannot be said which are.
+    pub culprits: Vec<u8>,
+}
+
+/// Opens a sum with the stewards' answers, given with their points in increasing order.
+///
+/// # Errors
+/// [`AbortReason::TooFewOpenings`] with fewer than T answers, [`AbortReason::NoSmallOpening`],
+/// [`AbortReason::AmbiguousOpening`].
+///
+/// # Panics
+/// When `masked.words` does not have the dimension's length, or the points are not distinct points
+/// of stewards; [`crate::Judged`] makes sure of both.
+pub fn open(
+    threshold: &Threshold,
+    masked: &MaskedSum<'_>,
+    bounds: &Bounds,
+    answers: &[(u8, &ShareSum)],
+) -> Result<OpenedSum, AbortReason> {
+    assert_eq!(
+        masked.words.len(),
+        masked.dimension.padded(),
+        "the sum has the dimension's length"
+    );
+    let t = usize::from(threshold.t());
+    if answers.len() < t {
+        return Err(AbortReason::TooFewOpenings);
+    }
+    let mut found: Option<Found> = None;
+    // Sets of answers that lie on one polynomial, as bits. Every T-subset inside one of them gives
+    // a candidate that has been tried.
+    let mut tried: Vec<u32> = Vec::new();
+    for subset in Subsets::new(answers.len(), t) {
+        if tried.iter().any(|group| subset & !group == 0) {
+            continue;
+        }
+        let polynomial = Polynomial::through(subset, answers);
+        tried.push(polynomial.group);
+        match &mut found {
+            Some(found) if found.polynomial.key == polynomial.key => found.add(polynomial),
+            _ => {
+                let Some(sum) = unmask_small(masked, bounds, &polynomial.key) else {
+                    continue;
+                };
+                if found.is_some() {
+                    return Err(AbortReason::AmbiguousOpening);
+                }
+                found = Some(Found {
+                    polynomial,
+                    sum,
+                    alone: true,
+                });
+            }
+        }
+    }
+    let found = found.ok_or(AbortReason::NoSmallOpening)?;
+    let points_of = |bits: u32| {
+        let numbered = answers.iter().enumerate();
+        numbered
+            .filter(|(place, _)| bits >> place & 1 == 1)
+            .map(|(_, (point, _))| *point)
+            .collect()
+    };
+    let group = found.polynomial.group;
+    let most_agree = group.count_ones() + 1 >= u32::from(threshold.a());
+    let honest_are_enough = found.alone && answers.len() >= usize::from(threshold.a());
+    Ok(OpenedSum {
+        sum: found.sum,
+        points: points_of(found.polynomial.subset),
+        culprits: if most_agree || honest_are_enough {
+            points_of(!group)
+        } else {
+            Vec::new()
+        },
+    })
+}
+
+/// The small candidate, with the polynomial that most answers lie on.
+struct Found {
+    polynomial: Polynomial,
+    sum: Vec<i32>,
+    /// Whether it is the only polynomial that opens to this sum.
+    alone: bool,
+}
+
+impl Found {
+    /// Another polynomial with the same value at 0.
+    fn add(&mut self, other: Polynomial) {
+        self.alone = false;
+        if other.group.count_ones() > self.polynomial.group.count_ones() {
+            self.polynomial = other;
+        }
+    }
+}
+
+/// The polynomial through T answers.
+struct Polynomial {
+    /// The answers that determine it, as bits.
+    subset: u32,
+    /// All answers that lie on it, as bits.
+    group: u32,
+    /// Its value at 0.
+    key: KeySum,
+}
+
+impl Polynomial {
+    fn through(subset: u32, answers: &[(u8, &ShareSum)]) -> Self {
+        let (inside, outside): (Vec<_>, Vec<_>) = answers
+            .iter()
+            .enumerate()
+            .partition(|(place, _)| subset >> place & 1 == 1);
+        let inside: Vec<(u8, &ShareSum)> = inside.into_iter().map(|(_, answer)| *answer).collect();
+        let distinct = "the answers have distinct points between 1 and 16";
+        let key = reconstruct(&inside).expect(distinct);
+        let mut group = subset;
+        for (place, (point, answer)) in outside {
+            if interpolate_at(&inside, *point).expect(distinct) == **answer {
+                group |= 1 << place;
+            }
+        }
+        Self { subset, group, key }
+    }
+}
+
+/// The sum's `d` coordinates when all are small. Blocks with check coordinates first: they show a
+/// wrong key at once.
+fn unmask_small(masked: &MaskedSum<'_>, bounds: &Bounds, key: &KeySum) -> Option<Vec<i32>> {
+    let dimension = masked.dimension;
+    let unmasker = Unmasker::new(masked.matrix, key);
+    let first_check = dimension.check_range().start;
+    let small_block = |block: usize| {
+        let words = &masked.words[block * N..(block + 1) * N];
+        let values = unmasker.block(block, words).expect("a block has N words");
+        let small = values.iter().zip(block * N..).all(|(value, index)| {
+            let bound = if index < first_check {
+                bounds.coordinate
+            } else {
+                bounds.check
+            };
+            u64::from(value.unsigned_abs()) <= bound
+        });
+        small.then_some(values)
+    };
+    let check_from = first_check / N;
+    let mut tail = Vec::with_capacity((dimension.blocks() - check_from) * N);
+    for block in (check_from..dimension.blocks()).rev() {
+        // The last block has nothing but check coordinates; it is tried first.
+        let mut values = small_block(block)?;
+        values.append(&mut tail);
+        tail = values;
+    }
+    let mut sum = Vec::with_capacity(dimension.padded());
+    for block in 0..check_from {
+        sum.extend(small_block(block)?);
+    }
+    sum.append(&mut tail);
+    sum.truncate(dimension.coordinates());
+    Some(sum)
+}
+
+/// All subsets of `size` of `0..count` as bits, in lexicographic order of the sorted elements.
+struct Subsets {
+    count: usize,
+    next: Option<Vec<usize>>,
+}
+
+impl Subsets {
+    fn new(count: usize, size: usize) -> Self {
+        Self {
+            count,
+            next: (size <= count).then(|| (0..size).collect()),
+        }
+    }
+}
+
+impl Iterator for Subsets {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let current = self.next.take()?;
+        let size = current.len();
+        let bits = current.iter().fold(0, |bits, element| bits | 1 << element);
+        let movable = (0..size)
+            .rev()
+            .find(|place| current[*place] < self.count - size + place);
+        if let Some(place) = movable {
+            let mut following = current;
+            let moved = following[place] + 1;
+            for (offset, element) in following[place..].iter_mut().enumerate() {
+                *element = moved + offset;
+            }
+            self.next = Some(following);
+        }
+        Some(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Subsets;
+
+    #[test]
+    fn subsets_are_all_and_in_order() {
+        let elements = |bits: u32| (0..6u32).filter(|i| bits >> i & 1 == 1).collect::<Vec<_>>();
+        let all: Vec<_> = Subsets::new(6, 4).map(elements).collect();
+        assert_eq!(all.len(), 15);
+        assert_eq!(all[0], [0, 1, 2, 3]);
+        assert_eq!(all[14], [2, 3, 4, 5]);
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(Subsets::new(3, 4).count(), 0);
+        assert_eq!(Subsets::new(16, 9).count(), 11440);
+    }
+}

@@ -1,0 +1,167 @@
+//! How a device makes its one message of a round (`docs/protocol.md`, sections 4.2 to 4.4).
+
+use std::io::{self, Write};
+
+use dawn_crypto::commit::key_commitment;
+use dawn_crypto::gaussian::Gaussian;
+use dawn_crypto::mask::{self, MaskError, MaskKey, PublicMatrix};
+use dawn_crypto::seal;
+use dawn_crypto::shamir::{ShamirError, share_key};
+use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::container::ContainerHead;
+use crate::phase::RoundOpen;
+use crate::submission::{
+    PackagePlaintext, SubmissionHeader, package_aad, package_digest, seal_info,
+};
+
+/// Why no submission could be made. Nothing about the update is in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// The update has another length than the task's model, or a coordinate that is too large.
+    #[error("the update cannot be masked: {0}")]
+    Mask(#[from] MaskError),
+    /// The update is longer than the task's clip bound.
+    #[error("the update is longer than the clip bound {clip}")]
+    TooLong {
+        /// The clip bound.
+        clip: u32,
+    },
+    /// The device's key is not the one that its credential names.
+    #[error("the device key is not the one of the credential")]
+    OtherKey,
+    /// The key could not be shared.
+    #[error("the mask key cannot be shared: {0}")]
+    Share(#[from] ShamirError),
+    /// The header could not be signed.
+    #[error("the header cannot be signed: {0}")]
+    Sign(#[from] EnvelopeError),
+}
+
+/// A submission, ready to send. It holds only what is sent: the mask key, the error and the shares
+/// are gone when it exists, so that sending it again sends the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedSubmission {
+    /// The signed header.
+    pub header: Signed<SubmissionHeader>,
+    /// The sealed packages, in the order of the seated stewards.
+    pub packages: Vec<Vec<u8>>,
+    /// The masked vector's bytes.
+    pub payload: Vec<u8>,
+}
+
+impl PreparedSubmission {
+    /// Masks an update, shares and seals the mask key, and signs.
+    ///
+    /// `x` has one integer per coordinate and `||x||_2 <= clip`. Key and error are drawn anew in
+    /// every call: the result, not the update, is what is kept for sending again.
+    ///
+    /// A seat whose key cannot be sealed to gets an empty package, so that no steward can keep
+    /// devices from submitting; it will find the package unsealable.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub fn new<R: CryptoRng>(
+        round: &RoundOpen,
+        credential: &CredentialChain,
+        device: &SecretKey,
+        x: &[i32],
+        rng: &mut R,
+    ) -> Result<Self, PrepareError> {
+        let task = round.task();
+        check_norm(x, task.quantiser.clip)?;
+        if credential.credential.peek().key != device.public() {
+            return Err(PrepareError::OtherKey);
+        }
+        let dimension = round.dimension();
+        let key = MaskKey::sample(rng);
+        let error = mask::sample_error(&Gaussian::new(task.sigma_error), &dimension, rng);
+        let matrix = PublicMatrix::from_seed(&round.spec().matrix_seed);
+        let masked = mask::mask(&matrix, &key, &dimension, x, &error)?;
+        drop(error);
+        let shares = share_key(&key, round.threshold(), rng);
+        drop(key);
+
+        let mut plaintexts = Vec::with_capacity(shares.len());
+        let mut commitments = Vec::with_capacity(shares.len());
+        for (point, share) in (1u8..).zip(shares) {
+            let mut blind = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *blind);
+            commitments.push(key_commitment(point, &blind, &share.expand()?));
+            plaintexts.push(PackagePlaintext {
+                blind: *blind,
+                share,
+            });
+        }
+        let mut header = SubmissionHeader {
+            round: round.round_id(),
+            session: round.session(),
+            credential: credential.clone(),
+            payload: mask::payload_digest(&masked),
+            commitments,
+            packages: Vec::new(),
+        };
+        let packages = seal_packages(round, &header.pre_header(), &plaintexts, rng);
+        header.packages = packages.iter().map(|p| package_digest(p)).collect();
+        Ok(Self {
+            header: Signed::sign(&header, device)?,
+            packages,
+            payload: mask::payload_bytes(&masked),
+        })
+    }
+
+    /// Everything before the payload.
+    pub fn head(&self) -> ContainerHead {
+        ContainerHead {
+            header: self.header.bytes().to_vec(),
+            packages: self.packages.clone(),
+        }
+    }
+
+    /// Writes the container.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.head().write_to(out)?;
+        out.write_all(&self.payload)
+    }
+
+    /// The container's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = self.head();
+        let mut bytes = Vec::with_capacity(head.encoded_len() + self.payload.len());
+        self.write_to(&mut bytes)
+            .expect("writing to memory does not fail");
+        bytes
+    }
+}
+
+fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {
+    let squares = x.iter().map(|v| u128::from(v.unsigned_abs()).pow(2));
+    if squares.sum::<u128>() > u128::from(clip).pow(2) {
+        return Err(PrepareError::TooLong { clip });
+    }
+    Ok(())
+}
+
+fn seal_packages<R: CryptoRng>(
+    round: &RoundOpen,
+    pre_header: &[u8],
+    plaintexts: &[PackagePlaintext],
+    rng: &mut R,
+) -> Vec<Vec<u8>> {
+    let info = seal_info(&round.session());
+    let roster = round.roster().digest();
+    round
+        .seats()
+        .iter()
+        .map(|seat| {
+            let aad = package_aad(pre_header, &seat.steward, &roster);
+            let plaintext = plaintexts[usize::from(seat.point) - 1].to_bytes();
+            seal::seal(&seat.key, &info.0, &aad.0, &plaintext, rng).unwrap_or_default()
+        })
+        .collect()
+}

@@ -1,0 +1,403 @@
+//! A round in its task, verified: its specification, its endorsements, and the headers of its
+//! submissions (`docs/protocol.md`, sections 4.1 and 4.4).
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::seal::SealingPublicKey;
+use dawn_identity::{Members, SessionId, Signed, StewardId, Verified, VerifiedDevice};
+
+use crate::PROTOCOL_VERSION;
+use crate::context::TaskContext;
+use crate::digests;
+use crate::round_id::RoundId;
+use crate::spec::{Endorsement, RoundSpec, SealingKey};
+use crate::submission::{Receipt, SubmissionHeader};
+use crate::terminal::Terminal;
+use crate::violation::{Culprit, Rule, Violation};
+
+/// A steward that devices of this round send a package to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Its evaluation point.
+    pub point: u8,
+    /// The steward.
+    pub steward: StewardId,
+    /// Its sealing key of this round.
+    pub key: SealingPublicKey,
+}
+
+/// A verified specification in its task. Cheap to clone. That it is *the* specification of the
+/// round is shown by endorsements: [`crate::RoundOpen`]. Dereferences to its [`TaskContext`].
+#[derive(Clone, Debug)]
+pub struct RoundContext {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    task: TaskContext,
+    spec: Verified<RoundSpec>,
+    session: SessionId,
+    seats: Vec<Seat>,
+}
+
+impl Deref for RoundContext {
+    type Target = TaskContext;
+
+    fn deref(&self) -> &TaskContext {
+        &self.inner.task
+    }
+}
+
+/// A header that its device signed, of a device that a member vouches for. Only
+/// [`RoundContext::verify_header`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedSubmission {
+    header: Verified<SubmissionHeader>,
+    device: VerifiedDevice,
+}
+
+impl VerifiedSubmission {
+    /// The header.
+    pub fn header(&self) -> &Verified<SubmissionHeader> {
+        &self.header
+    }
+
+    /// The device.
+    pub fn device(&self) -> &VerifiedDevice {
+        &self.device
+    }
+}
+
+impl TaskContext {
+    /// Verifies the specification of a round: the aggregator signed it, and everything in it
+    /// follows from the task and the sealing keys.
+    ///
+    /// The chain of models is another question ([`RoundContext::verify_previous`]), and so is
+    /// whether the stewards stand behind it ([`RoundContext::verify_endorsements`]).
+    ///
+    /// # Errors
+    /// A [`Violation`] by the aggregator.
+    pub fn verify_spec(&self, spec: &Signed<RoundSpec>) -> Result<RoundContext, Violation> {
+        let spec = self.verify_aggregator(spec)?;
+        let rule =
+            |holds, rule, detail| Violation::unless(holds, Culprit::Aggregator, rule, detail);
+        rule(
+            spec.version == PROTOCOL_VERSION,
+            Rule::Version,
+            "the specification is of another protocol version",
+        )?;
+        rule(
+            spec.round.task == self.id() && (1..=self.task().rounds).contains(&spec.round.number),
+            Rule::Round,
+            "the task has no such round",
+        )?;
+        rule(
+            spec.federation == self.federation().digest(),
+            Rule::SpecBinding,
+            "the specification names another federation",
+        )?;
+        rule(
+            spec.roster == self.roster().digest(),
+            Rule::SpecBinding,
+            "the specification names another roster",
+        )?;
+        rule(
+            spec.dimension == self.dimension_u32(),
+            Rule::SpecBinding,
+            "the dimension is not the model's",
+        )?;
+        rule(
+            spec.charge_micro_rho == self.charge_micro_rho(),
+            Rule::SpecBinding,
+            "the charge is not what the round costs",
+        )?;
+        let seats = self.verify_seats(&spec)?;
+        rule(
+            spec.matrix_seed == digests::matrix_seed(&spec.round, &spec.sealing_keys),
+            Rule::MatrixSeed,
+            "the matrix seed does not follow from the sealing keys",
+        )?;
+        Ok(RoundContext {
+            inner: Arc::new(Inner {
+                task: self.clone(),
+                session: spec.session(),
+                spec,
+                seats,
+            }),
+        })
+    }
+
+    fn verify_seats(&self, spec: &RoundSpec) -> Result<Vec<Seat>, Violation> {
+        let aggregator =
+            |detail: String| Violation::new(Culprit::Aggregator, Rule::SealingKeys, detail);
+        let m = usize::from(self.threshold().m());
+        if spec.sealing_keys.len() != m {
+            return Err(aggregator(format!(
+                "{} places for {m} stewards",
+                spec.sealing_keys.len()
+            )));
+        }
+        let mut seats = Vec::with_capacity(m);
+        for (point, key) in (1u8..).zip(&spec.sealing_keys) {
+            let Some(key) = key else { continue };
+            // A key that does not verify was put there by the aggregator, whoever made it.
+            let found = self
+                .verify_sealing_key(&spec.round, key)
+                .map_err(|e| aggregator(format!("the key at point {point}: {}", e.detail)))?;
+            if found != point {
+                return Err(aggregator(format!(
+                    "the key of the steward at point {found} is at point {point}"
+                )));
+            }
+            let SealingKey { steward, key, .. } = key.peek().clone();
+            seats.push(Seat {
+                point,
+                steward,
+                key,
+            });
+        }
+        let least = usize::from(self.threshold().a());
+        if seats.len() < least {
+            return Err(aggregator(format!(
+                "{} sealing keys, at least {least} are needed",
+                seats.len()
+            )));
+        }
+        Ok(seats)
+    }
+}
+
+impl RoundContext {
+    /// The task's context.
+    pub fn task_context(&self) -> &TaskContext {
+        &self.inner.task
+    }
+
+    /// The specification.
+    pub fn spec(&self) -> &Verified<RoundSpec> {
+        &self.inner.spec
+    }
+
+    /// The round.
+    pub fn round_id(&self) -> RoundId {
+        self.spec().round
+    }
+
+    /// The session.
+    pub fn session(&self) -> SessionId {
+        self.inner.session
+    }
+
+    /// The seated stewards in increasing point; packages travel in this order.
+    pub fn seats(&self) -> &[Seat] {
+        &self.inner.seats
+    }
+
+    /// The place of a point among the seats, which is the place of its package.
+    pub fn seat_index(&self, point: u8) -> Option<usize> {
+        self.seats().iter().position(|seat| seat.point == point)
+    }
+
+    /// Bytes of a payload.
+    pub fn payload_bytes(&self) -> usize {
+        self.dimension().payload_bytes()
+    }
+
+    /// When collecting ends, in unix milliseconds.
+    pub fn submissions_close_ms(&self) -> u64 {
+        let deadlines = &self.task().deadlines;
+        self.spec()
+            .opened_ms
+            .saturating_add(u64::from(deadlines.endorsing_ms))
+            .saturating_add(u64::from(deadlines.collecting_ms))
+    }
+
+    /// The time at which credentials must be valid, in unix seconds: when collecting ends. It is
+    /// the same for everybody, whenever they look.
+    pub fn credential_time(&self) -> u64 {
+        self.submissions_close_ms() / 1000
+    }
+
+    /// Verifies that a statement is about this round and session.
+    pub(crate) fn verify_session(
+        &self,
+        culprit: Culprit,
+        round: &RoundId,
+        session: &SessionId,
+    ) -> Result<(), Violation> {
+        Violation::unless(
+            *round == self.round_id(),
+            culprit,
+            Rule::Round,
+            "the statement is about another round",
+        )?;
+        Violation::unless(
+            *session == self.session(),
+            culprit,
+            Rule::Session,
+            "the statement is about another session",
+        )
+    }
+
+    /// Verifies one endorsement; gives the steward's evaluation point.
+    ///
+    /// # Errors
+    /// [`Rule::Round`], [`Rule::Session`], [`Rule::RosterMember`], [`Rule::Signature`].
+    pub fn verify_endorsement(&self, endorsement: &Signed<Endorsement>) -> Result<u8, Violation> {
+        let statement = endorsement.peek();
+        self.verify_session(
+            Culprit::Steward(statement.steward),
+            &statement.round,
+            &statement.session,
+        )?;
+        self.verify_steward(endorsement, &statement.steward)
+    }
+
+    /// Verifies that at least T distinct stewards endorsed this session.
+    ///
+    /// # Errors
+    /// A [`Violation`] by the aggregator, who collected them.
+    pub fn verify_endorsements(
+        &self,
+        endorsements: &[Signed<Endorsement>],
+    ) -> Result<(), Violation> {
+        let aggregator =
+            |detail: String| Violation::new(Culprit::Aggregator, Rule::Endorsements, detail);
+        let mut points = BTreeSet::new();
+        for endorsement in endorsements {
+            let point = self
+                .verify_endorsement(endorsement)
+                .map_err(|e| aggregator(e.to_string()))?;
+            if !points.insert(point) {
+                return Err(aggregator(format!("point {point} endorses twice")));
+            }
+        }
+        let least = usize::from(self.threshold().t());
+        if points.len() < least {
+            return Err(aggregator(format!(
+                "{} endorsements, at least {least} are needed",
+                points.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Verifies that this round continues the one before: the specification names the statement
+    /// that ended it and starts from the model that it left.
+    ///
+    /// `model_before` is the digest of the model that the previous round started from, when the
+    /// caller knows it; it decides when that round was aborted. For round 1 both are `None`, and
+    /// the model is the initial one.
+    ///
+    /// # Errors
+    /// [`Rule::SpecPrevious`], [`Rule::SpecModel`], [`Rule::Signature`], by the aggregator.
+    pub fn verify_previous(
+        &self,
+        previous: Option<&Terminal>,
+        model_before: Option<Digest>,
+    ) -> Result<(), Violation> {
+        let rule =
+            |holds, rule, detail| Violation::unless(holds, Culprit::Aggregator, rule, detail);
+        let spec = self.spec();
+        let expected_model = match previous {
+            None => {
+                rule(
+                    spec.round.number == 1,
+                    Rule::SpecPrevious,
+                    "the end of the previous round is missing",
+                )?;
+                Some(digests::model_digest(&self.initial_model()?.to_bytes()))
+            }
+            Some(terminal) => {
+                self.verify_terminal(terminal)?;
+                rule(
+                    terminal.round().next() == spec.round,
+                    Rule::SpecPrevious,
+                    "that statement did not end the round before this one",
+                )?;
+                rule(
+                    spec.previous == Some(terminal.digest()),
+                    Rule::SpecPrevious,
+                    "the specification names another end of the previous round",
+                )?;
+                match terminal {
+                    Terminal::Result(result) => Some(result.peek().model),
+                    Terminal::Aborted(_) => model_before,
+                }
+            }
+        };
+        rule(
+            expected_model.is_none_or(|expected| expected == spec.model),
+            Rule::SpecModel,
+            "the model is not the one that the rounds before left",
+        )
+    }
+
+    /// Verifies a submission's header: it is about this round and session, has the right shape, and
+    /// is signed by a device that a member organisation vouches for at [`Self::credential_time`].
+    ///
+    /// # Errors
+    /// A [`Violation`] by the device.
+    pub fn verify_header(
+        &self,
+        header: &Signed<SubmissionHeader>,
+        members: &Members,
+    ) -> Result<VerifiedSubmission, Violation> {
+        let body = header.peek();
+        let culprit = Culprit::Device(body.credential.claimed_device());
+        self.verify_session(culprit, &body.round, &body.session)?;
+        Violation::unless(
+            body.commitments.len() == usize::from(self.threshold().m()),
+            culprit,
+            Rule::HeaderShape,
+            "not one commitment per steward",
+        )?;
+        Violation::unless(
+            body.packages.len() == self.seats().len(),
+            culprit,
+            Rule::HeaderShape,
+            "not one package per seated steward",
+        )?;
+        let org = body.credential.claimed_org();
+        let root = members.root(&org).ok_or_else(|| {
+            Violation::new(
+                culprit,
+                Rule::Credential,
+                format!("organisation {org} is not a member"),
+            )
+        })?;
+        let device = body
+            .credential
+            .verify(root, self.credential_time())
+            .map_err(|e| Violation::new(culprit, Rule::Credential, e))?;
+        let header = header
+            .verify(device.key())
+            .map_err(|e| Violation::new(culprit, Rule::Signature, e))?;
+        Ok(VerifiedSubmission { header, device })
+    }
+
+    /// Verifies the aggregator's receipt for a header that was sent.
+    ///
+    /// # Errors
+    /// A [`Violation`] by the aggregator.
+    pub fn verify_receipt(
+        &self,
+        receipt: &Signed<Receipt>,
+        header: &Signed<SubmissionHeader>,
+    ) -> Result<Verified<Receipt>, Violation> {
+        let receipt = self.verify_aggregator(receipt)?;
+        self.verify_session(Culprit::Aggregator, &receipt.round, &receipt.session)?;
+        Violation::unless(
+            receipt.device == header.peek().credential.claimed_device()
+                && receipt.header == header.envelope_digest(),
+            Culprit::Aggregator,
+            Rule::Receipt,
+            "the receipt is for another submission",
+        )?;
+        Ok(receipt)
+    }
+}

@@ -1,0 +1,250 @@
+//! What is said between closing and opening (`docs/protocol.md`, sections 4.6 and 4.7). The lists
+//! with one entry per submission are byte strings in root order.
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::params::MAX_STEWARDS;
+use dawn_crypto::shamir::ShareSum;
+use dawn_identity::{BrokenRule, SessionId, Statement, StewardId};
+use minicbor::{Decode, Encode};
+
+use crate::byte_code::byte_code;
+use crate::round_id::RoundId;
+use crate::spec::check_round;
+
+/// Most submissions of one round: one code per submission has to fit a log entry.
+pub const MAX_SUBMISSIONS: u32 = 50_000;
+
+/// The closed list of submissions. Signed by the aggregator, once per round.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Closed {
+    /// The round.
+    #[n(0)]
+    pub round: RoundId,
+    /// The session.
+    #[n(1)]
+    pub session: SessionId,
+    /// Merkle root over the leaf hashes of the signed headers, sorted by device.
+    #[n(2)]
+    pub root: Digest,
+    /// Number of submissions.
+    #[n(3)]
+    pub count: u32,
+    /// Unix milliseconds.
+    #[n(4)]
+    pub closed_ms: u64,
+}
+
+impl Statement for Closed {
+    const KIND: &'static str = "closed";
+    const MAX_BYTES: usize = 512;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        check_round(&self.round)?;
+        BrokenRule::unless(
+            (1..=MAX_SUBMISSIONS).contains(&self.count),
+            "a closed round has between 1 and 50,000 submissions",
+        )
+    }
+}
+
+/// What a steward found in its package of one submission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Opened, and the share matches its commitment.
+    Ok = 0,
+    /// The package is missing, is not the one that the header names, or does not open.
+    Unsealable = 1,
+    /// It opens, but what is inside is not a share.
+    Malformed = 2,
+    /// The share does not match its commitment.
+    CommitmentMismatch = 3,
+    /// The header itself does not verify.
+    BadHeader = 4,
+}
+
+byte_code!(Outcome {
+    Ok = 0 => "ok",
+    Unsealable = 1 => "unsealable",
+    Malformed = 2 => "malformed",
+    CommitmentMismatch = 3 => "commitment-mismatch",
+    BadHeader = 4 => "bad-header",
+});
+
+/// A steward's findings about every submission of a closed round. Signed by the steward, once per
+/// round.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PackageReport {
+    /// The round.
+    #[n(0)]
+    pub round: RoundId,
+    /// The session.
+    #[n(1)]
+    pub session: SessionId,
+    /// The root that the findings are about.
+    #[n(2)]
+    pub root: Digest,
+    /// Who reports.
+    #[n(3)]
+    pub steward: StewardId,
+    /// One finding per submission, in root order.
+    #[cbor(n(4), with = "crate::byte_code")]
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Statement for PackageReport {
+    const KIND: &'static str = "report";
+    const MAX_BYTES: usize = 51_200;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        check_round(&self.round)?;
+        check_count(self.outcomes.len())
+    }
+}
+
+/// Whether a submission is in the sum, and if not, why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Decision {
+    /// In the sum.
+    Accepted = 0,
+    /// Fewer than A stewards opened their package of it.
+    TooFewStewards = 1,
+    /// Valid, but not among those that all stewards of the chosen opening set hold.
+    OutsideOpeningSet = 2,
+    /// Valid, but its organisation already has its largest share.
+    OrganisationShare = 3,
+    /// The header does not verify.
+    BadHeader = 4,
+}
+
+byte_code!(Decision {
+    Accepted = 0 => "accepted",
+    TooFewStewards = 1 => "too-few-stewards",
+    OutsideOpeningSet = 2 => "outside-opening-set",
+    OrganisationShare = 3 => "organisation-share",
+    BadHeader = 4 => "bad-header",
+});
+
+/// The accepted set of a round. Signed by the aggregator; what it says follows from the headers,
+/// the reports and the task ([`crate::judge`]).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Verdict {
+    /// The round.
+    #[n(0)]
+    pub round: RoundId,
+    /// The session.
+    #[n(1)]
+    pub session: SessionId,
+    /// The root that was judged.
+    #[n(2)]
+    pub root: Digest,
+    /// One decision per submission, in root order.
+    #[cbor(n(3), with = "crate::byte_code")]
+    pub decisions: Vec<Decision>,
+    /// Evaluation points of all stewards that reported `Ok` for the whole accepted set,
+    /// increasing; at least A. Each of them may answer.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub openers: Vec<u8>,
+    /// Body digests of the reports that were judged, in increasing point.
+    #[n(5)]
+    pub reports: Vec<Digest>,
+    /// What opening costs, in micro-rho.
+    #[n(6)]
+    pub charge_micro_rho: u64,
+    /// What the task has spent with this round, in micro-rho: the sum over all its verdicts.
+    #[n(7)]
+    pub spent_micro_rho: u64,
+}
+
+impl Verdict {
+    /// The number of accepted submissions, `|U|`.
+    pub fn accepted_count(&self) -> u32 {
+        let count = self.accepted().count();
+        u32::try_from(count).expect("a verdict has at most 50,000 decisions")
+    }
+
+    /// The indices of the accepted submissions in root order.
+    pub fn accepted(&self) -> impl Iterator<Item = usize> + '_ {
+        self.decisions
+            .iter()
+            .enumerate()
+            .filter(|(_, decision)| **decision == Decision::Accepted)
+            .map(|(index, _)| index)
+    }
+}
+
+impl Statement for Verdict {
+    const KIND: &'static str = "verdict";
+    const MAX_BYTES: usize = 51_200;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        check_round(&self.round)?;
+        check_count(self.decisions.len())?;
+        check_points(&self.openers)?;
+        BrokenRule::unless(
+            self.reports.len() <= MAX_STEWARDS,
+            "a verdict judges at most one report per steward",
+        )?;
+        BrokenRule::unless(
+            self.charge_micro_rho <= self.spent_micro_rho,
+            "what is spent includes this round's charge",
+        )
+    }
+}
+
+/// A steward's one answer: the sum of its key shares over the accepted set. Signed by the steward,
+/// once per round.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Opening {
+    /// The round.
+    #[n(0)]
+    pub round: RoundId,
+    /// The session.
+    #[n(1)]
+    pub session: SessionId,
+    /// The closed root.
+    #[n(2)]
+    pub root: Digest,
+    /// Body digest of the verdict that is answered.
+    #[n(3)]
+    pub verdict: Digest,
+    /// Who answers.
+    #[n(4)]
+    pub steward: StewardId,
+    /// The sum of its shares.
+    #[n(5)]
+    pub share_sum: ShareSum,
+}
+
+impl Statement for Opening {
+    const KIND: &'static str = "opening";
+    const MAX_BYTES: usize = 9216;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        check_round(&self.round)
+    }
+}
+
+fn check_count(count: usize) -> Result<(), BrokenRule> {
+    BrokenRule::unless(
+        (1..=MAX_SUBMISSIONS as usize).contains(&count),
+        "there is one code per submission, between 1 and 50,000",
+    )
+}
+
+/// The rule on a list of evaluation points: increasing, between 1 and 16.
+pub(crate) fn check_points(points: &[u8]) -> Result<(), BrokenRule> {
+    let increasing = points.windows(2).all(|pair| pair[0] < pair[1]);
+    let in_range = points
+        .iter()
+        .all(|point| (1..=MAX_STEWARDS).contains(&usize::from(*point)));
+    BrokenRule::unless(
+        increasing && in_range,
+        "evaluation points are increasing, between 1 and 16",
+    )
+}

@@ -1,0 +1,181 @@
+//! A task: what the members agree to compute together (`docs/protocol.md`, section 4.1).
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::params::{Dimension, ParameterError, Sigma};
+use dawn_identity::{
+    BrokenRule, IssuerCertificate, OrgId, Signed, Statement, TaskId, to_canonical,
+};
+use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
+use minicbor::{Decode, Encode};
+
+use crate::dp;
+use crate::task_rules;
+
+/// What is trained, by whom, how often, under which policy and at which privacy. Signed by the
+/// issuer key of the owner. Everything that can be refused about it is refused when it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Task {
+    /// [`crate::PROTOCOL_VERSION`].
+    #[n(0)]
+    pub version: u16,
+    /// A name for people.
+    #[n(1)]
+    pub name: String,
+    /// The organisation that asks.
+    #[n(2)]
+    pub owner: OrgId,
+    /// The owner's issuer certificate, whose key signs the task.
+    #[n(3)]
+    pub issuer: Signed<IssuerCertificate>,
+    /// Digest of the founding document.
+    #[n(4)]
+    pub federation: Digest,
+    /// Digest of the roster whose stewards open.
+    #[n(5)]
+    pub roster: Digest,
+    /// The model's shape.
+    #[n(6)]
+    pub model: ModelSpec,
+    /// Seed of the initial weights.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub initial_seed: [u8; 32],
+    /// How devices train.
+    #[n(8)]
+    pub train: TrainSpec,
+    /// How an update becomes integers, with the clip bound C.
+    #[n(9)]
+    pub quantiser: Quantiser,
+    /// Standard deviation of the error that every device adds; at least
+    /// [`Sigma::ERROR_MIN`], larger when the privacy plan asks.
+    #[n(10)]
+    pub sigma_error: Sigma,
+    /// Number of rounds; they are numbered 1 to this.
+    #[n(11)]
+    pub rounds: u32,
+    /// Which sets of submissions may be opened.
+    #[n(12)]
+    pub policy: Policy,
+    /// How long each phase lasts.
+    #[n(13)]
+    pub deadlines: Deadlines,
+    /// How much privacy may be spent.
+    #[n(14)]
+    pub privacy: PrivacyPlan,
+    /// Which data the devices train on: tasks with the same name share a budget at the stewards.
+    #[n(15)]
+    pub data_source: String,
+    /// Unix seconds.
+    #[n(16)]
+    pub created: u64,
+}
+
+/// Which sets of submissions may be opened (`docs/protocol.md`, section 4.6). Every steward checks
+/// it before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Policy {
+    /// Fewest accepted submissions.
+    #[n(0)]
+    pub min_accepted: u32,
+    /// How many of the accepted are counted on to be honest: what the accountant divides by. At
+    /// least 2, which the estimate of the masks' strength counts on.
+    #[n(1)]
+    pub min_honest: u32,
+    /// Fewest organisations among the accepted.
+    #[n(2)]
+    pub min_organisations: u16,
+    /// Largest share of one organisation among the accepted, in thousandths.
+    #[n(3)]
+    pub max_org_share_permille: u16,
+    /// Most submissions of a round.
+    #[n(4)]
+    pub max_submissions: u32,
+    /// Collecting ends early at this number.
+    #[n(5)]
+    pub target_submissions: u32,
+}
+
+/// How long each phase of a round lasts, in milliseconds, each from the end of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Deadlines {
+    /// Stewards publish sealing keys.
+    #[n(0)]
+    pub keying_ms: u32,
+    /// Stewards endorse the specification.
+    #[n(1)]
+    pub endorsing_ms: u32,
+    /// Devices submit.
+    #[n(2)]
+    pub collecting_ms: u32,
+    /// Stewards report on their packages.
+    #[n(3)]
+    pub reporting_ms: u32,
+    /// Stewards answer.
+    #[n(4)]
+    pub opening_ms: u32,
+    /// How much longer a phase waits for further stewards when A have answered.
+    #[n(5)]
+    pub grace_ms: u32,
+}
+
+/// How much privacy a task may spend (`docs/protocol.md`, section 4.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PrivacyPlan {
+    /// Largest sum of the charges of all opened rounds, in micro-rho. None: no limit and no claim.
+    #[n(0)]
+    pub budget_micro_rho: Option<u64>,
+    /// The delta that epsilon is stated at: `10^-k`, k between 1 and 30.
+    #[n(1)]
+    pub delta_exponent: u8,
+}
+
+impl Task {
+    /// The task's identifier, which does not depend on the signature.
+    pub fn id(&self) -> TaskId {
+        TaskId::of(&to_canonical(self))
+    }
+
+    /// The dimension of an update: the number of the model's parameters.
+    ///
+    /// # Errors
+    /// [`ParameterError`]; never for a task that [`Statement::check`] accepts.
+    pub fn dimension(&self) -> Result<Dimension, ParameterError> {
+        Dimension::new(self.model.parameters())
+    }
+
+    /// What each opened round costs, in micro-rho.
+    ///
+    /// # Errors
+    /// [`dp::AccountingError`]; never for a task that [`Statement::check`] accepts.
+    pub fn charge_micro_rho(&self) -> Result<u64, dp::AccountingError> {
+        dp::charge_micro_rho(
+            self.quantiser.clip,
+            self.sigma_error,
+            self.policy.min_honest,
+        )
+    }
+
+    /// The largest magnitude of one coordinate of one device's `v = x + e`, rounded up:
+    /// `clip + 16 sigma_error`.
+    pub fn coordinate_bound(&self) -> u64 {
+        u64::from(self.quantiser.clip) + self.noise_bound()
+    }
+
+    /// The largest magnitude of one check coordinate of one device, which carries only noise:
+    /// `16 sigma_error`, rounded up.
+    pub fn noise_bound(&self) -> u64 {
+        (16 * self.sigma_error.get()).div_ceil(1 << Sigma::FRACTION_BITS)
+    }
+}
+
+impl Statement for Task {
+    const KIND: &'static str = "task";
+    const MAX_BYTES: usize = 4096;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        task_rules::check(self)
+    }
+}

@@ -1,0 +1,132 @@
+//! Everything that is refused about a task, at once and by everybody
+//! (`docs/protocol.md`, section 4.1).
+
+use dawn_crypto::params::{MAX_DIM, Parameters, Q};
+use dawn_identity::BrokenRule;
+use dawn_identity::rule::check_name;
+
+use crate::PROTOCOL_VERSION;
+use crate::statements::MAX_SUBMISSIONS;
+use crate::task::{Deadlines, Policy, PrivacyPlan, Task};
+
+/// Most rounds of a task.
+pub const MAX_ROUNDS: u32 = 100_000;
+
+/// Longest phase: 30 days.
+pub const MAX_PHASE_MS: u32 = 30 * 24 * 60 * 60 * 1000;
+
+/// The first rule that a task breaks.
+pub(crate) fn check(task: &Task) -> Result<(), BrokenRule> {
+    BrokenRule::unless(
+        task.version == PROTOCOL_VERSION,
+        "a task is of protocol version 1",
+    )?;
+    check_name(
+        &task.name,
+        "a task's name has between 1 and 64 printable bytes",
+    )?;
+    check_name(
+        &task.data_source,
+        "a task's data source has between 1 and 64 printable bytes",
+    )?;
+    BrokenRule::unless(
+        task.issuer.peek().org == task.owner,
+        "a task carries the issuer certificate of its owner",
+    )?;
+    check_model(task)?;
+    BrokenRule::unless(
+        (1..=MAX_ROUNDS).contains(&task.rounds),
+        "a task has between 1 and 100,000 rounds",
+    )?;
+    check_policy(&task.policy)?;
+    check_deadlines(&task.deadlines)?;
+    check_privacy(&task.privacy)?;
+    check_sums(task)
+}
+
+fn check_model(task: &Task) -> Result<(), BrokenRule> {
+    let broken = |rule| move |_| BrokenRule(rule);
+    task.model
+        .check()
+        .map_err(|_| BrokenRule("a task's model is within the bounds of models"))?;
+    BrokenRule::unless(
+        (1..=MAX_DIM).contains(&task.model.parameters()),
+        "a task's model has between 1 and 2^24 parameters",
+    )?;
+    task.train
+        .check()
+        .map_err(|_| BrokenRule("a task's training is within the bounds of training"))?;
+    task.quantiser
+        .check()
+        .map_err(|_| BrokenRule("a task's quantiser is within the bounds of quantisers"))?;
+    Parameters::with_error(task.sigma_error)
+        .map(|_| ())
+        .map_err(broken("a task's error deviation is at least 4.5 sqrt 2"))
+}
+
+fn check_policy(policy: &Policy) -> Result<(), BrokenRule> {
+    BrokenRule::unless(
+        policy.min_honest >= 2,
+        "a policy counts on at least 2 honest devices",
+    )?;
+    BrokenRule::unless(
+        policy.min_honest <= policy.min_accepted
+            && policy.min_accepted <= policy.target_submissions
+            && policy.target_submissions <= policy.max_submissions
+            && policy.max_submissions <= MAX_SUBMISSIONS,
+        "min_honest <= min_accepted <= target_submissions <= max_submissions <= 50,000",
+    )?;
+    BrokenRule::unless(
+        policy.min_organisations >= 1 && u32::from(policy.min_organisations) <= policy.min_accepted,
+        "a policy asks for between 1 and min_accepted organisations",
+    )?;
+    // With k organisations the largest has at least 1/k: less could never be met by k equal ones.
+    let share = u32::from(policy.max_org_share_permille);
+    BrokenRule::unless(
+        (1..=1000).contains(&share),
+        "an organisation's largest share is between 1 and 1000 thousandths",
+    )
+}
+
+fn check_deadlines(deadlines: &Deadlines) -> Result<(), BrokenRule> {
+    let phases = [
+        deadlines.keying_ms,
+        deadlines.endorsing_ms,
+        deadlines.collecting_ms,
+        deadlines.reporting_ms,
+        deadlines.opening_ms,
+    ];
+    BrokenRule::unless(
+        phases.iter().all(|ms| (1..=MAX_PHASE_MS).contains(ms)),
+        "every phase lasts between 1 ms and 30 days",
+    )?;
+    BrokenRule::unless(
+        deadlines.grace_ms <= MAX_PHASE_MS,
+        "the grace is at most 30 days",
+    )
+}
+
+fn check_privacy(privacy: &PrivacyPlan) -> Result<(), BrokenRule> {
+    BrokenRule::unless(
+        (1..=30).contains(&privacy.delta_exponent),
+        "delta is 10^-k with k between 1 and 30",
+    )
+}
+
+/// Sums never wrap and the ledger never overflows, whatever happens in the rounds.
+fn check_sums(task: &Task) -> Result<(), BrokenRule> {
+    let largest = u128::from(task.policy.max_submissions) * u128::from(task.coordinate_bound());
+    BrokenRule::unless(
+        largest < u128::from(Q / 4),
+        "max_submissions * (clip + 16 sigma_error) is less than q/4, so that no sum wraps",
+    )?;
+    let charge = task
+        .charge_micro_rho()
+        .map_err(|_| BrokenRule("the charge of a round fits 63 bits of micro-rho"))?;
+    BrokenRule::unless(
+        charge
+            .checked_mul(u64::from(task.rounds))
+            .is_some_and(|total| total <= i64::MAX as u64),
+        "the charge of all rounds fits 63 bits of micro-rho",
+    )
+}

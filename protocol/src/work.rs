@@ -1,0 +1,153 @@
+//! What a steward pulls from the aggregator. Not signed: every part that matters is, and the
+//! steward verifies it before it answers.
+
+use dawn_crypto::params::MAX_STEWARDS;
+use dawn_identity::{
+    BrokenRule, DecodeError, Signed, Statement, from_canonical_bounded, to_canonical,
+};
+use minicbor::{Decode, Encode};
+
+use crate::round_id::RoundId;
+use crate::spec::{RoundAnnouncement, RoundSpec};
+use crate::statements::{Closed, PackageReport, Verdict};
+use crate::submission::{MAX_PACKAGE_BYTES, SubmissionHeader};
+
+/// Something that a steward should look at. Each item carries what is needed beyond what the
+/// steward can fetch by digest.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub enum WorkItem {
+    /// Publish a sealing key for this round.
+    #[n(0)]
+    PublishSealingKey {
+        /// The round that is about to begin.
+        #[n(0)]
+        round: RoundId,
+    },
+    /// Endorse this specification.
+    #[n(1)]
+    Endorse {
+        /// The specification.
+        #[n(0)]
+        spec: Signed<RoundSpec>,
+    },
+    /// Open the packages of a closed round and report.
+    #[n(2)]
+    Report {
+        /// The round's announcement.
+        #[n(0)]
+        announcement: RoundAnnouncement,
+        /// The closed list.
+        #[n(1)]
+        closed: Signed<Closed>,
+    },
+    /// Verify a verdict and answer with the sum of the shares.
+    #[n(3)]
+    Open {
+        /// The round's announcement.
+        #[n(0)]
+        announcement: RoundAnnouncement,
+        /// The closed list.
+        #[n(1)]
+        closed: Signed<Closed>,
+        /// The reports that were judged, in increasing point.
+        #[n(2)]
+        reports: Vec<Signed<PackageReport>>,
+        /// The verdict.
+        #[n(3)]
+        verdict: Signed<Verdict>,
+    },
+}
+
+impl WorkItem {
+    /// The round that the item is about; not verified.
+    pub fn round(&self) -> RoundId {
+        match self {
+            Self::PublishSealingKey { round } => *round,
+            Self::Endorse { spec } => spec.peek().round,
+            Self::Report { closed, .. } | Self::Open { closed, .. } => closed.peek().round,
+        }
+    }
+}
+
+/// Most items of one answer.
+pub const MAX_WORK_ITEMS: usize = 16;
+
+/// Most bytes of one answer.
+pub const MAX_WORK_BYTES: usize =
+    MAX_WORK_ITEMS * (RoundAnnouncement::MAX_BYTES + (MAX_STEWARDS + 2) * PackageReport::MAX_BYTES);
+
+/// The canonical bytes of a list of work.
+pub fn work_to_bytes(items: &Vec<WorkItem>) -> Vec<u8> {
+    to_canonical(items)
+}
+
+/// Reads a list of work; nothing in it is verified.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn work_from_bytes(bytes: &[u8]) -> Result<Vec<WorkItem>, DecodeError> {
+    let items: Vec<WorkItem> = from_canonical_bounded(bytes, MAX_WORK_BYTES)?;
+    BrokenRule::unless(items.len() <= MAX_WORK_ITEMS, "at most 16 items of work")?;
+    Ok(items)
+}
+
+/// One submission's header and the asking steward's package of it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PackageItem {
+    /// The signed header's bytes.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub header: Vec<u8>,
+    /// The sealed package's bytes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub package: Vec<u8>,
+}
+
+/// A page of a closed round's submissions, in root order.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PackagePage {
+    /// Index of the first item in root order.
+    #[n(0)]
+    pub first: u32,
+    /// The items.
+    #[n(1)]
+    pub items: Vec<PackageItem>,
+    /// Index of the next page's first item; none at the end.
+    #[n(2)]
+    pub next: Option<u32>,
+}
+
+impl PackagePage {
+    /// Most items of a page.
+    pub const MAX_ITEMS: usize = 128;
+    /// Most bytes of a page.
+    pub const MAX_BYTES: usize =
+        Self::MAX_ITEMS * (SubmissionHeader::MAX_BYTES + MAX_PACKAGE_BYTES + 16) + 64;
+
+    /// The canonical bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_canonical(self)
+    }
+
+    /// Reads a page; nothing in it is verified.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let page: Self = from_canonical_bounded(bytes, Self::MAX_BYTES)?;
+        BrokenRule::unless(
+            page.items.len() <= Self::MAX_ITEMS,
+            "a page has at most 128 items",
+        )?;
+        BrokenRule::unless(
+            page.items.iter().all(|item| {
+                item.header.len() <= SubmissionHeader::MAX_BYTES
+                    && item.package.len() <= MAX_PACKAGE_BYTES
+            }),
+            "a page's headers and packages are bounded",
+        )?;
+        Ok(page)
+    }
+}
