@@ -21,7 +21,7 @@
 //! | [`phase`] | the order of a round, in types | 4 |
 //! | [`dp`] | what a round costs in privacy | 4.8 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
-
+//! | [`transcript`] | the file that an auditor reads | 5 |
 //! | [`violation`] | who broke which rule | 6 |
 
 mod byte_code;
@@ -45,7 +45,7 @@ pub mod submission;
 pub mod task;
 pub mod task_rules;
 pub mod terminal;
-
+pub mod transcript;
 pub mod violation;
 pub mod work;
 

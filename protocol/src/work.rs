@@ -16,6 +16,10 @@ use crate::submission::{MAX_PACKAGE_BYTES, SubmissionHeader};
 /// steward can fetch by digest.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a list of work has at most 16 items; boxes would gain nothing"
+)]
 pub enum WorkItem {
     /// Publish a sealing key for this round.
     #[n(0)]

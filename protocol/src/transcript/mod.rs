@@ -1,0 +1,212 @@
+//! The file of one round that an auditor reads (`docs/protocol.md`, section 5.1).
+//!
+//! ```text
+//! "DWNT" | version u16 LE | records: kind u8 | length u64 LE | bytes
+//! ```
+//!
+//! The last record is the digest of every byte before it. The order of records is fixed
+//! ([`Kind::may_follow`]), so that a round has one transcript:
+//!
+//! | kind | record | how many |
+//! |---|---|---|
+//! | 1 | founding document | 1 |
+//! | 2 | registrations of the organisations that matter | any |
+//! | 3 | signed roster | 1 |
+//! | 4 | signed task | 1 |
+//! | 5, 6 | how the previous round ended: its result, or its abort | at most 1 |
+//! | 7 | the model before | 1 |
+//! | 8 | round specification | 1, unless aborted before |
+//! | 9 | endorsements | any |
+//! | 10, 11 | a submission's signed header, then its payload; all of them, in root order | any |
+//! | 12 | closed statement | 1, unless aborted before |
+//! | 13 | package reports, in increasing point | any |
+//! | 14 | verdict | 1, unless aborted before |
+//! | 15 | openings, in increasing point | any |
+//! | 16, 17 | the round's result, or its abort | 1 |
+//! | 255 | end: the digest | 1 |
+//!
+//! Reading and writing are streaming: no more than one record is held. Nothing is verified here;
+//! that is what [`crate::phase`] is for. Sealed packages are not part of it: they are deleted after
+//! the round.
+
+mod reader;
+mod record;
+mod writer;
+
+pub use reader::TranscriptReader;
+pub use record::Record;
+pub use writer::TranscriptWriter;
+
+use std::io;
+
+/// The first four bytes of a transcript.
+pub const MAGIC: [u8; 4] = *b"DWNT";
+
+/// The version of the format.
+pub const VERSION: u16 = 1;
+
+/// Most organisation registrations of a transcript.
+pub const MAX_REGISTRATIONS: usize = 4096;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal => $name:literal,)*) => {
+        /// What a record is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $variant = $code,)*
+        }
+
+        impl Kind {
+            /// The kind of a code.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// The kind's name for people.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The founding document.
+    Founding = 1 => "founding document",
+    /// A member organisation's registration.
+    Registration = 2 => "organisation registration",
+    /// The signed roster.
+    Roster = 3 => "roster",
+    /// The signed task.
+    Task = 4 => "task",
+    /// The result of the previous round.
+    PreviousResult = 5 => "previous result",
+    /// The abort of the previous round.
+    PreviousAborted = 6 => "previous abort",
+    /// The model that devices trained from.
+    Model = 7 => "model",
+    /// The round specification.
+    Spec = 8 => "round specification",
+    /// An endorsement.
+    Endorsement = 9 => "endorsement",
+    /// A submission's signed header.
+    Header = 10 => "submission header",
+    /// The payload of the header before it.
+    Payload = 11 => "payload",
+    /// The closed statement.
+    Closed = 12 => "closed statement",
+    /// A package report.
+    Report = 13 => "package report",
+    /// The verdict.
+    Verdict = 14 => "verdict",
+    /// An opening.
+    Opening = 15 => "opening",
+    /// The round's result.
+    Result = 16 => "result",
+    /// The round's abort.
+    Aborted = 17 => "abort",
+    /// The digest of everything before.
+    End = 255 => "end",
+}
+
+impl Kind {
+    /// Whether a record of this kind may follow one of kind `previous` (none: the file begins).
+    pub const fn may_follow(self, previous: Option<Kind>) -> bool {
+        use Kind as K;
+        let Some(previous) = previous else {
+            return matches!(self, K::Founding);
+        };
+        match previous {
+            K::Founding | K::Registration => matches!(self, K::Registration | K::Roster),
+            K::Roster => matches!(self, K::Task),
+            K::Task => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
+            K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),
+            K::Model => matches!(self, K::Spec | K::Aborted),
+            K::Spec => matches!(self, K::Endorsement | K::Aborted),
+            K::Endorsement => matches!(self, K::Endorsement | K::Header | K::Aborted),
+            K::Header => matches!(self, K::Payload),
+            K::Payload => matches!(self, K::Header | K::Closed | K::Aborted),
+            K::Closed => matches!(self, K::Report | K::Aborted),
+            K::Report => matches!(self, K::Report | K::Verdict | K::Aborted),
+            K::Verdict => matches!(self, K::Opening | K::Aborted),
+            K::Opening => matches!(self, K::Opening | K::Result | K::Aborted),
+            K::Result | K::Aborted => matches!(self, K::End),
+            K::End => false,
+        }
+    }
+}
+
+/// Why bytes are not a transcript, or cannot become one.
+#[derive(Debug, thiserror::Error)]
+pub enum TranscriptError {
+    /// Does not begin with the magic.
+    #[error("not a transcript: it does not begin with DWNT")]
+    Magic,
+    /// Of another version.
+    #[error("a transcript of version {0}, this reads version {VERSION}")]
+    Version(u16),
+    /// A kind that has no meaning.
+    #[error("byte {offset}: {code} is not a kind of record")]
+    UnknownKind {
+        /// Where the record begins.
+        offset: u64,
+        /// The code found.
+        code: u8,
+    },
+    /// A record in the wrong place.
+    #[error("byte {offset}: a record of kind \"{}\" cannot be here", .kind.name())]
+    Order {
+        /// Where the record begins.
+        offset: u64,
+        /// What it is.
+        kind: Kind,
+    },
+    /// More records of a kind than there can be.
+    #[error("byte {offset}: too many records of kind \"{}\"", .kind.name())]
+    TooMany {
+        /// Where the record begins.
+        offset: u64,
+        /// What it is.
+        kind: Kind,
+    },
+    /// A record that is longer (or, of fixed length, other) than it may be.
+    #[error("byte {offset}: a {} of {actual} bytes, {limit} are allowed", .kind.name())]
+    Length {
+        /// Where the record begins.
+        offset: u64,
+        /// What it is.
+        kind: Kind,
+        /// Bytes allowed.
+        limit: u64,
+        /// Bytes announced.
+        actual: u64,
+    },
+    /// A record that cannot be read as what it is.
+    #[error("byte {offset}: not a {}: {reason}", .kind.name())]
+    Malformed {
+        /// Where the record begins.
+        offset: u64,
+        /// What it should be.
+        kind: Kind,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The digest at the end is not that of the bytes before.
+    #[error("the digest at the end is not that of the transcript")]
+    Digest,
+    /// Ends too early.
+    #[error("the transcript ends at byte {0}, too early")]
+    Truncated(u64),
+    /// Goes on after its end.
+    #[error("bytes after the end of the transcript")]
+    Trailing,
+    /// Reading or writing failed.
+    #[error("transcript: {0}")]
+    Io(#[from] io::Error),
+}

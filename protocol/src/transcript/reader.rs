@@ -1,0 +1,181 @@
+//! Reading a transcript, record by record, with bounded memory.
+
+use std::io::{self, Read};
+
+use dawn_crypto::digest::{Hasher, labels};
+use dawn_crypto::params::MAX_STEWARDS;
+use dawn_learn::Model;
+
+use super::record::fixed_limit;
+use super::{Kind, MAGIC, MAX_REGISTRATIONS, Record, TranscriptError, VERSION};
+use crate::statements::MAX_SUBMISSIONS;
+
+/// Reads the records of one transcript. Lengths are checked against the kind, and for models and
+/// payloads against the task, before anything is read; memory grows with what arrives, not with
+/// what is announced.
+#[derive(Debug)]
+pub struct TranscriptReader<R> {
+    input: R,
+    hasher: Hasher,
+    offset: u64,
+    begun: bool,
+    previous: Option<Kind>,
+    /// Records in a row of the same kind; submissions count as one kind.
+    repeated: usize,
+    model_bytes: u64,
+    payload_bytes: u64,
+    /// Nothing more is read after an error.
+    failed: bool,
+}
+
+impl<R: Read> TranscriptReader<R> {
+    /// A reader; nothing is read yet. Give it a buffered reader.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            hasher: Hasher::new(labels::TRANSCRIPT),
+            offset: 0,
+            begun: false,
+            previous: None,
+            repeated: 0,
+            model_bytes: 0,
+            payload_bytes: 0,
+            failed: false,
+        }
+    }
+
+    /// Where the next record begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next record; none after the end. [`Record::End`] comes last, when the digest was compared
+    /// and the input is known to end there.
+    ///
+    /// # Errors
+    /// [`TranscriptError`]; afterwards there are no more records.
+    pub fn next_record(&mut self) -> Result<Option<Record>, TranscriptError> {
+        if self.failed || self.previous == Some(Kind::End) {
+            return Ok(None);
+        }
+        let record = self.read_record();
+        self.failed = record.is_err();
+        record.map(Some)
+    }
+
+    fn read_record(&mut self) -> Result<Record, TranscriptError> {
+        if !self.begun {
+            self.read_preamble()?;
+        }
+        let before = self.hasher.finalize();
+        let offset = self.offset;
+        let [code] = self.read_array()?;
+        let kind = Kind::from_code(code).ok_or(TranscriptError::UnknownKind { offset, code })?;
+        if !kind.may_follow(self.previous) {
+            return Err(TranscriptError::Order { offset, kind });
+        }
+        self.count(kind, offset)?;
+        let len = u64::from_le_bytes(self.read_array()?);
+        self.check_length(kind, offset, len)?;
+        let bytes = self.read_bytes(len)?;
+        let record = Record::parse(kind, bytes).map_err(|reason| TranscriptError::Malformed {
+            offset,
+            kind,
+            reason,
+        })?;
+        match &record {
+            Record::Task(task) => {
+                let task = task.peek();
+                let malformed = |reason: String| TranscriptError::Malformed {
+                    offset,
+                    kind,
+                    reason,
+                };
+                let dimension = task.dimension().map_err(|e| malformed(e.to_string()))?;
+                self.payload_bytes = dimension.payload_bytes() as u64;
+                self.model_bytes = Model::encoded_len(task.model) as u64;
+            }
+            Record::End(digest) => {
+                if *digest != before {
+                    return Err(TranscriptError::Digest);
+                }
+                if self.input.read(&mut [0])? != 0 {
+                    return Err(TranscriptError::Trailing);
+                }
+            }
+            _ => {}
+        }
+        self.previous = Some(kind);
+        Ok(record)
+    }
+
+    fn read_preamble(&mut self) -> Result<(), TranscriptError> {
+        if self.read_array()? != MAGIC {
+            return Err(TranscriptError::Magic);
+        }
+        let version = u16::from_le_bytes(self.read_array()?);
+        if version != VERSION {
+            return Err(TranscriptError::Version(version));
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    fn count(&mut self, kind: Kind, offset: u64) -> Result<(), TranscriptError> {
+        let most = match kind {
+            Kind::Registration => MAX_REGISTRATIONS,
+            Kind::Header | Kind::Payload => 2 * MAX_SUBMISSIONS as usize,
+            _ => MAX_STEWARDS,
+        };
+        let submission = |kind| matches!(kind, Kind::Header | Kind::Payload);
+        let same = self.previous == Some(kind)
+            || (self.previous.is_some_and(submission) && submission(kind));
+        self.repeated = if same { self.repeated + 1 } else { 1 };
+        if self.repeated > most {
+            return Err(TranscriptError::TooMany { offset, kind });
+        }
+        Ok(())
+    }
+
+    fn check_length(&self, kind: Kind, offset: u64, actual: u64) -> Result<(), TranscriptError> {
+        let (limit, exact) = match (kind, fixed_limit(kind)) {
+            (Kind::Payload, _) => (self.payload_bytes, true),
+            (_, None) => (self.model_bytes, true),
+            (_, Some(limit)) => (limit as u64, false),
+        };
+        if actual > limit || (exact && actual != limit) {
+            return Err(TranscriptError::Length {
+                offset,
+                kind,
+                limit,
+                actual,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_array<const LEN: usize>(&mut self) -> Result<[u8; LEN], TranscriptError> {
+        let mut array = [0; LEN];
+        self.input
+            .read_exact(&mut array)
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => TranscriptError::Truncated(self.offset),
+                _ => TranscriptError::Io(e),
+            })?;
+        self.hasher.update(&array);
+        self.offset += LEN as u64;
+        Ok(array)
+    }
+
+    /// Reads `len` bytes, whose limit has been checked; memory is taken as they arrive.
+    fn read_bytes(&mut self, len: u64) -> Result<Vec<u8>, TranscriptError> {
+        let mut bytes = Vec::new();
+        self.input.by_ref().take(len).read_to_end(&mut bytes)?;
+        self.offset += bytes.len() as u64;
+        if (bytes.len() as u64) < len {
+            return Err(TranscriptError::Truncated(self.offset));
+        }
+        self.hasher.update(&bytes);
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,138 @@
+//! The records of a transcript, parsed but not verified.
+
+use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
+
+use super::Kind;
+use crate::spec::{Endorsement, RoundSpec};
+use crate::statements::{Closed, Opening, PackageReport, Verdict};
+use crate::submission::SubmissionHeader;
+use crate::task::Task;
+use crate::terminal::{Aborted, RoundResult, Terminal};
+use dawn_crypto::digest::Digest;
+
+/// One record. Nothing in it is verified; statements are canonical and consistent in themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The founding document.
+    Founding(Box<FoundingDocument>),
+    /// A member organisation's registration.
+    Registration(Box<Signed<OrgRegistration>>),
+    /// The signed roster.
+    Roster(Box<SignedRoster>),
+    /// The signed task.
+    Task(Box<Signed<Task>>),
+    /// How the previous round ended.
+    Previous(Box<Terminal>),
+    /// The canonical bytes of the model before.
+    Model(Vec<u8>),
+    /// The round specification.
+    Spec(Box<Signed<RoundSpec>>),
+    /// An endorsement.
+    Endorsement(Box<Signed<Endorsement>>),
+    /// A submission's signed header, as bytes: its leaf is over them.
+    Header(Vec<u8>),
+    /// A submission's payload, as bytes.
+    Payload(Vec<u8>),
+    /// The closed statement.
+    Closed(Box<Signed<Closed>>),
+    /// A package report.
+    Report(Box<Signed<PackageReport>>),
+    /// The verdict.
+    Verdict(Box<Signed<Verdict>>),
+    /// An opening.
+    Opening(Box<Signed<Opening>>),
+    /// How the round ended.
+    Terminal(Box<Terminal>),
+    /// The digest of every byte before; it has been compared.
+    End(Digest),
+}
+
+impl Record {
+    /// Reads a record's bytes.
+    pub(super) fn parse(kind: Kind, bytes: Vec<u8>) -> Result<Self, String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        macro_rules! signed {
+            ($type:ty) => {
+                Signed::<$type>::from_bytes(&bytes).map_err(|e| text(&e))?
+            };
+        }
+        Ok(match kind {
+            Kind::Founding => Self::Founding(Box::new(
+                FoundingDocument::from_bytes(&bytes).map_err(|e| text(&e))?,
+            )),
+            Kind::Registration => Self::Registration(Box::new(signed!(OrgRegistration))),
+            Kind::Roster => Self::Roster(Box::new(
+                SignedRoster::from_bytes(&bytes).map_err(|e| text(&e))?,
+            )),
+            Kind::Task => Self::Task(Box::new(signed!(Task))),
+            Kind::PreviousResult => {
+                Self::Previous(Box::new(Terminal::Result(signed!(RoundResult))))
+            }
+            Kind::PreviousAborted => Self::Previous(Box::new(Terminal::Aborted(signed!(Aborted)))),
+            Kind::Model => Self::Model(bytes),
+            Kind::Spec => Self::Spec(Box::new(signed!(RoundSpec))),
+            Kind::Endorsement => Self::Endorsement(Box::new(signed!(Endorsement))),
+            Kind::Header => Self::Header(bytes),
+            Kind::Payload => Self::Payload(bytes),
+            Kind::Closed => Self::Closed(Box::new(signed!(Closed))),
+            Kind::Report => Self::Report(Box::new(signed!(PackageReport))),
+            Kind::Verdict => Self::Verdict(Box::new(signed!(Verdict))),
+            Kind::Opening => Self::Opening(Box::new(signed!(Opening))),
+            Kind::Result => Self::Terminal(Box::new(Terminal::Result(signed!(RoundResult)))),
+            Kind::Aborted => Self::Terminal(Box::new(Terminal::Aborted(signed!(Aborted)))),
+            Kind::End => {
+                let digest = <[u8; 32]>::try_from(bytes.as_slice());
+                Self::End(Digest(digest.map_err(|_| "not 32 bytes".to_owned())?))
+            }
+        })
+    }
+
+    /// What the record is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Founding(_) => Kind::Founding,
+            Self::Registration(_) => Kind::Registration,
+            Self::Roster(_) => Kind::Roster,
+            Self::Task(_) => Kind::Task,
+            Self::Previous(terminal) => match **terminal {
+                Terminal::Result(_) => Kind::PreviousResult,
+                Terminal::Aborted(_) => Kind::PreviousAborted,
+            },
+            Self::Model(_) => Kind::Model,
+            Self::Spec(_) => Kind::Spec,
+            Self::Endorsement(_) => Kind::Endorsement,
+            Self::Header(_) => Kind::Header,
+            Self::Payload(_) => Kind::Payload,
+            Self::Closed(_) => Kind::Closed,
+            Self::Report(_) => Kind::Report,
+            Self::Verdict(_) => Kind::Verdict,
+            Self::Opening(_) => Kind::Opening,
+            Self::Terminal(terminal) => match **terminal {
+                Terminal::Result(_) => Kind::Result,
+                Terminal::Aborted(_) => Kind::Aborted,
+            },
+            Self::End(_) => Kind::End,
+        }
+    }
+}
+
+/// Most bytes of a record of a kind whose length does not depend on the task.
+pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
+    Some(match kind {
+        Kind::Founding => FoundingDocument::MAX_BYTES,
+        Kind::Registration => Signed::<OrgRegistration>::MAX_BYTES,
+        Kind::Roster => SignedRoster::MAX_BYTES,
+        Kind::Task => Signed::<Task>::MAX_BYTES,
+        Kind::PreviousResult | Kind::Result => Signed::<RoundResult>::MAX_BYTES,
+        Kind::PreviousAborted | Kind::Aborted => Signed::<Aborted>::MAX_BYTES,
+        Kind::Spec => Signed::<RoundSpec>::MAX_BYTES,
+        Kind::Endorsement => Signed::<Endorsement>::MAX_BYTES,
+        Kind::Header => Signed::<SubmissionHeader>::MAX_BYTES,
+        Kind::Closed => Signed::<Closed>::MAX_BYTES,
+        Kind::Report => Signed::<PackageReport>::MAX_BYTES,
+        Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
+        Kind::Opening => Signed::<Opening>::MAX_BYTES,
+        Kind::End => 32,
+        Kind::Model | Kind::Payload => return None,
+    })
+}

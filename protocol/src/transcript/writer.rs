@@ -1,0 +1,248 @@
+//! Writing a transcript, record by record.
+
+use std::io::Write;
+
+use dawn_crypto::digest::{Digest, Hasher, labels};
+use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
+
+use super::{Kind, MAGIC, TranscriptError, VERSION};
+use crate::spec::{Endorsement, RoundSpec};
+use crate::statements::{Closed, Opening, PackageReport, Verdict};
+use crate::task::Task;
+use crate::terminal::Terminal;
+
+/// Writes the records of one transcript in their order. Refuses a record in the wrong place, so that
+/// nothing is written that no reader would read.
+///
+/// With a `Vec<u8>` as the writer it serves asynchronous callers too: they take the bytes out with
+/// [`TranscriptWriter::get_mut`] between records.
+#[derive(Debug)]
+pub struct TranscriptWriter<W> {
+    out: W,
+    hasher: Hasher,
+    previous: Option<Kind>,
+    offset: u64,
+    /// Payload bytes that are still to come.
+    missing: u64,
+}
+
+impl<W: Write> TranscriptWriter<W> {
+    /// Begins a transcript.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn new(out: W) -> Result<Self, TranscriptError> {
+        let mut writer = Self {
+            out,
+            hasher: Hasher::new(labels::TRANSCRIPT),
+            previous: None,
+            offset: 0,
+            missing: 0,
+        };
+        writer.put(&MAGIC)?;
+        writer.put(&VERSION.to_le_bytes())?;
+        Ok(writer)
+    }
+
+    /// The writer underneath.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// The founding document.
+    ///
+    /// # Errors
+    /// [`TranscriptError::Order`], or those of the writer; the same for every record.
+    pub fn founding(&mut self, document: &FoundingDocument) -> Result<(), TranscriptError> {
+        self.record(Kind::Founding, &document.to_bytes())
+    }
+
+    /// A member organisation's registration.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn registration(
+        &mut self,
+        registration: &Signed<OrgRegistration>,
+    ) -> Result<(), TranscriptError> {
+        self.record(Kind::Registration, registration.bytes())
+    }
+
+    /// The signed roster.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn roster(&mut self, roster: &SignedRoster) -> Result<(), TranscriptError> {
+        self.record(Kind::Roster, &roster.to_bytes())
+    }
+
+    /// The signed task.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn task(&mut self, task: &Signed<Task>) -> Result<(), TranscriptError> {
+        self.record(Kind::Task, task.bytes())
+    }
+
+    /// How the previous round ended.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn previous(&mut self, terminal: &Terminal) -> Result<(), TranscriptError> {
+        let kind = match terminal {
+            Terminal::Result(_) => Kind::PreviousResult,
+            Terminal::Aborted(_) => Kind::PreviousAborted,
+        };
+        self.record(kind, terminal.bytes())
+    }
+
+    /// The canonical bytes of the model before.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn model(&mut self, canonical_model: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Model, canonical_model)
+    }
+
+    /// The round specification.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn spec(&mut self, spec: &Signed<RoundSpec>) -> Result<(), TranscriptError> {
+        self.record(Kind::Spec, spec.bytes())
+    }
+
+    /// An endorsement.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn endorsement(
+        &mut self,
+        endorsement: &Signed<Endorsement>,
+    ) -> Result<(), TranscriptError> {
+        self.record(Kind::Endorsement, endorsement.bytes())
+    }
+
+    /// A submission's signed header; its payload must follow.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn header(&mut self, signed_header: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Header, signed_header)
+    }
+
+    /// The whole payload of the header before.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn payload(&mut self, payload: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Payload, payload)
+    }
+
+    /// Begins a payload of `len` bytes that [`Self::payload_chunk`] then brings.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn begin_payload(&mut self, len: u64) -> Result<(), TranscriptError> {
+        self.begin(Kind::Payload, len)?;
+        self.missing = len;
+        Ok(())
+    }
+
+    /// The next bytes of a payload that was begun.
+    ///
+    /// # Errors
+    /// [`TranscriptError::Length`] for more bytes than were announced, or those of the writer.
+    pub fn payload_chunk(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
+        let actual = bytes.len() as u64;
+        self.missing = self
+            .missing
+            .checked_sub(actual)
+            .ok_or(TranscriptError::Length {
+                offset: self.offset,
+                kind: Kind::Payload,
+                limit: self.missing,
+                actual,
+            })?;
+        self.put(bytes)
+    }
+
+    /// The closed statement.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn closed(&mut self, closed: &Signed<Closed>) -> Result<(), TranscriptError> {
+        self.record(Kind::Closed, closed.bytes())
+    }
+
+    /// A package report.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn report(&mut self, report: &Signed<PackageReport>) -> Result<(), TranscriptError> {
+        self.record(Kind::Report, report.bytes())
+    }
+
+    /// The verdict.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn verdict(&mut self, verdict: &Signed<Verdict>) -> Result<(), TranscriptError> {
+        self.record(Kind::Verdict, verdict.bytes())
+    }
+
+    /// An opening.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn opening(&mut self, opening: &Signed<Opening>) -> Result<(), TranscriptError> {
+        self.record(Kind::Opening, opening.bytes())
+    }
+
+    /// How the round ended.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn terminal(&mut self, terminal: &Terminal) -> Result<(), TranscriptError> {
+        let kind = match terminal {
+            Terminal::Result(_) => Kind::Result,
+            Terminal::Aborted(_) => Kind::Aborted,
+        };
+        self.record(kind, terminal.bytes())
+    }
+
+    /// Writes the end and gives the transcript's digest and the writer back.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn finish(mut self) -> Result<(Digest, W), TranscriptError> {
+        let digest = self.hasher.finalize();
+        self.record(Kind::End, &digest.0)?;
+        self.out.flush()?;
+        Ok((digest, self.out))
+    }
+
+    fn record(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), TranscriptError> {
+        self.begin(kind, bytes.len() as u64)?;
+        self.put(bytes)
+    }
+
+    fn begin(&mut self, kind: Kind, len: u64) -> Result<(), TranscriptError> {
+        if self.missing > 0 || !kind.may_follow(self.previous) {
+            return Err(TranscriptError::Order {
+                offset: self.offset,
+                kind,
+            });
+        }
+        self.previous = Some(kind);
+        self.put(&[kind as u8])?;
+        self.put(&len.to_le_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
+        self.hasher.update(bytes);
+        self.out.write_all(bytes)?;
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+}
