@@ -8,6 +8,7 @@ use crate::envelope::EnvelopeError;
 use crate::ids::{DeviceId, OrgId};
 use crate::issuer::{IssuerCertificate, IssuerError};
 use crate::keys::PublicKey;
+use crate::members::Members;
 use crate::signed::Signed;
 
 /// The certificate of an organisation's issuer and the credential that this issuer signed for a
@@ -37,7 +38,7 @@ pub enum ChainError {
         /// The device that the credential names.
         device: DeviceId,
         /// What is wrong.
-        source: EnvelopeError,
+        source: Box<EnvelopeError>,
     },
     /// An issuer speaks for a device of another organisation.
     #[error("the issuer of organisation {issuer} signed for a device of organisation {named}")]
@@ -50,6 +51,9 @@ pub enum ChainError {
     /// A device uses a key that is already the organisation's.
     #[error("organisation {0} gave its root or issuer key to a device")]
     KeyReused(OrgId),
+    /// The organisation is no member of the federation.
+    #[error("organisation {0} is not a member of the federation")]
+    NotAMember(OrgId),
     /// Not valid at the time in question.
     #[error("the credential of device {device} counts from {issued} to {expires}, not at {at}")]
     NotValidAt {
@@ -82,7 +86,7 @@ impl CredentialChain {
                 .map_err(|source| ChainError::Signature {
                     org: issuer.org,
                     device: self.credential.peek().device,
-                    source,
+                    source: Box::new(source),
                 })?;
         if credential.org != issuer.org {
             return Err(ChainError::OtherOrganisation {
@@ -108,6 +112,17 @@ impl CredentialChain {
             label: credential.label.clone(),
             expires: credential.expires.min(issuer.not_after),
         })
+    }
+
+    /// Verifies the chain under the root key of the member that it claims to come from, at a time
+    /// (unix seconds). Revocation is not part of it.
+    ///
+    /// # Errors
+    /// [`ChainError`]; [`ChainError::NotAMember`] when there is no such member.
+    pub fn verify_member(&self, members: &Members, at: u64) -> Result<VerifiedDevice, ChainError> {
+        let org = self.claimed_org();
+        let root = members.root(&org).ok_or(ChainError::NotAMember(org))?;
+        self.verify(root, at)
     }
 
     /// The organisation that the chain claims to come from (not verified): whose root key to look

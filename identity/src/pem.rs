@@ -8,7 +8,7 @@ use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
     KeypairBytes, spki::der::pem::LineEnding,
 };
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::{KeyError, PublicKey, SecretKey};
 
@@ -20,12 +20,15 @@ impl SecretKey {
     /// The key as an unencrypted PKCS#8 PEM file, as `openssl genpkey -algorithm ed25519` writes
     /// it. The text is wiped when dropped.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        let pair = KeypairBytes {
+        let mut pair = KeypairBytes {
             secret_key: *self.to_seed(),
             public_key: None,
         };
-        pair.to_pkcs8_pem(LineEnding::LF)
-            .expect("48 bytes of DER always encode as PEM")
+        let text = pair
+            .to_pkcs8_pem(LineEnding::LF)
+            .expect("48 bytes of DER always encode as PEM");
+        pair.secret_key.zeroize();
+        text
     }
 
     /// Reads an unencrypted PKCS#8 PEM file.
@@ -34,8 +37,9 @@ impl SecretKey {
     /// [`KeyError::Text`] when it is none or not of an Ed25519 key, [`KeyError::Mismatch`] when it
     /// carries a public key that is not the secret key's.
     pub fn from_pkcs8_pem(text: &str) -> Result<Self, KeyError> {
-        let pair = KeypairBytes::from_pkcs8_pem(text).map_err(text_error)?;
+        let mut pair = KeypairBytes::from_pkcs8_pem(text).map_err(text_error)?;
         let key = Self::from_seed(&pair.secret_key);
+        pair.secret_key.zeroize();
         match &pair.public_key {
             Some(public) if public.0 != *key.public().as_bytes() => Err(KeyError::Mismatch),
             _ => Ok(key),

@@ -154,7 +154,8 @@ pub enum RosterError {
         /// How many must.
         quorum: usize,
     },
-    /// A steward's key is also a key of the federation or a member's root key.
+    /// A steward's key is also a key of the federation, or the root key of a founder or of an
+    /// organisation in the roster.
     #[error("the steward of organisation {0} has a key that serves another purpose")]
     KeyReused(OrgId),
 }
@@ -270,9 +271,15 @@ impl SignedRoster {
             if !has_signed(&entry.org) {
                 return Err(RosterError::NoConsent(entry.org));
             }
+        }
+        // Only the keys of founders and of this roster's organisations are compared: otherwise a
+        // steward could undo a valid roster by registering its key as another organisation's root.
+        for entry in &self.roster.stewards {
+            let id = OrgId::of(&entry.steward);
             let reused = entry.steward == federation.aggregator
                 || entry.steward == federation.log
-                || members.iter().any(|(_, root)| *root == entry.steward);
+                || members.is_founder(&id)
+                || self.roster.stewards.iter().any(|other| other.org == id);
             if reused {
                 return Err(RosterError::KeyReused(entry.org));
             }

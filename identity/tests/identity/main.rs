@@ -1,0 +1,12 @@
+//! What the identities must guarantee, proven on hostile inputs. One binary, one module a subject.
+#![allow(clippy::unwrap_used)]
+
+mod canonical;
+mod credentials;
+mod envelopes;
+mod federations;
+mod fixture;
+mod keys;
+mod registrations;
+mod rosters;
+mod vectors;

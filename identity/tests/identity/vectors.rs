@@ -1,0 +1,204 @@
+//! Known answers made by an independent program, `test_vectors/identity.py`: what it accepts we make
+//! byte for byte, and what it damaged we refuse.
+
+use std::collections::BTreeMap;
+
+use dawn_crypto::shamir::Threshold;
+use dawn_identity::{
+    Admission, CredentialChain, Digest, Federation, FoundingDocument, Organisation, PublicKey,
+    Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, TaskId, Validity,
+    from_canonical, to_canonical,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Vectors {
+    now: u64,
+    identifiers: BTreeMap<String, String>,
+    documents: BTreeMap<String, String>,
+    refused: Refused,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    credentials: BTreeMap<String, String>,
+    rosters: BTreeMap<String, String>,
+}
+
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../../../test_vectors/identity.json")).unwrap()
+}
+
+fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed(&[seed; 32])
+}
+
+/// The world of the vectors, made by this crate.
+struct World {
+    organisations: Vec<Organisation>,
+    founding: FoundingDocument,
+    roster: SignedRoster,
+    chain: CredentialChain,
+}
+
+fn world(now: u64) -> World {
+    let validity = Validity {
+        from: now - 10,
+        until: now + 31_536_000,
+    };
+    let organisations: Vec<_> = ["Alpha", "Beta", "Gamma"]
+        .into_iter()
+        .zip(1..)
+        .map(|(name, seed)| {
+            let certificate =
+                Organisation::certify(&key(seed), &key(11).public(), validity, 1).unwrap();
+            Organisation::from_parts(name, key(seed), key(11), certificate).unwrap()
+        })
+        .collect();
+    let federation = Federation {
+        name: "Vectors".into(),
+        founders: organisations
+            .iter()
+            .map(Organisation::founder_entry)
+            .collect(),
+        aggregator: key(13).public(),
+        log: key(14).public(),
+        admission: Admission::Open,
+        roster_quorum: 2,
+        created: now,
+    };
+    let references: Vec<_> = organisations.iter().collect();
+    let founding = FoundingDocument::found(federation, &references).unwrap();
+    let roster = Roster {
+        federation: founding.digest(),
+        epoch: 1,
+        threshold: Threshold::new(3, 0).unwrap(),
+        stewards: organisations
+            .iter()
+            .zip(21..)
+            .map(|(org, seed)| RosterEntry {
+                org: org.id(),
+                steward: key(seed).public(),
+            })
+            .collect(),
+        created: now,
+    };
+    let signatures = organisations
+        .iter()
+        .map(|org| roster.sign(org.root()))
+        .collect();
+    let chain = organisations[0]
+        .issue_device(
+            &key(12).public(),
+            "Gerät 17",
+            Validity::starting(now, 86_400),
+        )
+        .unwrap();
+    World {
+        organisations,
+        founding,
+        roster: SignedRoster::assemble(roster, signatures).unwrap(),
+        chain,
+    }
+}
+
+#[test]
+fn documents_are_the_same_bytes() {
+    let vectors = vectors();
+    let world = world(vectors.now);
+    let alpha = &world.organisations[0];
+    let federation = world.founding.digest();
+    let made = [
+        ("issuer_certificate", alpha.certificate().bytes().to_vec()),
+        ("credential_chain", to_canonical(&world.chain)),
+        (
+            "org_registration",
+            alpha
+                .register(&federation, vectors.now)
+                .unwrap()
+                .bytes()
+                .to_vec(),
+        ),
+        (
+            "steward_enrolment",
+            alpha
+                .enrol_steward(&federation, &key(21), vectors.now)
+                .unwrap()
+                .bytes()
+                .to_vec(),
+        ),
+        ("founding_document", world.founding.to_bytes()),
+        ("roster", world.roster.to_bytes()),
+    ];
+    assert_eq!(made.len(), vectors.documents.len());
+    for (name, bytes) in made {
+        assert_eq!(hex::encode(bytes), vectors.documents[name], "{name}");
+    }
+}
+
+#[test]
+fn identifiers_are_the_same() {
+    let vectors = vectors();
+    let world = world(vectors.now);
+    let alpha = &world.organisations[0];
+    let credential = &world.chain.credential;
+    let digest = |digest: Digest| digest.to_string();
+    let made = [
+        ("key", alpha.root().public().id().to_string()),
+        ("organisation", alpha.id().to_string()),
+        ("device", world.chain.claimed_device().to_string()),
+        (
+            "steward",
+            StewardId::of(&alpha.id(), &key(21).public()).to_string(),
+        ),
+        ("task", TaskId::of(b"body").to_string()),
+        ("federation", digest(world.founding.digest())),
+        ("roster", digest(world.roster.peek().digest())),
+        ("credential_body", digest(credential.body_digest())),
+        ("credential_envelope", digest(credential.envelope_digest())),
+    ];
+    assert_eq!(made.len(), vectors.identifiers.len());
+    for (name, text) in made {
+        assert_eq!(text, vectors.identifiers[name], "{name}");
+    }
+}
+
+#[test]
+fn damaged_credentials_are_refused() {
+    let vectors = vectors();
+    let world = world(vectors.now);
+    let root: PublicKey = world.organisations[0].root().public();
+    assert!(world.chain.verify(&root, vectors.now).is_ok());
+    assert!(vectors.refused.credentials.len() >= 19);
+    for (what, text) in &vectors.refused.credentials {
+        let accepted = Signed::from_bytes(&hex::decode(text).unwrap()).is_ok_and(|credential| {
+            let issuer = world.chain.issuer.clone();
+            CredentialChain { issuer, credential }
+                .verify(&root, vectors.now)
+                .is_ok()
+        });
+        assert!(!accepted, "{what}");
+    }
+}
+
+#[test]
+fn damaged_rosters_are_refused() {
+    let vectors = vectors();
+    let federation = world(vectors.now).founding.verify().unwrap();
+    let accepted = |text: &str| {
+        SignedRoster::from_bytes(&hex::decode(text).unwrap())
+            .is_ok_and(|roster| roster.verify(&federation, &[]).is_ok())
+    };
+    assert!(accepted(&vectors.documents["roster"]));
+    assert!(vectors.refused.rosters.len() >= 8);
+    for (what, text) in &vectors.refused.rosters {
+        assert!(!accepted(text), "{what}");
+    }
+    let chain: CredentialChain =
+        from_canonical(&hex::decode(&vectors.documents["credential_chain"]).unwrap()).unwrap();
+    assert!(
+        chain
+            .verify(&federation.founders[0].root, vectors.now)
+            .is_ok()
+    );
+}
