@@ -19,7 +19,7 @@ pub const fn is_canonical(a: u32) -> bool {
 #[inline]
 pub const fn add(a: u32, b: u32) -> u32 {
     // a - (q - b), and q again when that borrowed: nothing ever exceeds 32 bits.
-    let (difference, borrow) = a.overflowing_sub(Q - b);
+    let (difference, borrow) = a.overflowing_sub(Q.wrapping_sub(b));
     difference.wrapping_add(Q & (borrow as u32).wrapping_neg())
 }
 
@@ -36,13 +36,21 @@ pub const fn neg(a: u32) -> u32 {
     sub(0, a)
 }
 
+/// `x`, or something smaller that is equal modulo q.
+#[inline(always)]
+const fn fold(x: u64) -> u64 {
+    let (high, low) = (x >> 32, x & u32::MAX as u64);
+    // high 2^20 - high is not negative, and all of it fits; wrapping operations keep the checks of debug
+    // builds out of the inner loops.
+    low.wrapping_add((high << 20).wrapping_sub(high))
+}
+
 /// A 64-bit number modulo q, by `2^32 = 2^20 - 1`: each fold takes the part above bit 32 down by 12 bits.
 #[inline]
 pub const fn reduce(x: u64) -> u32 {
-    const LOW: u64 = u32::MAX as u64;
-    let x = (x & LOW) + ((x >> 32) << 20) - (x >> 32); // < 2^52
-    let x = (x & LOW) + ((x >> 32) << 20) - (x >> 32); // < 2^32 + 2^40
-    let x = (x & LOW) + ((x >> 32) << 20) - (x >> 32); // < 2^32 + 2^28 < 2q
+    let x = fold(x); // < 2^52 + 2^32
+    let x = fold(x); // < 2^40 + 2^33
+    let x = fold(x); // < 2^32 + 2^29 < 2q
     let (difference, borrow) = x.overflowing_sub(Q64);
     difference.wrapping_add(Q64 & (borrow as u64).wrapping_neg()) as u32
 }
@@ -50,7 +58,7 @@ pub const fn reduce(x: u64) -> u32 {
 /// `a b`.
 #[inline]
 pub const fn mul(a: u32, b: u32) -> u32 {
-    reduce(a as u64 * b as u64)
+    reduce((a as u64).wrapping_mul(b as u64))
 }
 
 /// `base^exponent`; the time depends on the exponent, which is public wherever this is used.
@@ -73,13 +81,9 @@ pub const fn inv(a: u32) -> u32 {
 
 /// A signed number modulo q.
 #[inline]
-pub const fn from_i64(a: i64) -> u32 {
-    // Sign and magnitude without a branch; i64::MIN has the right magnitude as a u64.
-    let sign = (a >> 63) as u64;
-    let magnitude = ((a as u64) ^ sign).wrapping_sub(sign);
-    let r = reduce(magnitude);
-    let negated = sub(0, r);
-    (r & !(sign as u32)) | (negated & sign as u32)
+pub const fn from_i32(a: i32) -> u32 {
+    // |a| <= 2^31 < q, so adding q once to what is negative is enough.
+    (a as u32).wrapping_add(Q & (a >> 31) as u32)
 }
 
 /// The representative of `a` in `(-q/2, q/2)`.
@@ -109,14 +113,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_wide_integers(a in element(), b in element(), x in any::<u64>(), s in any::<i64>()) {
+        fn agrees_with_wide_integers(a in element(), b in element(), x in any::<u64>(), s in any::<i32>()) {
             let q = u128::from(Q);
             let (wa, wb) = (u128::from(a), u128::from(b));
             prop_assert_eq!(u128::from(add(a, b)), (wa + wb) % q);
             prop_assert_eq!(u128::from(sub(a, b)), (wa + q - wb) % q);
             prop_assert_eq!(u128::from(mul(a, b)), wa * wb % q);
             prop_assert_eq!(u128::from(reduce(x)), u128::from(x) % q);
-            prop_assert_eq!(i128::from(from_i64(s)), i128::from(s).rem_euclid(q as i128));
+            prop_assert_eq!(i64::from(from_i32(s)), i64::from(s).rem_euclid(i64::from(Q)));
             if a != 0 {
                 prop_assert_eq!(mul(a, inv(a)), 1);
             }
@@ -126,7 +130,7 @@ mod tests {
         fn centring_inverts(a in element()) {
             let c = center(a);
             prop_assert!(c.unsigned_abs() <= Q / 2);
-            prop_assert_eq!(from_i64(i64::from(c)), a);
+            prop_assert_eq!(from_i32(c), a);
         }
     }
 
@@ -136,10 +140,12 @@ mod tests {
             u128::from(reduce(u64::MAX)),
             u128::from(u64::MAX) % u128::from(Q)
         );
-        assert_eq!(
-            i128::from(from_i64(i64::MIN)),
-            i128::from(i64::MIN).rem_euclid(i128::from(Q))
-        );
+        for x in [i32::MIN, -1, 0, 1, i32::MAX] {
+            assert_eq!(
+                i64::from(from_i32(x)),
+                i64::from(x).rem_euclid(i64::from(Q))
+            );
+        }
         assert_eq!(inv(0), 0);
         assert_eq!(center(Q / 2), (Q / 2) as i32);
         assert_eq!(center(Q / 2 + 1), -((Q / 2) as i32));

@@ -38,7 +38,7 @@ impl RingElement {
     pub fn from_signed(coefficients: &[i32; N]) -> RingElement {
         let mut element = RingElement(Box::new([0; N]));
         for (c, &s) in element.0.iter_mut().zip(coefficients) {
-            *c = field::from_i64(i64::from(s));
+            *c = field::from_i32(s);
         }
         element
     }

@@ -47,12 +47,59 @@ const fn twiddles() -> Twiddles {
 /// `a b / 2^32 mod q`, canonical, for `a b < 2^32 q`.
 #[inline(always)]
 fn montgomery(a: u32, b: u32) -> u32 {
-    let t = u64::from(a) * u64::from(b);
+    // Products of 32-bit numbers fit; the wrapping forms keep debug builds' checks out of the inner loops.
+    let t = u64::from(a).wrapping_mul(u64::from(b));
     let low = t as u32;
     let m = low.wrapping_add(low << 20); // low / q mod 2^32
-    let mq = (u64::from(m) * u64::from(Q)) >> 32;
+    let mq = u64::from(m).wrapping_mul(u64::from(Q)) >> 32;
     // t and m q agree in their low half, so the high halves subtract without a carry.
     field::sub((t >> 32) as u32, mq as u32)
+}
+
+/// The groups of a layer whose butterflies are `half` apart, each with its twiddle.
+#[inline(always)]
+fn groups<'a>(
+    a: &'a mut [u32; N],
+    twiddles: &'a [u32; N],
+    half: usize,
+) -> impl Iterator<Item = (&'a mut [u32], &'a u32)> {
+    let first = N / (2 * half);
+    a.chunks_exact_mut(2 * half)
+        .zip(&twiddles[first..2 * first])
+}
+
+#[inline(always)]
+fn forward_butterfly(x: &mut u32, y: &mut u32, w: u32) {
+    let t = montgomery(*y, w);
+    *y = field::sub(*x, t);
+    *x = field::add(*x, t);
+}
+
+#[inline(always)]
+fn inverse_butterfly(x: &mut u32, y: &mut u32, w: u32) {
+    let difference = field::sub(*x, *y);
+    *x = field::add(*x, *y);
+    *y = montgomery(difference, w);
+}
+
+/// A short layer, with its length known to the compiler.
+fn forward_layer<const HALF: usize>(a: &mut [u32; N]) {
+    for (chunk, &w) in groups(a, &TWIDDLES.forward, HALF) {
+        let (low, high) = chunk.split_at_mut(HALF);
+        for i in 0..HALF {
+            forward_butterfly(&mut low[i], &mut high[i], w);
+        }
+    }
+}
+
+/// As [`forward_layer`], upwards.
+fn inverse_layer<const HALF: usize>(a: &mut [u32; N]) {
+    for (chunk, &w) in groups(a, &TWIDDLES.inverse, HALF) {
+        let (low, high) = chunk.split_at_mut(HALF);
+        for i in 0..HALF {
+            inverse_butterfly(&mut low[i], &mut high[i], w);
+        }
+    }
 }
 
 impl Backend for Portable {
@@ -62,41 +109,33 @@ impl Backend for Portable {
 
     fn forward(&self, a: &mut [u32; N]) {
         let mut half = N / 2;
-        let mut groups = 1;
-        while half > 0 {
-            for (chunk, &w) in a
-                .chunks_exact_mut(2 * half)
-                .zip(&TWIDDLES.forward[groups..2 * groups])
-            {
+        while half >= 8 {
+            for (chunk, &w) in groups(a, &TWIDDLES.forward, half) {
                 let (low, high) = chunk.split_at_mut(half);
                 for (x, y) in low.iter_mut().zip(high) {
-                    let t = montgomery(*y, w);
-                    *y = field::sub(*x, t);
-                    *x = field::add(*x, t);
+                    forward_butterfly(x, y, w);
                 }
             }
             half /= 2;
-            groups *= 2;
         }
+        forward_layer::<4>(a);
+        forward_layer::<2>(a);
+        forward_layer::<1>(a);
     }
 
     fn inverse(&self, a: &mut [u32; N]) {
-        let mut half = 1;
-        let mut groups = N / 2;
-        while groups > 0 {
-            for (chunk, &w) in a
-                .chunks_exact_mut(2 * half)
-                .zip(&TWIDDLES.inverse[groups..2 * groups])
-            {
+        inverse_layer::<1>(a);
+        inverse_layer::<2>(a);
+        inverse_layer::<4>(a);
+        let mut half = 8;
+        while half < N {
+            for (chunk, &w) in groups(a, &TWIDDLES.inverse, half) {
                 let (low, high) = chunk.split_at_mut(half);
                 for (x, y) in low.iter_mut().zip(high) {
-                    let difference = field::sub(*x, *y);
-                    *x = field::add(*x, *y);
-                    *y = montgomery(difference, w);
+                    inverse_butterfly(x, y, w);
                 }
             }
             half *= 2;
-            groups /= 2;
         }
         for x in a.iter_mut() {
             *x = montgomery(*x, N_INVERSE);

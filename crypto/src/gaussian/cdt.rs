@@ -71,7 +71,7 @@ impl Cdt {
             for lane in 0..LANES {
                 let borrow = low[lane].wrapping_sub(entry_low) >> 63;
                 let difference = high[lane].wrapping_sub(entry_high).wrapping_sub(borrow);
-                below[lane] += difference >> 63;
+                below[lane] = below[lane].wrapping_add(difference >> 63);
             }
         }
         let entries = self.entries.len() as u64;

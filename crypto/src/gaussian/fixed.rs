@@ -11,8 +11,9 @@ const LN2_Q120: u128 = 921_350_637_599_661_305_226_344_307_672_478_454;
 fn mul_high(a: u128, b: u128) -> u128 {
     const LOW: u128 = u64::MAX as u128;
     let (a1, a0, b1, b0) = (a >> 64, a & LOW, b >> 64, b & LOW);
-    let middle = (a0 * b0 >> 64) + (a1 * b0 & LOW) + (a0 * b1 & LOW);
-    a1 * b1 + (a1 * b0 >> 64) + (a0 * b1 >> 64) + (middle >> 64)
+    let (cross_a, cross_b) = (a1 * b0, a0 * b1);
+    let middle = ((a0 * b0) >> 64) + (cross_a & LOW) + (cross_b & LOW);
+    a1 * b1 + (cross_a >> 64) + (cross_b >> 64) + (middle >> 64)
 }
 
 /// `floor(numerator 2^bits / denominator)` for `numerator < denominator < 2^127`, by long division.

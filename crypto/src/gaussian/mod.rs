@@ -5,7 +5,7 @@
 //!   table of 126-bit entries, scanned whole for every sample. **Statistical distance** to the true
 //!   distribution below `2^-105` a sample: every one of at most 107 entries is within `2^-112`.
 //! * Deviations from 8 to `2^24`: rejection from a wide proposal (`wide.rs`), where every value's
-//!   probability is right within a factor of `1 +- 2^-59`, up to a total mass of `2^-105`.
+//!   probability is right within a factor of `1 +- 2^-59`, up to a total mass of `2^-103`.
 //!
 //! Tables are computed when a [`Gaussian`] is made, in integer fixed point, and so are equal on every
 //! machine. `docs/gaussian-table.py` prints them from 80-digit decimals; a test compares.

@@ -24,7 +24,7 @@ const UNITS: [u64; 7] = [
     1 << 40,
 ];
 
-/// Chi-square over bins of the exact mass function; a bin holds at least 20 expected samples.
+/// Chi-square over bins of the exact mass function; a bin holds at least 5 expected samples.
 #[test]
 fn histogram_follows_the_exact_mass_function() {
     for units in UNITS {
@@ -33,9 +33,9 @@ fn histogram_follows_the_exact_mass_function() {
         let drawn = samples(units, count, units);
         // The theta function: sum over all integers of exp(-x^2/2s^2), within 10^-16 for s > 1.
         let total = s * (2.0 * std::f64::consts::PI).sqrt();
-        // Bins of whole integers, `width` wide, out to 4.5 deviations; two bins for the tails.
+        // Bins of whole integers, `width` wide, out to 4 deviations; two bins for the tails.
         let width = (s / 8.0).ceil() as i64;
-        let reach = (4.5 * s / width as f64) as i64;
+        let reach = (4.0 * s / width as f64) as i64;
         let mut observed = vec![0f64; 2 * reach as usize + 3];
         let bin = |x: i64| (x.div_euclid(width).clamp(-reach - 1, reach) + reach + 1) as usize;
         for &x in drawn.iter() {
@@ -68,7 +68,7 @@ fn histogram_follows_the_exact_mass_function() {
         let mut freedom = 0.0;
         for (o, e) in observed.iter().zip(&expected) {
             if *e > 0.0 {
-                assert!(*e > 1.0, "a bin without weight");
+                assert!(*e > 5.0, "a bin without weight");
                 chi2 += (o - e).powi(2) / e;
                 freedom += 1.0;
             }
@@ -102,7 +102,7 @@ fn moments_are_those_of_the_gaussian() {
         for (k, exact, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             let off = (moment(k) - exact).abs();
             assert!(
-                off < 5.0 * (variance / n as f64).sqrt(),
+                off < 5.0 * (variance / n).sqrt(),
                 "sigma {s}: moment {k} off by {off}"
             );
         }
@@ -185,5 +185,5 @@ fn samples_are_reproducible() {
     assert_eq!(samples(18_000 << 16, 8, 1)[..], KNOWN_WIDE);
 }
 
-const KNOWN_NARROW: [i32; 8] = [0; 8];
-const KNOWN_WIDE: [i32; 8] = [0; 8];
+const KNOWN_NARROW: [i32; 8] = [1, 3, 2, 2, -4, 4, -6, 2];
+const KNOWN_WIDE: [i32; 8] = [12273, 2220, -14306, -12706, 431, 49235, -501, -33118];

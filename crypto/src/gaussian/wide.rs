@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Then `y >= 0` has probability proportional to `exp(-y^2/(2 sigma^2))`; a sign, and zero with a minus
-//! is refused so that it is not counted twice. Some 0.8 of the trials succeed. Which trials fail is
+//! is refused so that it is not counted twice. Between 0.66 and 0.83 of the trials succeed. Which trials fail is
 //! independent of the values that come out, so only they decide how long sampling takes.
 //!
 //! **Arithmetic.** `t` has 96 fractional bits; `t = k ln 2 + r`; `exp(-r)` has 64 bits, by a Taylor
@@ -18,8 +18,11 @@
 //! a 128-bit number multiplied by K: biased by a factor below `1 + 2^-104`.
 //!
 //! **Divergence.** Together with the base table, every value's probability is `D(y) (1 + a) + b` with
-//! `|a| < 2^-59` and the `|b|` summing to less than `2^-105`. So in `(epsilon, delta)` terms a sample costs at most
-//! `epsilon = 2^-58`, `delta = 2^-104`; over `2^24` coordinates `2^-34` and `2^-80`.
+//! `|a| < 2^-59` and the `|b|` summing to less than `2^-103`. So in `(epsilon, delta)` terms a sample
+//! costs at most `epsilon = 2^-58`, `delta = 2^-102`; over `2^24` coordinates `2^-34` and `2^-78`.
+//! `|b|` has three parts: the base table's 26 entries, each within `2^-112`, over an acceptance of at
+//! least 0.6; what the base table leaves out, below `2^-112`; and exponents `k > 63` cut to 63, which
+//! occur only with base values of 23 and more (mass below `2^-90`) and then change less than `2^-63` of it.
 
 use super::cdt::{Cdt, LANES, Shape};
 use zeroize::Zeroize;
@@ -139,25 +142,30 @@ impl Wide {
     /// shift (constant time on every supported processor).
     #[inline(always)]
     fn attempt(&self, trial: &Trial) -> (i32, u64) {
-        let step = u128::from(self.step);
-        let u_low = (u128::from(trial.uniform as u64) * step) >> 64;
-        let u = (((trial.uniform >> 64) * step + u_low) >> 64) as u64;
-        let y = self.step * trial.x + u;
-
-        let square = u128::from((y * y) << self.square_shift);
-        let low = (square * (self.inverse & u128::from(u64::MAX))) >> 64;
-        let product = square * (self.inverse >> 64) + low;
-        let t = (product >> self.product_shift) - (u128::from(trial.x * trial.x) << 93);
+        // u = floor(uniform K / 2^128). Nothing below overflows; the wrapping forms keep debug builds fast.
+        let u_low = wide(trial.uniform as u64, self.step) >> 64;
+        let u_high = wide((trial.uniform >> 64) as u64, self.step);
+        let u = (u_high.wrapping_add(u_low) >> 64) as u64;
+        let y = self.step.wrapping_mul(trial.x).wrapping_add(u);
+        let t = self.exponent(trial.x, y);
 
         let (k, threshold) = exp_neg(t);
         let mantissa_below = u64::from(u128::from(trial.mantissa) < threshold);
-        let wanted_zero = trial.exponent & ((1u64 << k) - 1);
-        let exponent_zero = is_zero(wanted_zero);
+        let exponent_zero = is_zero(trial.exponent & (1u64 << k).wrapping_sub(1));
         let doubled_zero = is_zero(y) & trial.negative;
         let accepted = mantissa_below & exponent_zero & (1 - doubled_zero);
 
         let sign = (trial.negative as i32).wrapping_neg();
         (((y as i32) ^ sign).wrapping_sub(sign), accepted)
+    }
+
+    /// `t = y^2/(2 sigma^2) - x^2/8`, 96 fractional bits, never below 0 for `y >= K x`.
+    #[inline(always)]
+    fn exponent(&self, x: u64, y: u64) -> u128 {
+        let square = y.wrapping_mul(y) << self.square_shift;
+        let low = wide(square, self.inverse as u64) >> 64;
+        let product = wide(square, (self.inverse >> 64) as u64).wrapping_add(low);
+        (product >> self.product_shift).wrapping_sub(u128::from(x.wrapping_mul(x)) << 93)
     }
 }
 
@@ -177,34 +185,44 @@ fn is_zero(a: u64) -> u64 {
 }
 
 /// `exp(-t)` for `t` with 96 fractional bits, as `(k, m)`: `m 2^-64 2^-k`, `k <= 63`, `2^63 - 2^40 <= m <= 2^64`.
-/// A larger `k` is cut to 63: such a trial has a base value whose own probability is below `2^-80`.
+/// A larger `k` is cut to 63 (see the module's comment).
 #[inline(always)]
 fn exp_neg(t: u128) -> (u64, u128) {
     // Rounded down twice: k is the quotient or one less, and r at most 2^-20 above ln 2.
-    let quotient = ((t >> 64) * u128::from(INVERSE_LN2_Q32) >> 64) as u64;
-    let r = ((t - u128::from(quotient) * LN2_Q96) >> 32) as u64;
+    let quotient = high((t >> 64) as u64, INVERSE_LN2_Q32);
+    let whole = u128::from(quotient).wrapping_mul(LN2_Q96);
+    let r = (t.wrapping_sub(whole) >> 32) as u64;
     let over = 63u64.wrapping_sub(quotient) >> 63;
     let k = (quotient & (over.wrapping_sub(1))) | (63 & over.wrapping_neg());
 
     // 1 - r (1 - r (1/2 - r (1/6 - ...))): the last two steps on 65 bits, because they can reach 1.
     let mut p = TAYLOR[18];
     for coefficient in TAYLOR[..18].iter().rev() {
-        p = coefficient - high(r, p);
+        p = coefficient.wrapping_sub(high(r, p));
     }
-    let inner = (1u128 << 64) - u128::from(high(r, p));
-    (k, (1u128 << 64) - (u128::from(r) * inner >> 64))
+    let inner = (1u128 << 64).wrapping_sub(u128::from(high(r, p)));
+    let reached = u128::from(r).wrapping_mul(inner) >> 64;
+    (k, (1u128 << 64).wrapping_sub(reached))
+}
+
+/// A 64-bit product, whole.
+#[inline(always)]
+fn wide(a: u64, b: u64) -> u128 {
+    u128::from(a).wrapping_mul(u128::from(b))
 }
 
 /// The high half of a 64-bit product.
 #[inline(always)]
 fn high(a: u64, b: u64) -> u64 {
-    (u128::from(a) * u128::from(b) >> 64) as u64
+    (wide(a, b) >> 64) as u64
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::fixed;
     use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
 
     #[test]
     fn constants() {
@@ -229,6 +247,55 @@ mod tests {
         assert!(checked > 1000);
     }
 
+    /// The sampler once more from its definition: plain branches, exact fractions, 120-bit exponentials.
+    fn reference(units: u64, count: usize, rng: &mut ChaCha20Rng) -> Vec<i32> {
+        let entries = Cdt::new(BASE_UNITS, Shape::Half).entries();
+        let step = units.div_ceil(BASE_UNITS);
+        let square_units = u128::from(units) * u128::from(units);
+        let mut out = Vec::new();
+        while out.len() < count {
+            let mut block = [[0u64; LANES]; 6];
+            for word in block.iter_mut().flatten() {
+                *word = rng.next_u64();
+            }
+            for lane in 0..LANES {
+                let [base_high, base_low, u_high, u_low, mantissa, exponent] =
+                    block.map(|row| row[lane]);
+                let base = u128::from(base_high >> 1) << 63 | u128::from(base_low >> 1);
+                let x = entries.iter().filter(|&&e| e <= base).count() as u64;
+                let carry = (u128::from(u_low) * u128::from(step)) >> 64;
+                let u = (u128::from(u_high) * u128::from(step) + carry) >> 64;
+                let y = step * x + u as u64;
+                // t = y^2 2^31/units^2 - x^2/8 over one denominator.
+                let positive = (u128::from(y * y) << 31) * 8;
+                let t = positive - u128::from(x * x) * square_units;
+                let p = fixed::exp_neg(t, 8 * square_units);
+                if p == 0 {
+                    continue;
+                }
+                let k = (p - 1).leading_zeros() - 8; // 2^119 < p 2^k <= 2^120
+                let negative = base_high & 1 == 1;
+                let passes = u128::from(mantissa) << 56 < p << k && exponent % (1 << k) == 0;
+                if passes && !(y == 0 && negative) {
+                    out.push(if negative { -(y as i32) } else { y as i32 });
+                }
+            }
+        }
+        out.truncate(count);
+        out
+    }
+
+    #[test]
+    fn agrees_with_the_definition() {
+        for units in [8 << 16, 530_001, 6_586_368, 18_000 << 16, 1 << 40] {
+            let mut ours = vec![0; 3000];
+            Wide::new(units).fill(&mut ChaCha20Rng::seed_from_u64(units), &mut ours);
+            let expected = reference(units, 3000, &mut ChaCha20Rng::seed_from_u64(units));
+            let first = ours.iter().zip(&expected).position(|(a, b)| a != b);
+            assert_eq!(first, None, "units {units}: first difference");
+        }
+    }
+
     /// `t` itself: against long division, for every base value and the ends and middle of the steps.
     #[test]
     fn exponents_are_right_for_all_deviations() {
@@ -245,10 +312,7 @@ mod tests {
             for x in 0..=wide.base.max() {
                 for u in [0, 1, wide.step / 2, wide.step - 1] {
                     let y = wide.step * x + u;
-                    let square = u128::from((y * y) << wide.square_shift);
-                    let low = (square * (wide.inverse & u128::from(u64::MAX))) >> 64;
-                    let product = square * (wide.inverse >> 64) + low;
-                    let t = (product >> wide.product_shift) - (u128::from(x * x) << 93);
+                    let t = wide.exponent(x, y);
                     let numerator = u128::from(y * y) << 31;
                     let whole = numerator / square_units;
                     let exact =

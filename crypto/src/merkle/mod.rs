@@ -230,8 +230,12 @@ impl Frontier {
     /// A tree as it was stored.
     ///
     /// # Errors
-    /// [`MerkleError::ProofLength`] unless there is one subtree for every bit set in `size`.
+    /// [`MerkleError::OutOfRange`] for more than `2^63` leaves; [`MerkleError::ProofLength`] unless there is
+    /// one subtree for every bit set in `size`.
     pub fn from_parts(size: u64, subtrees: Vec<Digest>) -> Result<Frontier, MerkleError> {
+        if size > 1 << 63 {
+            return Err(MerkleError::OutOfRange);
+        }
         if subtrees.len() != size.count_ones() as usize {
             return Err(MerkleError::ProofLength);
         }

@@ -135,6 +135,7 @@ pub fn mask(
 ) -> Result<Vec<u32>, MaskError> {
     expect_length(dim.coordinates(), x.len())?;
     expect_length(dim.padded(), e.len())?;
+    // The one place that looks at the update's values: it stops early only for an update that is not sent.
     if let Some(index) = x
         .iter()
         .position(|c| c.unsigned_abs() > MAX_COORDINATE as u32)
@@ -143,16 +144,17 @@ pub fn mask(
     }
     let key = key.to_ring().transform();
     let mut masked = Vec::with_capacity(dim.padded());
+    let mut v = SecretVec::zeroed(N);
     for (block, errors) in e.chunks_exact(N).enumerate() {
-        let product = matrix.times(block, &key);
+        v.copy_from_slice(errors);
         let updates = x.get(block * N..).unwrap_or_default();
-        let updates = updates.iter().copied().chain(core::iter::repeat(0));
-        masked.extend(product.coefficients().iter().zip(errors).zip(updates).map(
-            |((&product, &error), update)| {
-                let v = i64::from(update) + i64::from(error);
-                field::add(product, field::from_i64(v))
-            },
-        ));
+        for (v, update) in v.iter_mut().zip(updates) {
+            // |update| <= 2^30 and the widest error stays below 2^29: no wrap for what the samplers draw.
+            *v = v.wrapping_add(*update);
+        }
+        let product = matrix.times(block, &key);
+        let words = product.coefficients().iter().zip(v.iter());
+        masked.extend(words.map(|(&product, &v)| field::add(product, field::from_i32(v))));
     }
     Ok(masked)
 }
@@ -257,7 +259,15 @@ pub fn unmask_block(
 
 /// A payload as bytes: little-endian words.
 pub fn payload_bytes(c: &[u32]) -> Vec<u8> {
-    c.iter().flat_map(|word| word.to_le_bytes()).collect()
+    let mut bytes = vec![0; 4 * c.len()];
+    write_words(c, &mut bytes);
+    bytes
+}
+
+fn write_words(words: &[u32], bytes: &mut [u8]) {
+    for (bytes, word) in bytes.chunks_exact_mut(4).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
 }
 
 /// The words of a payload's bytes.
@@ -268,26 +278,25 @@ pub fn parse_payload(bytes: &[u8]) -> Result<Vec<u32>, MaskError> {
     if !bytes.len().is_multiple_of(4) {
         return Err(MaskError::NotWords { bytes: bytes.len() });
     }
-    let mut words = Vec::with_capacity(bytes.len() / 4);
-    for (index, le) in bytes.chunks_exact(4).enumerate() {
-        let word = u32::from_le_bytes([le[0], le[1], le[2], le[3]]);
-        if word >= Q {
-            return Err(MaskError::NotCanonical { index });
-        }
-        words.push(word);
+    let words: Vec<u32> = bytes
+        .chunks_exact(4)
+        .map(|le| u32::from_le_bytes([le[0], le[1], le[2], le[3]]))
+        .collect();
+    match words.iter().position(|&word| word >= Q) {
+        None => Ok(words),
+        Some(index) => Err(MaskError::NotCanonical { index }),
     }
-    Ok(words)
 }
 
 /// The digest of a payload, `H(c)` of the submission's header, over its little-endian bytes.
 pub fn payload_digest(c: &[u32]) -> Digest {
     let mut hasher = PayloadHasher::new();
-    let mut buffer = [0u8; 4096];
-    for words in c.chunks(1024) {
-        for (bytes, word) in buffer.chunks_exact_mut(4).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes());
-        }
-        hasher.update(&buffer[..4 * words.len()]);
+    // Pieces that are long enough for BLAKE3 to use all its lanes.
+    let mut buffer = vec![0u8; 1 << 16];
+    for words in c.chunks(1 << 14) {
+        let bytes = &mut buffer[..4 * words.len()];
+        write_words(words, bytes);
+        hasher.update(bytes);
     }
     hasher.finalize()
 }
@@ -318,3 +327,6 @@ impl PayloadHasher {
         self.0.finalize()
     }
 }
+
+#[cfg(test)]
+mod tests;
