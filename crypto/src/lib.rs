@@ -31,6 +31,3 @@ pub mod secret;
 pub mod shamir;
 
 mod backend;
-
-#[cfg(test)]
-mod vectors;

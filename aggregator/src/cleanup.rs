@@ -1,0 +1,42 @@
+//! What is left to do after a round, and after uploads that broke off.
+
+use dawn_protocol::RoundId;
+
+use crate::app::App;
+use crate::clock::now_s;
+use crate::round::EngineError;
+use crate::store::objects::ObjectKind;
+use crate::transcripts;
+
+/// Builds the transcript of a round that is over, then deletes its sealed packages: keys that are stolen
+/// later must find nothing to open (docs/protocol.md, section 5).
+///
+/// # Errors
+/// The database or the objects fail; doing it again is harmless.
+pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
+    let deleted = app.payloads.delete_packages(&id.task.0, id.number).await?;
+    tracing::debug!(round = %id, deleted, "sealed packages are deleted");
+    transcripts::build(app, id).await?;
+    app.changed();
+    Ok(())
+}
+
+/// Deletes payloads and packages that no row names and that are older than any upload.
+///
+/// # Errors
+/// The database or the objects fail.
+pub async fn sweep(app: &App) -> Result<(), EngineError> {
+    let before = now_s().saturating_sub(app.config.limits.orphan_age_s);
+    for kind in [ObjectKind::Payload, ObjectKind::Packages] {
+        let keys = app.payloads.older_than(kind.folder(), before).await?;
+        let deleted = app.store.delete_unnamed(&app.payloads, kind, &keys).await?;
+        if deleted > 0 {
+            tracing::info!(
+                deleted,
+                kind = kind.folder(),
+                "orphaned objects are deleted"
+            );
+        }
+    }
+    Ok(())
+}

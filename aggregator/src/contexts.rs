@@ -1,0 +1,248 @@
+//! The federation, its members, tasks and rounds as verified values, from what the database holds.
+//!
+//! What is read back was verified before it was stored; it is verified again when it is read, because the
+//! types of the protocol cannot be made otherwise, and because a database that somebody changed should stop
+//! a round rather than spoil it. What never changes is kept in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use dawn_identity::Statement;
+use dawn_identity::{
+    FoundingDocument, Members, OrgId, PublicKey, Signed, SignedRoster, TaskId, VerifiedFederation,
+};
+use dawn_protocol::{RoundContext, RoundId, RoundSpec, Task, TaskContext};
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// Verified tasks or rounds that are kept; the rest is verified again when it is needed.
+const MOST: usize = 256;
+
+/// Why there is no such value.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// No founding document was posted yet.
+    #[error("this aggregator has no federation yet; post its founding document to /v1/federation")]
+    NoFederation,
+    /// Unknown task.
+    #[error("there is no such task")]
+    NoTask,
+    /// The round has not begun, or never will.
+    #[error("the task has no such round yet")]
+    NoRound,
+    /// The round has no specification yet.
+    #[error("the round has no specification yet")]
+    NotSpecified,
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored does not verify.
+    #[error("the stored {0} does not verify: {1}")]
+    Spoiled(&'static str, String),
+}
+
+impl From<ContextError> for Problem {
+    fn from(error: ContextError) -> Self {
+        match error {
+            ContextError::NoFederation => Self::unavailable(error),
+            ContextError::NoTask | ContextError::NoRound => Self::not_found(error),
+            ContextError::NotSpecified => Self::wrong_phase(error),
+            ContextError::Store(error) => error.into(),
+            ContextError::Spoiled(what, _) => {
+                tracing::error!(%error, "the database is spoiled");
+                Self::internal(format!("the stored {what} does not verify"))
+            }
+        }
+    }
+}
+
+fn spoiled<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ContextError {
+    move |error| ContextError::Spoiled(what, error.to_string())
+}
+
+/// What was verified.
+#[derive(Debug, Default)]
+pub struct Known {
+    federation: Mutex<Option<Arc<VerifiedFederation>>>,
+    members: Mutex<Option<Arc<Members>>>,
+    tasks: Mutex<HashMap<TaskId, TaskContext>>,
+    rounds: Mutex<HashMap<RoundId, RoundContext>>,
+}
+
+fn get<K: Eq + std::hash::Hash, V: Clone>(map: &Mutex<HashMap<K, V>>, key: &K) -> Option<V> {
+    map.lock().ok()?.get(key).cloned()
+}
+
+fn put<K: Eq + std::hash::Hash, V: Clone>(map: &Mutex<HashMap<K, V>>, key: K, value: &V) {
+    if let Ok(mut map) = map.lock() {
+        if map.len() >= MOST {
+            map.clear();
+        }
+        map.insert(key, value.clone());
+    }
+}
+
+fn peek<T: Clone>(slot: &Mutex<Option<T>>) -> Option<T> {
+    slot.lock().ok()?.clone()
+}
+
+fn keep<T>(slot: &Mutex<Option<T>>, value: T) {
+    if let Ok(mut slot) = slot.lock() {
+        *slot = Some(value);
+    }
+}
+
+/// A root key as stored.
+pub(crate) fn root_key(bytes: &[u8]) -> Result<PublicKey, ContextError> {
+    let bytes: [u8; 32] = bytes.try_into().map_err(spoiled("root key"))?;
+    PublicKey::from_bytes(&bytes).map_err(spoiled("root key"))
+}
+
+impl App {
+    /// The federation that this aggregator serves.
+    ///
+    /// # Errors
+    /// There is none yet, or the database fails.
+    pub async fn federation(&self) -> Result<Arc<VerifiedFederation>, ContextError> {
+        if let Some(known) = peek(&self.known.federation) {
+            return Ok(known);
+        }
+        let bytes = self
+            .store
+            .founding_document()
+            .await?
+            .ok_or(ContextError::NoFederation)?;
+        let verified = FoundingDocument::from_bytes(&bytes)
+            .and_then(|document| document.verify())
+            .map_err(spoiled("founding document"))?;
+        let verified = Arc::new(verified);
+        keep(&self.known.federation, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// The members as of now.
+    ///
+    /// # Errors
+    /// As [`App::federation`].
+    pub async fn members(&self) -> Result<Arc<Members>, ContextError> {
+        let federation = self.federation().await?;
+        let mut admitted = Vec::new();
+        for org in self.store.orgs().await?.iter().filter(|org| !org.founder) {
+            admitted.push(root_key(&org.root_key)?);
+        }
+        let members =
+            Members::with_admitted(&federation, &admitted).map_err(spoiled("membership"))?;
+        let members = Arc::new(members);
+        keep(&self.known.members, Arc::clone(&members));
+        Ok(members)
+    }
+
+    /// The members as last seen, read again when `org` is not among them: a member stays one.
+    ///
+    /// # Errors
+    /// As [`App::federation`].
+    pub async fn members_with(&self, org: &OrgId) -> Result<Arc<Members>, ContextError> {
+        match peek(&self.known.members) {
+            Some(members) if members.root(org).is_some() => Ok(members),
+            _ => self.members().await,
+        }
+    }
+
+    /// A task in its federation.
+    ///
+    /// # Errors
+    /// Unknown, or the database fails.
+    pub async fn task_context(&self, task: &TaskId) -> Result<TaskContext, ContextError> {
+        if let Some(known) = get(&self.known.tasks, task) {
+            return Ok(known);
+        }
+        let row = self.store.task(task).await?.ok_or(ContextError::NoTask)?;
+        let roster = self
+            .store
+            .roster(&row.roster)
+            .await?
+            .ok_or(StoreError::Corrupt(
+                "a task names a roster that is not stored",
+            ))?;
+        let roster = SignedRoster::from_bytes(&roster).map_err(spoiled("roster"))?;
+        let signed = Signed::<Task>::from_bytes(&row.signed_task).map_err(spoiled("task"))?;
+        let context = self
+            .verify_task(&roster, &signed)
+            .await?
+            .map_err(spoiled("task"))?;
+        put(&self.known.tasks, *task, &context);
+        Ok(context)
+    }
+
+    /// Verifies a task under the members as of now.
+    ///
+    /// # Errors
+    /// As [`App::federation`]; the inner error is the rule that the task breaks.
+    pub async fn verify_task(
+        &self,
+        roster: &SignedRoster,
+        task: &Signed<Task>,
+    ) -> Result<Result<TaskContext, dawn_protocol::Violation>, ContextError> {
+        let federation = self.federation().await?;
+        let members = self.members().await?;
+        let admitted: Vec<PublicKey> = members
+            .iter()
+            .filter(|(org, _)| !members.is_founder(org))
+            .map(|(_, root)| *root)
+            .collect();
+        Ok(TaskContext::verify(&federation, &admitted, roster, task))
+    }
+
+    /// A round with its specification.
+    ///
+    /// # Errors
+    /// Unknown, not specified yet, or the database fails.
+    pub async fn round_context(&self, id: &RoundId) -> Result<RoundContext, ContextError> {
+        if let Some(known) = get(&self.known.rounds, id) {
+            return Ok(known);
+        }
+        let task = self.task_context(&id.task).await?;
+        let Some(spec) = self.store.statements(id, RoundSpec::KIND).await?.pop() else {
+            return Err(match self.store.round(id).await? {
+                Some(_) => ContextError::NotSpecified,
+                None => ContextError::NoRound,
+            });
+        };
+        let signed =
+            Signed::<RoundSpec>::from_bytes(&spec.envelope).map_err(spoiled("specification"))?;
+        let context = task
+            .verify_spec(&signed)
+            .map_err(spoiled("specification"))?;
+        put(&self.known.rounds, *id, &context);
+        Ok(context)
+    }
+
+    /// The statements of one kind in a round, decoded.
+    ///
+    /// # Errors
+    /// The database fails, or a stored statement does not decode.
+    pub async fn statements<T: Statement>(
+        &self,
+        id: &RoundId,
+    ) -> Result<Vec<Signed<T>>, ContextError> {
+        self.store
+            .statements(id, T::KIND)
+            .await?
+            .iter()
+            .map(|row| Signed::from_bytes(&row.envelope).map_err(spoiled(T::KIND)))
+            .collect()
+    }
+
+    /// The one statement of a kind that the aggregator makes in a round, if it has.
+    ///
+    /// # Errors
+    /// As [`App::statements`].
+    pub async fn own_statement<T: Statement>(
+        &self,
+        id: &RoundId,
+    ) -> Result<Option<Signed<T>>, ContextError> {
+        Ok(self.statements(id).await?.pop())
+    }
+}

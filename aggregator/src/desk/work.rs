@@ -1,0 +1,103 @@
+//! What a steward should look at.
+
+use dawn_identity::{Statement, StewardId};
+use dawn_protocol::work::{MAX_WORK_ITEMS, WorkItem};
+use dawn_protocol::{Closed, Endorsement, Opening, PackageReport, RoundSpec, SealingKey, Verdict};
+
+use super::{announcement, wait_until};
+use crate::app::App;
+use crate::contexts::ContextError;
+use crate::problem::Problem;
+use crate::store::rounds::Phase;
+use crate::store::statements::DeskRow;
+
+/// Waits until there is something for this steward; empty when there is not.
+///
+/// # Errors
+/// No such steward is enrolled, or the database fails.
+pub async fn wait_for_work(
+    app: &App,
+    steward: &StewardId,
+    wait_s: Option<u64>,
+) -> Result<Vec<WorkItem>, Problem> {
+    if app.store.steward(steward).await?.is_none() {
+        return Err(Problem::not_found("no such steward is enrolled"));
+    }
+    let until = wait_until(wait_s);
+    let mut changes = app.changes();
+    loop {
+        let mut items = Vec::new();
+        for row in app.store.desk(steward).await? {
+            if items.len() == MAX_WORK_ITEMS {
+                break;
+            }
+            items.extend(item(app, &row).await?);
+        }
+        if !items.is_empty() || !changes.wait(until).await {
+            return Ok(items);
+        }
+    }
+}
+
+async fn item(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+    let id = row.round.round;
+    let said = |kind: &str| row.said.iter().any(|said| said == kind);
+    match row.round.phase {
+        Phase::Keying if !said(SealingKey::KIND) => {
+            Ok(Some(WorkItem::PublishSealingKey { round: id }))
+        }
+        // Also while devices submit: T endorsements open the round, and the others are welcome.
+        Phase::Endorsing | Phase::Collecting if !said(Endorsement::KIND) => {
+            let spec = app.own_statement::<RoundSpec>(&id).await?;
+            Ok(spec.map(|spec| WorkItem::Endorse { spec }))
+        }
+        Phase::Reporting if said(SealingKey::KIND) && !said(PackageReport::KIND) => {
+            report(app, row).await
+        }
+        Phase::Opening if said(PackageReport::KIND) && !said(Opening::KIND) => open(app, row).await,
+        _ => Ok(None),
+    }
+}
+
+async fn report(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+    let id = row.round.round;
+    // A sealing key that came too late has no seat and no packages.
+    if app
+        .round_context(&id)
+        .await?
+        .seat_index(row.point)
+        .is_none()
+    {
+        return Ok(None);
+    }
+    let Some(closed) = app.own_statement::<Closed>(&id).await? else {
+        return Ok(None);
+    };
+    Ok(Some(WorkItem::Report {
+        announcement: announcement(app, &id).await?,
+        closed,
+    }))
+}
+
+async fn open(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+    let id = row.round.round;
+    let (Some(closed), Some(verdict)) = (
+        app.own_statement::<Closed>(&id).await?,
+        app.own_statement::<Verdict>(&id).await?,
+    ) else {
+        return Ok(None);
+    };
+    if !verdict.peek().openers.contains(&row.point) {
+        return Ok(None);
+    }
+    let context = app.round_context(&id).await?;
+    let mut reports = app.statements::<PackageReport>(&id).await?;
+    // Judging wants them in increasing point.
+    reports.sort_by_key(|report| context.roster().point_of(&report.peek().steward));
+    Ok(Some(WorkItem::Open {
+        announcement: announcement(app, &id).await?,
+        closed,
+        reports,
+        verdict,
+    }))
+}

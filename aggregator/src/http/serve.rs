@@ -1,0 +1,70 @@
+//! Connections: bounded in number, with a limit on how long the head of a request may take.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+/// How long connections may take to finish at shutdown.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Accepts connections until the aggregator stops, then lets those in progress finish. Dropping the future
+/// ends all of them at once.
+pub async fn serve(app: Arc<App>, listener: TcpListener, router: Router) {
+    let slots = Arc::new(Semaphore::new(app.config.limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = app.stopped() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(connection(Arc::clone(&app), stream, router.clone(), slot));
+            }
+            Err(error) => {
+                // Out of file descriptors, or a connection that died in the queue: neither ends the server.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(DRAIN, finish).await;
+}
+
+async fn connection(app: Arc<App>, stream: TcpStream, router: Router, slot: OwnedSemaphorePermit) {
+    // Small answers must not wait for acknowledgements.
+    let _ = stream.set_nodelay(true);
+    let head_timeout = Duration::from_millis(app.config.limits.head_timeout_ms);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_timeout)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = app.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+    drop(slot);
+}

@@ -1,0 +1,305 @@
+//! One upload, from its first byte to its receipt.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use dawn_crypto::digest::Digest;
+use dawn_crypto::merkle::leaf_hash;
+use dawn_identity::{DeviceId, Signed, Statement};
+use dawn_protocol::container::{ContainerLimits, MAGIC};
+use dawn_protocol::round_context::{RoundContext, VerifiedSubmission};
+use dawn_protocol::submission::{MAX_PACKAGE_BYTES, package_digest};
+use dawn_protocol::{Receipt, RoundId, SubmissionHeader};
+
+use super::payload::PayloadCheck;
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::http::body::{BodyReader, too_large};
+use crate::payloads::{ObjectKey, ObjectWriter};
+use crate::problem::Problem;
+use crate::store::objects::ObjectKind;
+use crate::store::rounds::Phase;
+use crate::store::submissions::{NewSubmission, Submitted};
+
+/// The answer to a submission that is stored.
+#[derive(Debug)]
+pub struct Receipted {
+    /// The signed receipt: the same bytes every time.
+    pub receipt: Vec<u8>,
+    /// Whether it was stored now.
+    pub new: bool,
+}
+
+/// Bytes of a refused upload that are still read, so that the device gets to read the answer.
+const DRAIN_BYTES: u64 = 80 << 20;
+
+/// Takes the submission of `device` in a round.
+///
+/// # Errors
+/// A problem for every rule of docs/protocol.md, section 4.4; nothing is stored then.
+pub async fn submit(
+    app: &App,
+    id: &RoundId,
+    device: &DeviceId,
+    body: Body,
+) -> Result<Receipted, Problem> {
+    let patience = Duration::from_millis(app.config.limits.idle_timeout_ms);
+    let _slot = tokio::time::timeout(patience, app.uploads.acquire())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| Problem::unavailable("too many uploads at a time; try again"))?;
+    let gauge = app.metrics.gauge("dawn_uploads");
+    gauge.increment(1.0);
+    let mut reader = BodyReader::new(body, &app.config.limits);
+    let outcome = take(app, id, device, &mut reader).await;
+    if !matches!(&outcome, Ok(receipted) if receipted.new) {
+        reader.drain(DRAIN_BYTES).await;
+    }
+    gauge.decrement(1.0);
+    let label = match &outcome {
+        Ok(receipted) if receipted.new => "stored",
+        Ok(_) => "repeated",
+        Err(_) => "refused",
+    };
+    app.metrics
+        .count("dawn_submissions_total", &[("outcome", label)]);
+    outcome
+}
+
+async fn take(
+    app: &App,
+    id: &RoundId,
+    device: &DeviceId,
+    reader: &mut BodyReader,
+) -> Result<Receipted, Problem> {
+    let context = app.round_context(id).await?;
+    let header = read_header(reader).await?;
+    let signed = Signed::<SubmissionHeader>::from_bytes(&header).map_err(Problem::malformed)?;
+    // A repetition of what has a receipt gets that receipt, whatever has happened since.
+    let before = app.store.submission(id, device).await?;
+    if let Some(stored) = before
+        .as_ref()
+        .filter(|stored| stored.header_digest == signed.envelope_digest())
+    {
+        return Ok(Receipted {
+            receipt: stored.receipt.clone(),
+            new: false,
+        });
+    }
+    let members = app
+        .members_with(&signed.peek().credential.claimed_org())
+        .await?;
+    let verified = context
+        .verify_header(&signed, &members)
+        .map_err(Problem::invalid)?;
+    if verified.device().device() != *device {
+        return Err(Problem::forbidden(
+            "the header is of another device than the path",
+        ));
+    }
+    if before.is_some() {
+        return Err(second_submission(app, id, device, &header).await);
+    }
+    check_round(app, id, &context).await?;
+
+    let packages = read_packages(reader, &context, &verified).await?;
+    let payload_key = ObjectKey::payload(&verified.header().payload);
+    let mut writer = app.payloads.begin(&payload_key).await?;
+    read_payload(reader, &context, &verified, &mut writer).await?;
+    reader.end().await?;
+
+    // Durable from here on, and named by no row until the transaction commits.
+    let packages_key = ObjectKey::packages(&id.task.0, id.number, &signed.envelope_digest());
+    let bytes = (MAGIC.len() + 4 + header.len() + packages.len() + context.payload_bytes()) as u64;
+    app.payloads.put(&packages_key, packages).await?;
+    writer.finish().await?;
+    let new = row(app, &context, &signed, &verified, header, bytes)?;
+    let receipt = new.receipt.clone();
+    let outcome = app.store.add_submission(&new, &app.payloads).await;
+    if matches!(outcome, Ok(Submitted::Now)) {
+        app.changed();
+        return Ok(Receipted { receipt, new: true });
+    }
+    if !matches!(outcome, Ok(Submitted::Before(_)) | Err(_)) {
+        forget(app, &payload_key, &packages_key).await;
+    }
+    match outcome? {
+        Submitted::Now => Ok(Receipted { receipt, new: true }),
+        Submitted::Before(stored) if stored.header_digest == new.header_digest => Ok(Receipted {
+            receipt: stored.receipt,
+            new: false,
+        }),
+        Submitted::Before(_) => {
+            forget(app, &payload_key, &packages_key).await;
+            Err(second_submission(app, id, device, &new.header).await)
+        }
+        Submitted::WrongPhase(phase) => Err(not_collecting(phase)),
+        Submitted::Full => Err(full()),
+        Submitted::ObjectsGone => Err(Problem::unavailable(
+            "the upload took too long; send it again",
+        )),
+        Submitted::NoRound => Err(Problem::not_found("the task has no such round")),
+    }
+}
+
+async fn read_header(reader: &mut BodyReader) -> Result<Vec<u8>, Problem> {
+    // The signed bytes: stewards take no more in a page of packages.
+    let most = SubmissionHeader::MAX_BYTES;
+    if reader.exactly(MAGIC.len()).await?[..] != MAGIC {
+        return Err(Problem::malformed(
+            "not a submission: it does not begin with DWNS",
+        ));
+    }
+    let length = reader.length().await? as usize;
+    if length > most {
+        return Err(too_large(most as u64));
+    }
+    Ok(reader.exactly(length).await?.to_vec())
+}
+
+/// The packages with their count and lengths, as they are on the wire.
+async fn read_packages(
+    reader: &mut BodyReader,
+    context: &RoundContext,
+    submission: &VerifiedSubmission,
+) -> Result<Bytes, Problem> {
+    let count = ContainerLimits::of(context).packages;
+    let announced = reader.exactly(1).await?;
+    if usize::from(announced[0]) != count {
+        return Err(Problem::malformed(format!(
+            "{} packages, the round has {count} seated stewards",
+            announced[0]
+        )));
+    }
+    let mut section = announced.to_vec();
+    for (index, expected) in submission.header().packages.iter().enumerate() {
+        let length = reader.length().await?;
+        if length as usize > MAX_PACKAGE_BYTES {
+            return Err(too_large(MAX_PACKAGE_BYTES as u64));
+        }
+        let package = reader.exactly(length as usize).await?;
+        if package_digest(&package) != *expected {
+            return Err(Problem::invalid(format!(
+                "package {index} is not the one whose digest the header names"
+            )));
+        }
+        section.extend_from_slice(&length.to_le_bytes());
+        section.extend_from_slice(&package);
+    }
+    Ok(section.into())
+}
+
+async fn read_payload(
+    reader: &mut BodyReader,
+    context: &RoundContext,
+    submission: &VerifiedSubmission,
+    writer: &mut ObjectWriter,
+) -> Result<(), Problem> {
+    let mut check = PayloadCheck::new();
+    let mut missing = context.payload_bytes();
+    while missing > 0 {
+        let piece = reader
+            .next_at_most(missing)
+            .await?
+            .ok_or_else(|| Problem::malformed(format!("the payload lacks {missing} bytes")))?;
+        check.push(&piece)?;
+        writer.write(&piece).await?;
+        missing -= piece.len();
+    }
+    if check.digest() == submission.header().payload {
+        Ok(())
+    } else {
+        Err(Problem::invalid(
+            "the payload is not the one whose digest the header names",
+        ))
+    }
+}
+
+/// Looks before the large part is read; the transaction looks again.
+async fn check_round(app: &App, id: &RoundId, context: &RoundContext) -> Result<(), Problem> {
+    let round = app
+        .store
+        .round(id)
+        .await?
+        .ok_or_else(|| Problem::not_found("the task has no such round"))?;
+    if round.phase != Phase::Collecting || now_ms() >= round.deadline_ms {
+        return Err(not_collecting(round.phase));
+    }
+    if round.submitted >= context.task().policy.max_submissions {
+        return Err(full());
+    }
+    Ok(())
+}
+
+fn row(
+    app: &App,
+    context: &RoundContext,
+    signed: &Signed<SubmissionHeader>,
+    verified: &VerifiedSubmission,
+    header: Vec<u8>,
+    bytes: u64,
+) -> Result<NewSubmission, Problem> {
+    let received_ms = now_ms();
+    let header_digest: Digest = signed.envelope_digest();
+    let receipt = Receipt {
+        round: context.round_id(),
+        session: context.session(),
+        device: verified.device().device(),
+        header: header_digest,
+        received_ms,
+    };
+    let receipt = Signed::sign(&receipt, &app.keys.aggregator)
+        .map_err(|_| Problem::internal("the receipt cannot be signed"))?;
+    let policy = &context.task().policy;
+    Ok(NewSubmission {
+        round: context.round_id(),
+        device: verified.device().device(),
+        org: verified.device().org(),
+        leaf: leaf_hash(&header),
+        header,
+        header_digest,
+        payload: verified.header().payload,
+        receipt: receipt.bytes().to_vec(),
+        received_ms,
+        bytes,
+        most: policy.max_submissions,
+        target: policy.target_submissions,
+    })
+}
+
+async fn second_submission(app: &App, id: &RoundId, device: &DeviceId, header: &[u8]) -> Problem {
+    let kept = app
+        .store
+        .keep_submission_evidence(id, device, header, now_ms())
+        .await;
+    if let Err(error) = kept {
+        return error.into();
+    }
+    Problem::conflict("this device has another submission in this round, and that one stays")
+}
+
+/// Removes what was written for a submission that was then refused, unless a row names it after all.
+async fn forget(app: &App, payload: &ObjectKey, packages: &ObjectKey) {
+    for (kind, key) in [
+        (ObjectKind::Payload, payload),
+        (ObjectKind::Packages, packages),
+    ] {
+        let keys = std::slice::from_ref(key);
+        if let Err(error) = app.store.delete_unnamed(&app.payloads, kind, keys).await {
+            tracing::warn!(%error, %key, "left for the sweep");
+        }
+    }
+}
+
+fn not_collecting(phase: Phase) -> Problem {
+    Problem::wrong_phase(format!(
+        "the round takes no submissions now; its phase is {}",
+        phase.as_str()
+    ))
+}
+
+fn full() -> Problem {
+    Problem::quota("the round has as many submissions as its policy allows")
+}

@@ -1,0 +1,163 @@
+//! The aggregator's two keys: one signs what it says in rounds, the other signs heads of the log.
+//!
+//! Files `aggregator.pem` and `log.pem` (PKCS#8), mode 0600, made once by [`Keys::open_or_create`]. Who
+//! steals them can sign for the aggregator; privacy does not rest on them (docs/threat-model.md).
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use dawn_identity::{KeyError, SecretKey};
+use zeroize::Zeroizing;
+
+/// Why the keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The file or directory.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// Others may read it.
+    #[error("{0} is readable by others (mode {1:o}); run: chmod 600 {0}")]
+    Exposed(PathBuf, u32),
+    /// Not a key.
+    #[error("{path}: {source}")]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: KeyError,
+    },
+}
+
+/// The keys of an aggregator.
+#[derive(Debug)]
+pub struct Keys {
+    /// Signs round specifications, receipts, closings, verdicts, results.
+    pub aggregator: SecretKey,
+    /// Signs heads of the log.
+    pub log: SecretKey,
+}
+
+impl Keys {
+    /// Reads the keys in `directory`, making those that are missing.
+    ///
+    /// # Errors
+    /// [`KeysError`]; a key that exists is never replaced.
+    pub fn open_or_create(directory: &Path) -> Result<Self, KeysError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|source| io(directory, source))?;
+        Ok(Self {
+            aggregator: open_or_create(&directory.join("aggregator.pem"))?,
+            log: open_or_create(&directory.join("log.pem"))?,
+        })
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> KeysError {
+    KeysError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn open_or_create(path: &Path) -> Result<SecretKey, KeysError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            let mode = metadata.mode() & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(KeysError::Exposed(path.to_owned(), mode));
+            }
+            let text =
+                Zeroizing::new(std::fs::read_to_string(path).map_err(|source| io(path, source))?);
+            SecretKey::from_pkcs8_pem(&text).map_err(|source| KeysError::Key {
+                path: path.to_owned(),
+                source,
+            })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => create(path),
+        Err(error) => Err(io(path, error)),
+    }
+}
+
+/// Writes beside the name, syncs, then links: a crash leaves either no key or a whole one, and of two
+/// processes that start together one makes the key and both use it.
+fn create(path: &Path) -> Result<SecretKey, KeysError> {
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let key = SecretKey::generate(&mut rng);
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(|source| io(&beside, source))?;
+    file.write_all(key.to_pkcs8_pem().as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(|source| io(&beside, source))?;
+    let linked = std::fs::hard_link(&beside, path);
+    std::fs::remove_file(&beside).map_err(|source| io(&beside, source))?;
+    match linked {
+        Ok(()) => {
+            if let Some(parent) = path.parent() {
+                std::fs::File::open(parent)
+                    .and_then(|directory| directory.sync_all())
+                    .map_err(|source| io(parent, source))?;
+            }
+            Ok(key)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => open_or_create(path),
+        Err(error) => Err(io(path, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn keys_are_made_once_and_private() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Keys::open_or_create(&dir.path().join("keys")).expect("makes");
+        let again = Keys::open_or_create(&dir.path().join("keys")).expect("reads");
+        assert_eq!(first.aggregator.public(), again.aggregator.public());
+        assert_eq!(first.log.public(), again.log.public());
+        assert_ne!(first.aggregator.public(), first.log.public());
+        assert!(!format!("{first:?}").contains(&hex::encode(&first.log.to_seed()[..])));
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Keys::open_or_create(dir.path()).expect("makes");
+        let path = dir.path().join("log.pem");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+        assert!(matches!(
+            Keys::open_or_create(dir.path()),
+            Err(KeysError::Exposed(..))
+        ));
+    }
+
+    #[test]
+    fn a_broken_key_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        Keys::open_or_create(dir.path()).expect("makes");
+        let path = dir.path().join("aggregator.pem");
+        std::fs::write(&path, "nonsense").expect("writes");
+        assert!(matches!(
+            Keys::open_or_create(dir.path()),
+            Err(KeysError::Key { .. })
+        ));
+        assert_eq!(std::fs::read(&path).expect("reads"), b"nonsense");
+    }
+}

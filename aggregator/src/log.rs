@@ -1,0 +1,36 @@
+//! The head of the log, signed. The entries and their order: [`crate::store::log`].
+
+use dawn_identity::Signed;
+use dawn_protocol::log::LogHead;
+
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::problem::Problem;
+
+/// Heads that are kept so that one size gets one signature.
+const KEPT: usize = 64;
+
+/// The signed head of the log as it is now. The same replica answers the same bytes while the log does not
+/// grow.
+///
+/// # Errors
+/// The database is away.
+pub async fn signed_head(app: &App) -> Result<Vec<u8>, Problem> {
+    let mut heads = app.heads.lock().await;
+    let (size, root) = app.store.log_head().await?;
+    if let Some(head) = heads.get(&size) {
+        return Ok(head.clone());
+    }
+    let head = LogHead {
+        size,
+        root,
+        time_ms: now_ms(),
+    };
+    let signed = Signed::sign(&head, &app.keys.log)
+        .map_err(|_| Problem::internal("the head of the log cannot be signed"))?;
+    if heads.len() >= KEPT {
+        heads.clear();
+    }
+    heads.insert(size, signed.bytes().to_vec());
+    Ok(signed.bytes().to_vec())
+}

@@ -1,0 +1,53 @@
+//! Rosters of stewards.
+
+use dawn_identity::{PublicKey, SignedRoster};
+
+use super::Stored;
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::problem::Problem;
+
+/// Takes a roster that the organisations signed.
+///
+/// # Errors
+/// Malformed, too few signatures, a steward that its organisation has not enrolled, or the epoch has
+/// another roster.
+pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
+    let federation = app.federation().await?;
+    let signed = SignedRoster::from_bytes(bytes).map_err(Problem::malformed)?;
+    let members = app.members().await?;
+    let admitted: Vec<PublicKey> = members
+        .iter()
+        .filter(|(org, _)| !members.is_founder(org))
+        .map(|(_, root)| *root)
+        .collect();
+    let roster = signed
+        .verify(&federation, &admitted)
+        .map_err(Problem::invalid)?;
+    let mut stewards = Vec::new();
+    for (point, entry) in (1_u8..).zip(roster.stewards()) {
+        stewards.push((point, entry.id()));
+        let enrolled = app.store.steward(&entry.id()).await?;
+        if enrolled.is_none_or(|row| row.org != entry.org) {
+            return Err(Problem::invalid(format!(
+                "organisation {} has not enrolled steward {}",
+                entry.org,
+                entry.id()
+            )));
+        }
+    }
+    let inserted = app
+        .store
+        .add_roster(&roster.digest(), roster.epoch(), bytes, &stewards, now_ms())
+        .await?;
+    let stored = Stored::from_insert(
+        inserted,
+        "this epoch has another roster, and it stays",
+        "this server takes no more rosters",
+    )?;
+    if stored == Stored::Now {
+        tracing::info!(roster = %roster.digest(), epoch = roster.epoch(), "a roster is stored");
+        app.changed();
+    }
+    Ok(stored)
+}

@@ -1,0 +1,87 @@
+//! Tasks: accepted, they begin at once.
+
+use dawn_identity::{Signed, SignedRoster, TaskId};
+use dawn_protocol::Task;
+use dawn_protocol::digests::model_digest;
+
+use super::Stored;
+use crate::app::App;
+use crate::clock::{now_ms, now_s};
+use crate::payloads::ObjectKey;
+use crate::problem::Problem;
+use crate::store::rounds::NewRound;
+use crate::store::tasks::{NewBudget, TaskRow};
+
+/// How far ahead of this server's clock a task may be dated, in seconds.
+const CLOCK_SKEW_S: u64 = 300;
+
+/// Takes a task that its owner's issuer signed, stores the initial weights and begins round 1.
+///
+/// # Errors
+/// Malformed, a rule broken, an unknown roster, or the owner has too many tasks running.
+pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Problem> {
+    let signed = Signed::<Task>::from_bytes(bytes).map_err(Problem::malformed)?;
+    let body = signed.peek();
+    let roster = app
+        .store
+        .roster(&body.roster)
+        .await?
+        .ok_or_else(|| Problem::invalid("the task names a roster that is not stored here"))?;
+    let roster = SignedRoster::from_bytes(&roster)
+        .map_err(|_| Problem::internal("a stored roster does not decode"))?;
+    let context = app
+        .verify_task(&roster, &signed)
+        .await?
+        .map_err(Problem::invalid)?;
+    let members = app.members().await?;
+    let root = members
+        .root(&body.owner)
+        .ok_or_else(|| Problem::forbidden("the owner is not a member"))?;
+    body.issuer
+        .verify_issuer(root, now_s())
+        .map_err(Problem::invalid)?;
+    if body.created > now_s() + CLOCK_SKEW_S {
+        return Err(Problem::invalid("the task is dated in the future"));
+    }
+    let weights = context
+        .initial_model()
+        .map_err(Problem::invalid)?
+        .to_bytes();
+    let model = model_digest(&weights);
+    app.payloads.put(&ObjectKey::model(&model), weights).await?;
+    let now = now_ms();
+    let row = TaskRow {
+        task: context.id(),
+        name: body.name.clone(),
+        owner: body.owner,
+        roster: body.roster,
+        rounds: body.rounds,
+        signed_task: bytes.to_vec(),
+        created_ms: now,
+        ended_ms: None,
+    };
+    let budget = NewBudget {
+        data_source: body.data_source.clone(),
+        limit_micro_rho: body.privacy.budget_micro_rho,
+    };
+    let first = NewRound {
+        model,
+        previous: None,
+        now_ms: now,
+        deadline_ms: now + u64::from(body.deadlines.keying_ms),
+    };
+    let inserted = app
+        .store
+        .add_task(&row, &budget, &first, app.config.limits.open_tasks_per_org)
+        .await?;
+    let stored = Stored::from_insert(
+        inserted,
+        "another task has this identifier",
+        "the owner has as many tasks running as this server takes; wait until one has ended",
+    )?;
+    if stored == Stored::Now {
+        tracing::info!(task = %row.task, name = row.name, rounds = row.rounds, "a task begins");
+        app.changed();
+    }
+    Ok((row.task, stored))
+}

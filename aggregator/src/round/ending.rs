@@ -1,0 +1,123 @@
+//! The end of a round, and the beginning of the next.
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::{Signed, Statement};
+use dawn_protocol::{AbortReason, Aborted, RoundResult, RoundSpec, Task, Terminal};
+
+use super::{EngineError, awaited};
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::store::rounds::{Ending, Moved, NewRound, Phase, RoundRow};
+use crate::store::statements::OwnStatement;
+
+/// Signs a statement of the aggregator.
+pub(super) fn sign<T: Statement>(
+    app: &App,
+    statement: &T,
+) -> Result<(Signed<T>, OwnStatement), EngineError> {
+    let signed = Signed::sign(statement, &app.keys.aggregator)
+        .map_err(|error| EngineError::Unsignable(error.to_string()))?;
+    let own = OwnStatement {
+        kind: T::KIND,
+        envelope: signed.bytes().to_vec(),
+        body: signed.body_digest(),
+    };
+    Ok((signed, own))
+}
+
+fn next_round(
+    task: &Task,
+    row: &RoundRow,
+    model: Digest,
+    previous: Digest,
+    now_ms: u64,
+) -> Option<NewRound> {
+    (row.round.number < task.rounds).then(|| NewRound {
+        model,
+        previous: Some(previous),
+        now_ms,
+        deadline_ms: now_ms + u64::from(task.deadlines.keying_ms),
+    })
+}
+
+/// The ending with a result; `model` is the digest of the weights that it produced.
+pub(super) fn result(
+    app: &App,
+    task: &Task,
+    row: &RoundRow,
+    result: &RoundResult,
+) -> Result<Ending, EngineError> {
+    let (signed, statement) = sign(app, result)?;
+    let now = now_ms();
+    Ok(Ending {
+        statement,
+        phase: Phase::Done,
+        next_model: Some(result.model),
+        abort_reason: None,
+        next: next_round(
+            task,
+            row,
+            result.model,
+            Terminal::Result(signed).digest(),
+            now,
+        ),
+        now_ms: now,
+    })
+}
+
+/// The ending without one: the next round starts from the same weights.
+pub(super) fn aborted(
+    app: &App,
+    task: &Task,
+    row: &RoundRow,
+    session: Option<dawn_protocol::SessionId>,
+    reason: AbortReason,
+    detail: &str,
+) -> Result<Ending, EngineError> {
+    let (signed, statement) = sign(
+        app,
+        &Aborted {
+            round: row.round,
+            session,
+            reason,
+            detail: detail.to_owned(),
+        },
+    )?;
+    let now = now_ms();
+    Ok(Ending {
+        statement,
+        phase: Phase::Aborted,
+        next_model: None,
+        abort_reason: Some(reason.name()),
+        next: next_round(
+            task,
+            row,
+            row.model,
+            Terminal::Aborted(signed).digest(),
+            now,
+        ),
+        now_ms: now,
+    })
+}
+
+/// Ends a round without a result in the phase in which it is.
+pub(super) async fn abort(
+    app: &App,
+    row: &RoundRow,
+    reason: AbortReason,
+    detail: &str,
+) -> Result<Moved, EngineError> {
+    let task = app.task_context(&row.round.task).await?;
+    let session = app
+        .own_statement::<RoundSpec>(&row.round)
+        .await?
+        .map(|spec| spec.peek().session());
+    let kind = awaited(row.phase);
+    let weighed = app.store.statements(&row.round, kind).await?.len() as u32;
+    let ending = aborted(app, task.task(), row, session, reason, detail)?;
+    tracing::info!(round = %row.round, %reason, detail, "a round is aborted");
+    Ok(app
+        .store
+        .finish_round(&row.round, row.phase, (kind, weighed), &ending)
+        .await?)
+}

@@ -1,0 +1,163 @@
+//! What drives a round: decides by a pure function of what is stored and the time ([`step`]), then does one
+//! thing ([`advance`]). Every step may be taken twice, or be broken off anywhere: it ends in one transaction
+//! that looks at the phase again.
+
+mod close;
+mod ending;
+mod judge;
+mod open;
+mod specify;
+pub mod step;
+
+use dawn_identity::Statement;
+use dawn_protocol::{
+    AbortReason, Endorsement, Opening, PackageReport, RoundId, SealingKey, Violation,
+};
+
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::contexts::ContextError;
+use crate::payloads::PayloadError;
+use crate::store::StoreError;
+use crate::store::rounds::{Moved, Phase, RoundRow};
+pub(crate) use specify::terminal;
+use step::{Answers, Step, View, next_step};
+
+/// Why a step could not be taken; it is tried again later.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// What the step rests on is missing or does not verify.
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The objects.
+    #[error(transparent)]
+    Payloads(#[from] PayloadError),
+    /// A rule is broken by something that was verified when it was stored.
+    #[error("something stored breaks a rule: {0}")]
+    Broken(#[from] Violation),
+    /// Bytes that are stored are not what they were.
+    #[error("the stored {0} is spoiled")]
+    Spoiled(&'static str),
+    /// A statement cannot be signed: it would break a rule of its own.
+    #[error("a statement cannot be signed: {0}")]
+    Unsignable(String),
+    /// A computation panicked.
+    #[error("a computation panicked")]
+    Panicked,
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// At once.
+    Again,
+    /// At this time, unix milliseconds, or when something arrives.
+    At(u64),
+    /// Never: the round is over.
+    Over,
+}
+
+/// Takes the next step of a round, if there is one to take.
+///
+/// # Errors
+/// [`EngineError`]; nothing has changed then.
+pub async fn advance(app: &App, id: &RoundId) -> Result<Next, EngineError> {
+    let Some(row) = app.store.round(id).await? else {
+        return Ok(Next::Over);
+    };
+    if row.phase.is_over() {
+        return Ok(Next::Over);
+    }
+    let view = view(app, &row).await?;
+    let step = next_step(&view, now_ms());
+    let moved = match step {
+        Step::Wait { until_ms } => return Ok(Next::At(until_ms)),
+        Step::Specify => specify::specify(app, &row).await?,
+        Step::Collect => specify::collect(app, &row).await?,
+        Step::Close => close::close(app, &row).await?,
+        Step::Judge => judge::judge(app, &row).await?,
+        Step::Open => open::open(app, &row).await?,
+        Step::Abort(reason) => {
+            let detail = shortfall(&view, reason);
+            ending::abort(app, &row, reason, &detail).await?
+        }
+    };
+    if moved == Moved::Yes {
+        app.metrics
+            .count("dawn_phases_total", &[("phase", row.phase.as_str())]);
+        app.changed();
+    }
+    Ok(Next::Again)
+}
+
+/// The kind of statement that a phase waits for.
+pub(crate) fn awaited(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Keying => SealingKey::KIND,
+        Phase::Endorsing | Phase::Collecting => Endorsement::KIND,
+        Phase::Reporting => PackageReport::KIND,
+        Phase::Opening | Phase::Done | Phase::Aborted => Opening::KIND,
+    }
+}
+
+async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
+    let id = &row.round;
+    let task = app.task_context(&id.task).await?;
+    let threshold = task.threshold();
+    let (m, t, a) = (
+        u32::from(threshold.m()),
+        u32::from(threshold.t()),
+        u32::from(threshold.a()),
+    );
+    let (expected, enough, least) = match row.phase {
+        Phase::Keying => (m, a, a),
+        // T endorsements open the round at once; others may follow while devices submit.
+        Phase::Endorsing => (t, t, t),
+        Phase::Reporting => (seats(app, id).await?, a, a),
+        Phase::Opening => (open::openers(app, id).await?, a, t),
+        Phase::Collecting | Phase::Done | Phase::Aborted => (0, 0, 0),
+    };
+    let exhausted = row.phase == Phase::Keying
+        && task.exceeds_budget(app.store.spent_micro_rho(&id.task).await?);
+    Ok(View {
+        phase: row.phase,
+        deadline_ms: row.deadline_ms,
+        grace_ms: u64::from(task.task().deadlines.grace_ms),
+        answers: Answers {
+            arrived_ms: app.store.statement_times(id, awaited(row.phase)).await?,
+            expected,
+            enough,
+            least,
+        },
+        submitted: row.submitted,
+        target: task.task().policy.target_submissions,
+        exhausted,
+    })
+}
+
+async fn seats(app: &App, id: &RoundId) -> Result<u32, EngineError> {
+    Ok(app.round_context(id).await?.seats().len() as u32)
+}
+
+fn shortfall(view: &View, reason: AbortReason) -> String {
+    match reason {
+        AbortReason::BudgetExhausted => "the next charge would exceed the task's budget".to_owned(),
+        _ => format!(
+            "{} of at least {} arrived in time",
+            view.answers.arrived_ms.len(),
+            view.answers.least
+        ),
+    }
+}
+
+/// Runs a computation that takes long on a thread of its own.
+pub(crate) async fn compute<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| EngineError::Panicked)
+}

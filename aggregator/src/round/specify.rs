@@ -1,0 +1,72 @@
+//! Keying and endorsing: from sealing keys to a round that devices may take part in.
+
+use dawn_identity::Signed;
+use dawn_protocol::{AbortReason, Aborted, RoundId, RoundResult, SealingKey, Terminal};
+
+use super::EngineError;
+use super::ending::{abort, sign};
+use crate::app::App;
+use crate::clock::now_ms;
+use crate::store::rounds::{Moved, RoundRow};
+
+/// Signs the specification from the sealing keys that arrived.
+pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
+    let id = &row.round;
+    let task = app.task_context(&id.task).await?;
+    let keys = app.statements::<SealingKey>(id).await?;
+    let mut seats = Vec::with_capacity(keys.len());
+    for key in &keys {
+        seats.push((task.verify_sealing_key(id, key)?, key.clone()));
+    }
+    let previous = match id.number.checked_sub(1) {
+        None | Some(0) => None,
+        Some(number) => Some(terminal(app, &RoundId::new(id.task, number)).await?),
+    };
+    let now = now_ms();
+    let spec = match task.draft_spec(id.number, previous.as_ref(), row.model, &seats, now) {
+        Ok(spec) => spec,
+        Err(reason) => return abort(app, row, reason, "the sealing keys do not suffice").await,
+    };
+    let (signed, statement) = sign(app, &spec)?;
+    // What this server signs must verify like everything else.
+    let context = task.verify_spec(&signed)?;
+    let deadline = now + u64::from(task.task().deadlines.endorsing_ms);
+    Ok(app
+        .store
+        .specify(
+            id,
+            &statement,
+            &context.session().0,
+            keys.len() as u32,
+            now,
+            deadline,
+        )
+        .await?)
+}
+
+/// Enough stewards endorsed: devices may submit.
+pub(super) async fn collect(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
+    let context = app.round_context(&row.round).await?;
+    let endorsements = app.statements(&row.round).await?;
+    if let Err(violation) = context.verify_endorsements(&endorsements) {
+        let detail: String = violation.detail.chars().take(60).collect();
+        return abort(app, row, AbortReason::TooFewEndorsements, &detail).await;
+    }
+    Ok(app
+        .store
+        .collect(&row.round, now_ms(), context.submissions_close_ms())
+        .await?)
+}
+
+/// The statement that ended a round.
+pub(crate) async fn terminal(app: &App, id: &RoundId) -> Result<Terminal, EngineError> {
+    let row = app
+        .store
+        .terminal(id)
+        .await?
+        .ok_or(EngineError::Spoiled("end of the round before"))?;
+    let result = Signed::<RoundResult>::from_bytes(&row.envelope).map(Terminal::Result);
+    result
+        .or_else(|_| Signed::<Aborted>::from_bytes(&row.envelope).map(Terminal::Aborted))
+        .map_err(|_| EngineError::Spoiled("end of the round before"))
+}

@@ -1,0 +1,189 @@
+//! How the rounds of a task went, for people.
+
+use dawn_identity::TaskId;
+use dawn_protocol::dp::{self, Spending};
+use dawn_protocol::{Decision, TaskContext};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use crate::app::App;
+use crate::contexts::ContextError;
+use crate::store::rounds::{Phase, RoundRow};
+
+/// A task and its rounds so far.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TaskStatus {
+    /// Identifier, hexadecimal.
+    pub task: String,
+    /// Its name.
+    pub name: String,
+    /// How many rounds it has.
+    pub rounds_planned: u32,
+    /// Whether its last round is over.
+    pub ended: bool,
+    /// Coordinates of an update.
+    pub dimension: usize,
+    /// Privacy spent so far, in micro-rho.
+    pub spent_micro_rho: u64,
+    /// The most that may be spent, in micro-rho; absent when there is no limit.
+    pub budget_micro_rho: Option<u64>,
+    /// Epsilon spent so far; null when it is not finite.
+    pub epsilon: Option<f64>,
+    /// Delta that goes with it.
+    pub delta: f64,
+    /// The rounds that have begun, in their order.
+    pub rounds: Vec<RoundStatus>,
+}
+
+/// A round.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct RoundStatus {
+    /// Its number, from 1.
+    pub number: u32,
+    /// keying, endorsing, collecting, reporting, opening, done or aborted.
+    pub phase: &'static str,
+    /// When the phase ends at the latest, unix milliseconds.
+    pub deadline_ms: u64,
+    /// Submissions that have a receipt.
+    pub submitted: u32,
+    /// Of those, in the sum; absent before the verdict.
+    pub accepted: Option<u32>,
+    /// Of those, not in the sum, by the reason.
+    pub rejected: BTreeMap<&'static str, u32>,
+    /// Why there is no result.
+    pub abort_reason: Option<String>,
+    /// Privacy that this round cost, in micro-rho.
+    pub charge_micro_rho: u64,
+    /// Privacy spent up to and with this round, in micro-rho.
+    pub spent_micro_rho: u64,
+    /// Epsilon up to and with this round; null when it is not finite.
+    pub epsilon: Option<f64>,
+    /// Digest of the weights that the round started from, hexadecimal.
+    pub model: String,
+    /// Digest of the weights that it produced, hexadecimal.
+    pub next_model: Option<String>,
+    /// How long each phase took, in milliseconds; the current one is not there yet.
+    pub phase_ms: BTreeMap<&'static str, u64>,
+    /// When the round began, unix milliseconds.
+    pub began_ms: Option<u64>,
+    /// When it ended, unix milliseconds.
+    pub ended_ms: Option<u64>,
+    /// Bytes of all submissions.
+    pub bytes: u64,
+}
+
+/// The status of a task.
+///
+/// # Errors
+/// No such task, or the database fails.
+pub async fn task_status(app: &App, task: &TaskId) -> Result<TaskStatus, ContextError> {
+    let context = app.task_context(task).await?;
+    let row = app.store.task(task).await?.ok_or(ContextError::NoTask)?;
+    let mut spent = 0;
+    let mut charged = 0;
+    let mut rounds = Vec::new();
+    for round in app.store.rounds_of(task).await? {
+        if let Some(charge) = round.charge_micro_rho {
+            spent += charge;
+            charged += 1;
+        }
+        let decisions = app.store.decisions(&round.round).await?;
+        rounds.push(round_status(&context, &round, &decisions, spent, charged));
+    }
+    let body = context.task();
+    Ok(TaskStatus {
+        task: task.to_string(),
+        name: row.name,
+        rounds_planned: row.rounds,
+        ended: row.ended_ms.is_some(),
+        dimension: context.dimension().coordinates(),
+        spent_micro_rho: spent,
+        budget_micro_rho: body.privacy.budget_micro_rho,
+        epsilon: epsilon(&context, spent, charged),
+        delta: 10_f64.powi(-i32::from(body.privacy.delta_exponent)),
+        rounds,
+    })
+}
+
+fn epsilon(context: &TaskContext, micro_rho: u64, rounds: u32) -> Option<f64> {
+    if rounds == 0 {
+        return Some(0.0);
+    }
+    let task = context.task();
+    let spending = Spending {
+        micro_rho,
+        rounds,
+        padded_dimension: context.dimension().padded(),
+        min_honest: task.policy.min_honest,
+        sigma_error: task.sigma_error,
+    };
+    dp::epsilon(&spending, task.privacy.delta_exponent)
+}
+
+fn round_status(
+    context: &TaskContext,
+    round: &RoundRow,
+    decisions: &[(u8, u32)],
+    spent_micro_rho: u64,
+    charged: u32,
+) -> RoundStatus {
+    let rejected = decisions
+        .iter()
+        .filter_map(|(code, count)| {
+            let decision = Decision::ALL
+                .iter()
+                .find(|decision| **decision as u8 == *code)?;
+            (*decision != Decision::Accepted).then_some((decision.name(), *count))
+        })
+        .collect();
+    RoundStatus {
+        number: round.round.number,
+        phase: round.phase.as_str(),
+        deadline_ms: round.deadline_ms,
+        submitted: round.submitted,
+        accepted: round.accepted,
+        rejected,
+        abort_reason: round.abort_reason.clone(),
+        charge_micro_rho: round.charge_micro_rho.unwrap_or(0),
+        spent_micro_rho,
+        epsilon: epsilon(context, spent_micro_rho, charged),
+        model: round.model.to_string(),
+        next_model: round.next_model.map(|digest| digest.to_string()),
+        phase_ms: phase_ms(&round.times),
+        began_ms: round.times[0],
+        ended_ms: round.times[5],
+        bytes: round.submitted_bytes,
+    }
+}
+
+/// How long each phase took: until the next one that began, whichever it was.
+fn phase_ms(times: &[Option<u64>; 6]) -> BTreeMap<&'static str, u64> {
+    const PHASES: [Phase; 5] = [
+        Phase::Keying,
+        Phase::Endorsing,
+        Phase::Collecting,
+        Phase::Reporting,
+        Phase::Opening,
+    ];
+    PHASES
+        .iter()
+        .enumerate()
+        .filter_map(|(index, phase)| {
+            let began = times[index]?;
+            let ended = times[index + 1..].iter().find_map(|time| *time)?;
+            Some((phase.as_str(), ended.saturating_sub(began)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::phase_ms;
+
+    #[test]
+    fn phases_that_a_round_skipped_take_no_time() {
+        let times = [Some(10), Some(14), Some(20), None, None, Some(50)];
+        let spans: Vec<_> = phase_ms(&times).into_iter().collect();
+        assert_eq!(spans, [("collecting", 30), ("endorsing", 6), ("keying", 4)]);
+    }
+}

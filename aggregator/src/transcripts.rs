@@ -1,0 +1,183 @@
+//! Transcripts of rounds that are over: everything that an auditor needs, in one file
+//! (docs/protocol.md, section 5).
+
+use dawn_identity::{
+    FoundingDocument, OrgRegistration, Signed, SignedRoster, Statement, StewardId,
+};
+use dawn_protocol::transcript::{TranscriptError, TranscriptWriter};
+use dawn_protocol::{
+    Closed, Endorsement, Opening, PackageReport, RoundId, RoundSpec, TaskContext, Verdict,
+};
+
+use crate::app::App;
+use crate::payloads::{ObjectKey, ObjectWriter, PayloadError};
+use crate::round::EngineError;
+use crate::round::terminal;
+
+/// Submissions whose headers are read at a time.
+const PAGE: u32 = 256;
+
+/// Bytes of the largest model: 2^24 weights and their specification.
+const MOST_MODEL_BYTES: u64 = (4 << 24) + 1024;
+
+/// A transcript that goes into an object while it is written.
+struct Spool {
+    transcript: TranscriptWriter<Vec<u8>>,
+    object: ObjectWriter,
+}
+
+impl Spool {
+    /// Moves what was written so far into the object.
+    async fn flush(&mut self) -> Result<(), PayloadError> {
+        let bytes = std::mem::take(self.transcript.get_mut());
+        self.object.write(&bytes).await
+    }
+}
+
+fn unwritable(error: TranscriptError) -> EngineError {
+    tracing::error!(%error, "a transcript cannot be written");
+    EngineError::Spoiled("order of statements")
+}
+
+/// Builds the transcript of a round that is over, unless it is there.
+///
+/// # Errors
+/// The database or the objects fail, or what is stored does not make a transcript.
+pub async fn build(app: &App, id: &RoundId) -> Result<(), EngineError> {
+    let key = ObjectKey::transcript(&id.task.0, id.number);
+    if app.payloads.exists(&key).await? {
+        return Ok(());
+    }
+    let Some(row) = app.store.round(id).await?.filter(|row| row.phase.is_over()) else {
+        return Ok(());
+    };
+    let task = app.task_context(&id.task).await?;
+    let mut spool = Spool {
+        transcript: TranscriptWriter::new(Vec::new()).map_err(unwritable)?,
+        object: app.payloads.begin(&key).await?,
+    };
+    preamble(app, &task, id, &mut spool).await?;
+    let model = app
+        .payloads
+        .get(&ObjectKey::model(&row.model), MOST_MODEL_BYTES)
+        .await?;
+    spool.transcript.model(&model).map_err(unwritable)?;
+    spool.flush().await?;
+    if let Some(spec) = app.own_statement::<RoundSpec>(id).await? {
+        spool.transcript.spec(&spec).map_err(unwritable)?;
+        let endorsements = sorted::<Endorsement>(app, &task, id, |said| said.steward).await?;
+        for endorsement in &endorsements {
+            spool
+                .transcript
+                .endorsement(endorsement)
+                .map_err(unwritable)?;
+        }
+    }
+    submissions(app, id, &mut spool).await?;
+    answers(app, &task, id, &mut spool).await?;
+    let end = terminal(app, id).await?;
+    spool.transcript.terminal(&end).map_err(unwritable)?;
+    let (digest, rest) = spool.transcript.finish().map_err(unwritable)?;
+    spool.object.write(&rest).await?;
+    spool.object.finish().await?;
+    tracing::debug!(round = %id, %digest, "a transcript is written");
+    Ok(())
+}
+
+/// Who takes part in what: federation, members, roster, task, and the end of the round before.
+async fn preamble(
+    app: &App,
+    task: &TaskContext,
+    id: &RoundId,
+    spool: &mut Spool,
+) -> Result<(), EngineError> {
+    let federation = app.federation().await?;
+    let document: &FoundingDocument = federation.document();
+    spool.transcript.founding(document).map_err(unwritable)?;
+    for org in app.store.orgs().await?.iter().filter(|org| !org.founder) {
+        let registration = Signed::<OrgRegistration>::from_bytes(&org.registration)
+            .map_err(|_| EngineError::Spoiled("registration"))?;
+        spool
+            .transcript
+            .registration(&registration)
+            .map_err(unwritable)?;
+        spool.flush().await?;
+    }
+    let roster: &SignedRoster = task.roster().signed();
+    spool.transcript.roster(roster).map_err(unwritable)?;
+    spool
+        .transcript
+        .task(task.task().signed())
+        .map_err(unwritable)?;
+    if let Some(before) = id.number.checked_sub(1).filter(|number| *number > 0) {
+        let end = terminal(app, &RoundId::new(id.task, before)).await?;
+        spool.transcript.previous(&end).map_err(unwritable)?;
+    }
+    Ok(())
+}
+
+async fn submissions(app: &App, id: &RoundId, spool: &mut Spool) -> Result<(), EngineError> {
+    let mut after = None;
+    loop {
+        let page = app
+            .store
+            .submissions_after(id, after.as_ref(), PAGE)
+            .await?;
+        let Some((last, ..)) = page.last() else {
+            return Ok(());
+        };
+        after = Some(*last);
+        for (_, header, payload) in page {
+            let bytes = app
+                .payloads
+                .get(&ObjectKey::payload(&payload), 8 << 24)
+                .await?;
+            spool.transcript.header(&header).map_err(unwritable)?;
+            spool
+                .transcript
+                .begin_payload(bytes.len() as u64)
+                .map_err(unwritable)?;
+            for piece in bytes.chunks(1 << 20) {
+                spool.transcript.payload_chunk(piece).map_err(unwritable)?;
+                spool.flush().await?;
+            }
+        }
+    }
+}
+
+/// What was said after collecting.
+async fn answers(
+    app: &App,
+    task: &TaskContext,
+    id: &RoundId,
+    spool: &mut Spool,
+) -> Result<(), EngineError> {
+    let Some(closed) = app.own_statement::<Closed>(id).await? else {
+        return Ok(());
+    };
+    spool.transcript.closed(&closed).map_err(unwritable)?;
+    for report in &sorted::<PackageReport>(app, task, id, |said| said.steward).await? {
+        spool.transcript.report(report).map_err(unwritable)?;
+    }
+    let Some(verdict) = app.own_statement::<Verdict>(id).await? else {
+        return Ok(());
+    };
+    spool.transcript.verdict(&verdict).map_err(unwritable)?;
+    for opening in &sorted::<Opening>(app, task, id, |said| said.steward).await? {
+        spool.transcript.opening(opening).map_err(unwritable)?;
+    }
+    spool.flush().await?;
+    Ok(())
+}
+
+/// The stewards' statements of one kind in increasing evaluation point.
+async fn sorted<T: Statement>(
+    app: &App,
+    task: &TaskContext,
+    id: &RoundId,
+    steward: impl Fn(&T) -> StewardId,
+) -> Result<Vec<Signed<T>>, EngineError> {
+    let mut statements = app.statements::<T>(id).await?;
+    statements.sort_by_key(|signed| task.roster().point_of(&steward(signed.peek())));
+    Ok(statements)
+}
