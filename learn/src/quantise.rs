@@ -201,3 +201,131 @@ fn round_stochastically<R: rand_core::CryptoRng>(
     }
     random.zeroize();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::{SeedableRng, TryCryptoRng, TryRng};
+
+    /// Every word is zero, so that every coordinate with a fraction is rounded away from zero.
+    struct AlwaysUp;
+    impl TryRng for AlwaysUp {
+        type Error = std::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+    impl TryCryptoRng for AlwaysUp {}
+
+    fn norm_fits(update: &[i32], clip: u32) -> bool {
+        squared_norm(update) <= u128::from(clip).pow(2)
+    }
+
+    proptest! {
+        #[test]
+        fn the_norm_never_exceeds_the_clip_bound(
+            delta in prop::collection::vec(prop_oneof![any::<i32>(), -1000i32..1000, Just(i32::MIN), Just(i32::MAX)], 0..200),
+            update_shift in 0u8..=MAX_UPDATE_SHIFT,
+            clip in prop_oneof![1u32..=MAX_CLIP, 1u32..100, Just(MAX_CLIP)],
+            seed: u64,
+        ) {
+            let quantiser = Quantiser { update_shift, clip };
+            let delta = Delta::new(delta);
+            let update = quantiser.quantise(&delta, &mut ChaCha20Rng::seed_from_u64(seed)).unwrap();
+            prop_assert_eq!(update.len(), delta.values().len());
+            prop_assert!(norm_fits(&update, clip));
+            let up = quantiser.quantise(&delta, &mut AlwaysUp).unwrap();
+            prop_assert!(norm_fits(&up, clip));
+            prop_assert!(quantiser.target_norm(delta.values().len()) <= clip);
+        }
+    }
+
+    #[test]
+    fn a_short_difference_keeps_its_mean() {
+        let quantiser = Quantiser {
+            update_shift: 8,
+            clip: 1000,
+        };
+        let delta = Delta::new(vec![64, -64, 300, -512, 0, 1]);
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut sums = [0i64; 6];
+        for _ in 0..20_000 {
+            for (sum, x) in sums
+                .iter_mut()
+                .zip(quantiser.quantise(&delta, &mut rng).unwrap())
+            {
+                *sum += i64::from(x);
+            }
+        }
+        for (sum, value) in sums.iter().zip(delta.values()) {
+            let (mean, exact) = (*sum as f64 / 20_000.0, f64::from(*value) / 256.0);
+            assert!((mean - exact).abs() < 0.02, "{mean} {exact}");
+        }
+        assert_eq!((sums[3], sums[4]), (-40_000, 0));
+    }
+
+    #[test]
+    fn a_long_difference_keeps_its_direction_and_nearly_the_clip_bound() {
+        let quantiser = Quantiser {
+            update_shift: 14,
+            clip: 3072,
+        };
+        let delta = Delta::new((0..650).map(|i| (i - 300) * 1_000_000).collect());
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let update = quantiser.quantise(&delta, &mut rng).unwrap();
+        let norm = (squared_norm(&update) as f64).sqrt();
+        assert!(norm <= 3072.0 && norm > 3066.0, "{norm}");
+        let dot: f64 = update
+            .iter()
+            .zip(delta.values())
+            .map(|(&x, &y)| f64::from(x) * f64::from(y))
+            .sum();
+        let cosine = dot / norm / (squared_norm(delta.values()) as f64).sqrt();
+        assert!(cosine > 0.9999, "{cosine}");
+    }
+
+    #[test]
+    fn when_no_rounding_fits_it_is_towards_zero() {
+        // Norm before rounding exactly 3, the target: integers, nothing to round.
+        let quantiser = Quantiser {
+            update_shift: 2,
+            clip: 5,
+        };
+        assert_eq!(quantiser.target_norm(9), 3);
+        let delta = Delta::new(vec![4, -4, 4, -4, 4, -4, 4, -4, 4]);
+        assert_eq!(
+            quantiser.quantise(&delta, &mut AlwaysUp).unwrap(),
+            [1, -1, 1, -1, 1, -1, 1, -1, 1]
+        );
+        // Scaled to the target every magnitude is 1.06; all of them rounded up would have norm 5.7.
+        let delta = Delta::new(vec![5, -5, 5, -5, 5, -5, 5, -5, 0]);
+        assert_eq!(
+            quantiser.quantise(&delta, &mut AlwaysUp).unwrap(),
+            [1, -1, 1, -1, 1, -1, 1, -1, 0]
+        );
+    }
+
+    #[test]
+    fn out_of_bounds_is_refused() {
+        let mut rng = AlwaysUp;
+        let quantise = |update_shift, clip, rng: &mut AlwaysUp| {
+            Quantiser { update_shift, clip }.quantise(&Delta::new(vec![1]), rng)
+        };
+        assert_eq!(quantise(25, 1, &mut rng), Err(QuantiseError::Shift(25)));
+        assert_eq!(quantise(24, 0, &mut rng), Err(QuantiseError::Clip(0)));
+        assert_eq!(
+            quantise(24, MAX_CLIP + 1, &mut rng),
+            Err(QuantiseError::Clip(MAX_CLIP + 1))
+        );
+        assert_eq!(format!("{:?}", Delta::new(vec![42])), "Delta(1 values)");
+    }
+}

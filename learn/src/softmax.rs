@@ -1,7 +1,7 @@
 //! Softmax and cross-entropy in integers.
 //!
 //! Logits come as accumulators with an exponent. Distances to the largest logit are taken in units of 2^-16;
-//! `exp(-d) = 2^-(d log2 e)` comes from a table of 257 entries with linear interpolation, relative error below 2e-6.
+//! `exp(-d) = 2^-(d log2 e)` comes from a table of 257 entries with linear interpolation, relative error below 2e-5.
 
 /// Fraction bits of a probability.
 pub(crate) const PROBABILITY_BITS: u32 = 24;

@@ -49,6 +49,12 @@ impl Backend {
         Self::Portable
     }
 
+    /// All backends that this processor has, the portable one first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        vec![Self::Portable]
+    }
+
     pub(crate) fn kernels(self) -> &'static dyn Kernels {
         match self {
             Self::Portable => &portable::Portable,
@@ -85,7 +91,7 @@ mod tests {
             columns,
             inner,
         } = shape;
-        for backend in [Backend::Portable] {
+        for backend in Backend::available() {
             let kernels = backend.kernels();
             let mut out = vec![-1; rows * columns];
             kernels.forward(shape, a, b, &mut out);

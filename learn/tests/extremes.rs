@@ -1,0 +1,215 @@
+//! Inputs at the extremes: the right result or a clear error, never a panic. Arithmetic is checked for overflow in this
+//! profile, so that these runs also test the bounds of `docs/learning.md`.
+
+#![allow(clippy::unwrap_used)]
+
+use dawn_learn::train::TrainError;
+use dawn_learn::{Dataset, MASTER_MAX, Model, ModelSpec, TrainSpec, apply_update, evaluate, train};
+use proptest::prelude::*;
+
+const MODELS: [&str; 2] = ["logistic:200-3", "mlp:200-150-3"];
+
+fn spec(learning_rate: u32, momentum: u16) -> TrainSpec {
+    TrainSpec {
+        epochs: 3,
+        batch: 7,
+        learning_rate,
+        momentum,
+    }
+}
+
+fn learn(model: &Model, data: &Dataset, spec: &TrainSpec) -> Model {
+    apply_update(
+        model,
+        train(model, data, spec, [9; 32]).unwrap().values(),
+        1,
+        0,
+    )
+    .unwrap()
+}
+
+#[test]
+fn features_at_the_extremes() {
+    for model in MODELS {
+        let start = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        for exponent in [0, 15] {
+            // Two samples of opposite extremes are learnt perfectly, or at least kept finite.
+            let features = [[i16::MIN; 200], [i16::MAX; 200]].concat();
+            let data = Dataset::new(features, 200, exponent, vec![0, 2]).unwrap();
+            for rate in [1, 1 << 10, 16 << 16] {
+                for momentum in [0, u16::MAX] {
+                    let trained = learn(&start, &data, &spec(rate, momentum));
+                    assert!(
+                        trained
+                            .weights()
+                            .iter()
+                            .all(|&weight| weight >= -MASTER_MAX)
+                    );
+                    assert_eq!(evaluate(&trained, &data).unwrap().total, 2);
+                }
+            }
+        }
+    }
+    let start = Model::initial("logistic:200-3".parse().unwrap(), [1; 32]).unwrap();
+    let data = Dataset::new(
+        [[i16::MIN; 200], [i16::MAX; 200]].concat(),
+        200,
+        15,
+        vec![0, 2],
+    )
+    .unwrap();
+    assert_eq!(
+        evaluate(&learn(&start, &data, &spec(1 << 12, 0)), &data)
+            .unwrap()
+            .correct,
+        2
+    );
+}
+
+#[test]
+fn weights_at_the_extremes() {
+    for model in MODELS {
+        let model: ModelSpec = model.parse().unwrap();
+        let signs = |i: usize| {
+            if i.is_multiple_of(3) {
+                -MASTER_MAX
+            } else {
+                MASTER_MAX
+            }
+        };
+        for weights in [
+            vec![MASTER_MAX; model.parameters()],
+            (0..model.parameters()).map(signs).collect(),
+        ] {
+            let start = Model::from_weights(model, weights).unwrap();
+            let features = (0..400)
+                .map(|i| if i % 2 == 0 { i16::MIN } else { i16::MAX })
+                .collect();
+            let data = Dataset::new(features, 200, 0, vec![1, 2]).unwrap();
+            let trained = learn(&start, &data, &spec(16 << 16, u16::MAX));
+            assert!(
+                trained
+                    .weights()
+                    .iter()
+                    .all(|&weight| weight >= -MASTER_MAX)
+            );
+            evaluate(&trained, &data).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_empty_data_set() {
+    let data = Dataset::new(vec![], 200, 0, vec![]).unwrap();
+    for model in MODELS {
+        let start = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        assert_eq!(
+            train(&start, &data, &spec(1, 0), [0; 32]).unwrap_err(),
+            TrainError::EmptyDataset
+        );
+        assert_eq!(evaluate(&start, &data).unwrap().total, 0);
+        assert_eq!(evaluate(&start, &data).unwrap().accuracy(), 0.0);
+    }
+}
+
+#[test]
+fn one_class_is_learnt() {
+    let features = (0..200 * 20).map(|i| (i * 37 % 200) as i16).collect();
+    let data = Dataset::new(features, 200, 8, vec![1; 20]).unwrap();
+    for model in MODELS {
+        let start = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        let before = evaluate(&start, &data).unwrap();
+        let after = evaluate(&learn(&start, &data, &spec(1 << 12, 0)), &data).unwrap();
+        assert_eq!(after.correct, 20);
+        assert!(after.loss < before.loss / 2);
+    }
+}
+
+#[test]
+fn all_zero_features_move_only_biases() {
+    let data = Dataset::new(vec![0; 200 * 4], 200, 3, vec![0, 1, 2, 2]).unwrap();
+    let start = Model::initial("logistic:200-3".parse().unwrap(), [1; 32]).unwrap();
+    let trained = learn(&start, &data, &spec(1 << 16, 0));
+    assert!(trained.weights()[..600].iter().all(|&weight| weight == 0));
+    assert!(trained.weights()[602] > 0);
+}
+
+#[test]
+fn data_that_does_not_fit_is_refused() {
+    let start = Model::initial("logistic:2-3".parse().unwrap(), [1; 32]).unwrap();
+    let wide = Dataset::new(vec![0; 3], 3, 0, vec![0]).unwrap();
+    assert_eq!(
+        evaluate(&start, &wide),
+        Err(TrainError::Inputs { model: 2, data: 3 })
+    );
+    let wrong = Dataset::new(vec![0; 4], 2, 0, vec![2, 3]).unwrap();
+    let error = TrainError::Label {
+        sample: 1,
+        label: 3,
+        classes: 3,
+    };
+    assert_eq!(
+        train(&start, &wrong, &spec(1, 0), [0; 32]).unwrap_err(),
+        error
+    );
+    let fine = Dataset::new(vec![0; 4], 2, 0, vec![2, 1]).unwrap();
+    let right = spec(1, 0);
+    for wrong in [
+        TrainSpec { epochs: 0, ..right },
+        TrainSpec {
+            epochs: 1001,
+            ..right
+        },
+        TrainSpec { batch: 0, ..right },
+        TrainSpec {
+            batch: 1025,
+            ..right
+        },
+        TrainSpec {
+            learning_rate: 0,
+            ..right
+        },
+        TrainSpec {
+            learning_rate: (16 << 16) + 1,
+            ..right
+        },
+    ] {
+        assert!(
+            matches!(
+                train(&start, &fine, &wrong, [0; 32]),
+                Err(TrainError::Spec { .. })
+            ),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[test]
+fn a_training_is_a_function_of_its_arguments() {
+    let features = (0..2000).map(|i| (i * i % 911) as i16).collect();
+    let data = Dataset::new(features, 200, 8, vec![0, 1, 2, 0, 1, 2, 0, 1, 2, 0]).unwrap();
+    let start = Model::initial("mlp:200-9-3".parse().unwrap(), [1; 32]).unwrap();
+    let run = |seed: u8| train(&start, &data, &spec(1 << 12, 1 << 15), [seed; 32]).unwrap();
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn nothing_overflows(
+        weights in prop::collection::vec(prop_oneof![-MASTER_MAX..=MASTER_MAX, -1000i32..1000, Just(MASTER_MAX)], 3 * 4 + 4 + 4 * 2 + 2),
+        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN)], 3 * 5),
+        labels in prop::collection::vec(0u8..2, 5),
+        exponent in 0u8..=15,
+        batch in 1u16..=6,
+        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
+        momentum: u16,
+    ) {
+        let model = Model::from_weights("mlp:3-4-2".parse().unwrap(), weights).unwrap();
+        let data = Dataset::new(features, 3, exponent, labels).unwrap();
+        let spec = TrainSpec { epochs: 4, batch, learning_rate, momentum };
+        let trained = learn(&model, &data, &spec);
+        prop_assert_eq!(evaluate(&trained, &data).unwrap().total, 5);
+    }
+}

@@ -1,0 +1,55 @@
+//! The same bits everywhere: digests of initial and trained weights against committed vectors.
+
+#![allow(clippy::unwrap_used)]
+
+use dawn_learn::data::digits;
+use dawn_learn::{
+    Backend, Evaluation, Model, ModelSpec, TrainSpec, apply_update, evaluate, train::train_with,
+};
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+struct Vector {
+    model: ModelSpec,
+    seed_byte: u8,
+    train: TrainSpec,
+    initial_blake3: String,
+    trained_blake3: String,
+    test: Evaluation,
+}
+
+#[derive(serde::Deserialize)]
+struct Vectors {
+    vectors: Vec<Vector>,
+}
+
+fn compute(vector: &Vector, backend: Backend) -> Vector {
+    let data = digits().unwrap();
+    let seed = [vector.seed_byte; 32];
+    let initial = Model::initial(vector.model, seed).unwrap();
+    let delta = train_with(backend, &initial, &data.train, &vector.train, seed).unwrap();
+    let trained = apply_update(&initial, delta.values(), 1, 0).unwrap();
+    let digest = |model: &Model| blake3::hash(&model.to_bytes()).to_hex().to_string();
+    Vector {
+        model: vector.model,
+        seed_byte: vector.seed_byte,
+        train: vector.train,
+        initial_blake3: digest(&initial),
+        trained_blake3: digest(&trained),
+        test: evaluate(&trained, &data.test).unwrap(),
+    }
+}
+
+#[test]
+fn weights_have_the_committed_digests() {
+    let vectors: Vectors =
+        serde_json::from_str(include_str!("../../test_vectors/learn.json")).unwrap();
+    assert_eq!(vectors.vectors.len(), 3);
+    for backend in Backend::available() {
+        let computed: Vec<Vector> = vectors
+            .vectors
+            .iter()
+            .map(|vector| compute(vector, backend))
+            .collect();
+        assert_eq!(computed, vectors.vectors, "{backend:?}");
+    }
+}
