@@ -75,7 +75,7 @@ impl Cdt {
             }
         }
         let entries = self.entries.len() as u64;
-        let values = below.map(|count| entries - count);
+        let values = below.map(|count| entries.wrapping_sub(count));
         below.zeroize();
         values
     }

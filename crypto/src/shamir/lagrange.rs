@@ -43,7 +43,8 @@ fn combine(points: &[(u8, &ShareSum)], x: u8) -> Result<Box<[u32; N]>, ShamirErr
 }
 
 /// The sum of keys that exactly T answers determine: the value at 0 of the polynomials through them. With a
-/// wrong answer among them it is a wrong sum, which the check coordinates show.
+/// wrong answer among them, or with fewer than T (this function does not know T), it is a wrong sum, which the
+/// check coordinates show.
 ///
 /// # Errors
 /// [`ShamirError::NoPoints`]; [`ShamirError::Point`] for a point that is 0, above 16 or given twice.
