@@ -31,3 +31,6 @@ pub mod secret;
 pub mod shamir;
 
 mod backend;
+
+#[cfg(test)]
+mod vectors;

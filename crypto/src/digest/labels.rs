@@ -26,9 +26,7 @@ labels! {
     SESSION = "session identifier";
 
     // Statements and documents.
-    /// External associated data of a signature over a statement.
-    STATEMENT_AAD = "statement signature";
-    /// Digest of a signed statement.
+    /// Digest of what a statement says: its kind and body, without the signature.
     STATEMENT = "statement digest";
     /// Digest of the founding document, which pins a federation.
     FEDERATION = "federation digest";
@@ -40,60 +38,22 @@ labels! {
     ROSTER_SIGNATURE = "roster signature";
     /// What a steward signs to show that it holds the key that its organisation enrols.
     STEWARD_PROOF = "steward proof of possession";
-    /// What an organisation signs to show that it holds the key that it registers.
-    ORG_PROOF = "organisation proof of possession";
-    /// Associated data of a device credential.
-    CREDENTIAL_AAD = "device credential";
-    /// Digest of an issuer certificate.
-    ISSUER = "issuer certificate digest";
-    /// Digest of a task.
-    TASK = "task digest";
-    /// Digest of a steward's sealing key statement.
-    SEALING_KEY = "sealing key digest";
-    /// Digest of a RoundSpec.
-    ROUND_SPEC = "round specification digest";
-    /// Digest of an endorsement.
-    ENDORSEMENT = "endorsement digest";
-    /// Digest of a receipt.
-    RECEIPT = "receipt digest";
-    /// Digest of a Closed statement.
-    CLOSED = "closed digest";
-    /// Digest of a package report.
-    PACKAGE_REPORT = "package report digest";
-    /// Digest of a verdict.
-    VERDICT = "verdict digest";
-    /// Digest of a set of accepted submissions.
-    ACCEPTED_SET = "accepted set digest";
-    /// Digest of an opening.
-    OPENING = "opening digest";
-    /// Digest of a round's result.
-    ROUND_RESULT = "round result digest";
-    /// Digest of a round's opened sum.
-    SUM = "opened sum digest";
-    /// Digest of an abort statement.
-    ABORTED = "aborted digest";
-    /// Digest of a log entry.
-    LOG_ENTRY = "log entry digest";
-    /// Digest of the log's head.
-    LOG_HEAD = "log head digest";
-    /// Digest of a transcript.
-    TRANSCRIPT = "transcript digest";
     /// External associated data of an envelope.
     ENVELOPE_AAD = "envelope associated data";
     /// Digest of a whole envelope, signature included.
     ENVELOPE = "envelope digest";
+
+    // Kept by one party, never sent.
+    /// What a steward was asked, so that it answers one question once.
+    STEWARD_REQUEST = "steward request";
+    /// Seeds of a simulated federation.
+    SIMULATION = "simulation seed";
 
     // Submissions.
     /// Digest of a payload's bytes.
     PAYLOAD = "payload digest";
     /// Digest of a sealed package's bytes.
     PACKAGE = "package digest";
-    /// Digest of a submission's signed header.
-    HEADER = "submission header digest";
-    /// Digest of a submission's header without the package digests.
-    PRE_HEADER = "submission pre-header digest";
-    /// Leaf of the tree over a round's submissions.
-    SUBMISSION_LEAF = "submission leaf";
     /// Commitment to a steward's key share.
     KEY_COMMIT = "key share commitment";
     /// HPKE `info` of a package.
@@ -108,14 +68,12 @@ labels! {
     MATRIX_BLOCK = "matrix block key";
     /// Stream of a key share that is given by a seed.
     SHARE_SEED = "key share expansion";
-    /// Initial weights of a model.
-    MODEL_INIT = "model initial weights";
-    /// A device's training randomness.
-    TRAIN_SEED = "training seed";
-    /// A device's rounding randomness.
-    ROUNDING_SEED = "rounding seed";
 
-    // Models and policy.
+    // Results and policy.
+    /// Digest of a transcript.
+    TRANSCRIPT = "transcript digest";
+    /// Digest of a round's opened sum.
+    SUM = "opened sum digest";
     /// Digest of a model's bytes.
     MODEL = "model digest";
     /// Order in which an organisation's submissions are trimmed to its cap.

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn stream_starts_with_the_digest() {
-        let mut hasher = Hasher::new(labels::MODEL_INIT);
+        let mut hasher = Hasher::new(labels::MATRIX_SEED);
         hasher.field(b"seed");
         let mut out = [0; 64];
         hasher.xof().fill(&mut out);

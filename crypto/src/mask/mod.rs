@@ -30,6 +30,14 @@ impl MaskKey {
         key
     }
 
+    /// A key that a test vector fixes.
+    #[cfg(test)]
+    pub(crate) fn from_coefficients(coefficients: &[i32]) -> MaskKey {
+        let mut key = MaskKey(Box::new([0; N]));
+        key.0.copy_from_slice(coefficients);
+        key
+    }
+
     /// The coefficients modulo q, for sharing.
     pub(crate) fn to_ring(&self) -> RingElement {
         RingElement::from_signed(&self.0)
