@@ -73,8 +73,12 @@ pub struct Spending {
 }
 
 /// The epsilon at `delta = 10^-delta_exponent` that the charged rounds have spent together. `None`
-/// when it is not finite: nothing can be claimed.
+/// when it is not finite or OpenDP cannot compute it: nothing can be claimed.
 pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
+    if spending.micro_rho == 0 {
+        // No charge is zero, so nothing has been opened.
+        return Some(0.0);
+    }
     let delta = 10f64.powi(-i32::from(delta_exponent));
     let dimension = spending.padded_dimension as f64;
     let rounds = f64::from(spending.rounds);

@@ -9,6 +9,9 @@
 //!    a steward that complains about everybody, costs at most itself.
 //! 3. *Openers* are all reporting stewards with `Ok` on all of the accepted set: at least S.
 
+#[cfg(test)]
+mod tests;
+
 use crate::policy::{IndexSet, Trimmer};
 use crate::roll::Roll;
 use crate::statements::{Decision, Outcome};

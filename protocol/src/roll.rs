@@ -40,6 +40,12 @@ impl Roll {
         Self::default()
     }
 
+    /// A roll of entries that no header was checked for.
+    #[cfg(test)]
+    pub(crate) fn from_entries(entries: Vec<Entry>) -> Self {
+        Self { entries }
+    }
+
     /// Adds the next submission, given by the bytes of its signed header.
     ///
     /// A header that is readable but does not verify is entered as refused, and `None` is returned.

@@ -1,0 +1,101 @@
+//! What rounds cost, against an independent computation.
+
+use dawn_crypto::params::Sigma;
+use dawn_protocol::dp::{AccountingError, Spending, charge_micro_rho, epsilon};
+use proptest::prelude::*;
+
+fn sigma(value: f64) -> Sigma {
+    Sigma::from_f64_ceil(value).unwrap()
+}
+
+#[test]
+fn charges_are_the_formula_rounded_up() {
+    // C = 100, sigma = 10, 2 honest: 10^4 / (2 * 2 * 100) = 25 rho.
+    assert_eq!(charge_micro_rho(100, sigma(10.0), 2), Ok(25_000_000));
+    // C = 1, sigma = 2^10, 1000 honest: 1 / (2^21 * 1000) = 0.00047.. micro-rho, rounded up.
+    assert_eq!(charge_micro_rho(1, sigma(1024.0), 1000), Ok(1));
+    assert_eq!(
+        charge_micro_rho(1, sigma(10.0), 0),
+        Err(AccountingError::NobodyHonest)
+    );
+    assert_eq!(
+        charge_micro_rho(u32::MAX, sigma(1.0), 1),
+        Err(AccountingError::Overflow)
+    );
+}
+
+proptest! {
+    #[test]
+    fn charges_never_understate(clip in 1u32..1 << 30, units in 417_069u64..1 << 40, honest in 1u32..50_000) {
+        let sigma = Sigma::new(units).unwrap();
+        let Ok(charge) = charge_micro_rho(clip, sigma, honest) else { return Ok(()) };
+        // charge / 10^6 >= clip^2 2^32 / (2 honest units^2), and one less is too little.
+        let cost = (u128::from(clip).pow(2) * 1_000_000) << 32;
+        let per_unit = 2 * u128::from(honest) * u128::from(units).pow(2);
+        prop_assert!(u128::from(charge) * per_unit >= cost);
+        prop_assert!(u128::from(charge - 1) * per_unit < cost);
+    }
+}
+
+fn spending(micro_rho: u64) -> Spending {
+    Spending {
+        micro_rho,
+        rounds: 10,
+        padded_dimension: 4096,
+        min_honest: 50,
+        sigma_error: sigma(100.0),
+    }
+}
+
+/// Bun and Steinke's closed form is an upper bound on the best conversion, and the best conversion
+/// is not far below it.
+#[test]
+fn epsilon_is_the_best_conversion_of_rho() {
+    for micro_rho in [1_000u64, 100_000, 1_000_000, 5_000_000] {
+        for exponent in [5u8, 6, 9] {
+            let rho = micro_rho as f64 / 1e6;
+            let log_delta = f64::from(exponent) * 10f64.ln();
+            let closed_form = rho + 2.0 * (rho * log_delta).sqrt();
+            let found = epsilon(&spending(micro_rho), exponent).unwrap();
+            assert!(found < closed_form, "{found} {closed_form}");
+            assert!(found > 0.6 * closed_form, "{found} {closed_form}");
+        }
+    }
+}
+
+#[test]
+fn epsilon_grows_with_what_is_spent_and_shrinks_with_delta() {
+    let of = |micro_rho, exponent| epsilon(&spending(micro_rho), exponent).unwrap();
+    assert!(of(2_000, 6) < of(4_000, 6));
+    assert!(of(2_000, 6) < of(2_000, 7));
+    assert_eq!(of(0, 6), 0.0);
+    assert!(of(1, 6) < 0.01);
+}
+
+/// What OpenDP's own test states for its conversion: rho 0.5 at delta 1e-7, less our small terms.
+#[test]
+fn small_terms_only_ever_add() {
+    use opendp::combinators::ConcentratedMeasure;
+    use opendp::measures::ZeroConcentratedDivergence;
+    let plain = ZeroConcentratedDivergence::convert(0.5)
+        .unwrap()
+        .epsilon(1e-7)
+        .unwrap();
+    let ours = epsilon(&spending(500_000), 7).unwrap();
+    assert!(ours >= plain && ours < plain + 1e-6, "{ours} {plain}");
+}
+
+#[test]
+fn without_privacy_there_is_no_epsilon_rather_than_a_wrong_one() {
+    // 4 10^12 rho: more than the conversion can express at any epsilon that a float holds.
+    assert_eq!(epsilon(&spending(u64::MAX), 30).filter(|e| *e < 1e12), None);
+    // So many samples that their own error uses up delta.
+    let worn_out = Spending {
+        micro_rho: 60_000_000,
+        rounds: 100_000,
+        padded_dimension: 1 << 24,
+        min_honest: 50_000,
+        sigma_error: Sigma::ERROR_MIN,
+    };
+    assert_eq!(epsilon(&worn_out, 30), None);
+}

@@ -1,0 +1,16 @@
+//! Whole rounds, and what happens to everything in them that is wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test may panic as the test may"
+)]
+
+mod accounting;
+mod containers;
+mod contexts;
+mod opening;
+mod statements;
+mod tasks;
+mod transcripts;
+mod whole_round;
+mod world;

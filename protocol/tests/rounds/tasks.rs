@@ -1,0 +1,101 @@
+//! Tasks that everybody refuses to read.
+
+use dawn_crypto::params::Sigma;
+use dawn_identity::{BrokenRule, Signed, Statement};
+use dawn_learn::ModelSpec;
+use dawn_protocol::{Digest, Task};
+
+use crate::world::World;
+
+#[test]
+fn every_rule_on_tasks_is_enforced() {
+    let world = World::new(6, 1);
+    let task = world.task.peek();
+    let refused = |change: &dyn Fn(&mut Task)| -> Option<BrokenRule> {
+        let mut changed = task.clone();
+        change(&mut changed);
+        let signed = Signed::sign(&changed, world.organisations[0].issuer());
+        assert_eq!(signed.is_ok(), changed.check().is_ok());
+        changed.check().err()
+    };
+    assert_eq!(refused(&|_| {}), None);
+    type Change<'a> = &'a dyn Fn(&mut Task);
+    let broken: [(&str, Change<'_>); 27] = [
+        ("version", &|t| t.version = 2),
+        ("no name", &|t| t.name.clear()),
+        ("control characters", &|t| t.name = "a\u{1b}[2J".to_owned()),
+        ("no source", &|t| t.data_source.clear()),
+        ("long source", &|t| t.data_source = "x".repeat(65)),
+        ("another owner", &|t| t.owner.0 = Digest([1; 32])),
+        ("no inputs", &|t| {
+            t.model = ModelSpec::Logistic {
+                inputs: 0,
+                classes: 2,
+            };
+        }),
+        ("model too large", &|t| {
+            t.model = ModelSpec::Mlp {
+                inputs: 65_536,
+                hidden: 65_536,
+                classes: 10,
+            };
+        }),
+        ("no epochs", &|t| t.train.epochs = 0),
+        ("no clip", &|t| t.quantiser.clip = 0),
+        ("error below the minimum", &|t| {
+            t.sigma_error = Sigma::new(Sigma::ERROR_MIN.get() - 1).unwrap();
+        }),
+        ("no rounds", &|t| t.rounds = 0),
+        ("too many rounds", &|t| t.rounds = 100_001),
+        ("one honest", &|t| t.policy.min_honest = 1),
+        ("honest beyond accepted", &|t| t.policy.min_honest = 3),
+        ("accepted beyond target", &|t| t.policy.min_accepted = 101),
+        ("target beyond most", &|t| t.policy.target_submissions = 101),
+        ("too many submissions", &|t| {
+            t.policy.max_submissions = 50_001
+        }),
+        ("no organisations", &|t| t.policy.min_organisations = 0),
+        ("more organisations than devices", &|t| {
+            t.policy.min_organisations = 3
+        }),
+        ("no share", &|t| t.policy.max_org_share_permille = 0),
+        ("more than all", &|t| t.policy.max_org_share_permille = 1001),
+        ("no time", &|t| t.deadlines.collecting_ms = 0),
+        ("too much time", &|t| t.deadlines.grace_ms = u32::MAX),
+        ("no delta", &|t| t.privacy.delta_exponent = 0),
+        // 100 * (11 * 10^6 + 102) > q / 4.
+        ("sums wrap by the clip", &|t| t.quantiser.clip = 11_000_000),
+        // 100 * 16 * 10^6 > q / 4.
+        ("sums wrap by the noise", &|t| {
+            t.sigma_error = Sigma::from_f64_ceil(1e6).unwrap();
+        }),
+    ];
+    for (name, change) in broken {
+        assert!(refused(change).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn the_largest_sum_that_cannot_wrap_is_allowed() {
+    let world = World::new(6, 1);
+    let mut task = world.task.peek().clone();
+    // max_submissions * (clip + 16 sigma) < q / 4 = 1073479680.25, so the bound is 10734796.
+    let largest = 10_734_796 - u32::try_from(task.noise_bound()).unwrap();
+    task.quantiser.clip = largest;
+    task.check().unwrap();
+    task.quantiser.clip = largest + 1;
+    assert!(task.check().is_err());
+}
+
+#[test]
+fn a_ledger_that_could_overflow_is_refused() {
+    let world = World::new(6, 1);
+    let mut task = world.task.peek().clone();
+    task.policy.max_submissions = 2;
+    task.policy.target_submissions = 2;
+    task.quantiser.clip = 1 << 24;
+    task.rounds = 1;
+    task.check().unwrap();
+    task.rounds = 100_000;
+    assert!(task.check().is_err());
+}
