@@ -14,6 +14,7 @@ use dawn_learn::{Model, apply_update};
 
 use crate::PROTOCOL_VERSION;
 use crate::digests;
+use crate::dp::{self, Spending};
 use crate::round_id::RoundId;
 use crate::spec::{RoundSpec, SealingKey};
 use crate::task::Task;
@@ -142,6 +143,22 @@ impl TaskContext {
         let budget = self.task().privacy.budget_micro_rho;
         let spent = spent_before_micro_rho.checked_add(self.charge_micro_rho());
         budget.is_some_and(|budget| spent.is_none_or(|spent| spent > budget))
+    }
+
+    /// The epsilon that the task's verdicts have spent together, at the task's delta, when
+    /// `spent_micro_rho` is the sum of their charges. `None` when it is not finite.
+    pub fn epsilon(&self, spent_micro_rho: u64) -> Option<f64> {
+        let task = self.task();
+        // Every verdict of a task charges the same.
+        let rounds = spent_micro_rho.div_ceil(self.charge_micro_rho().max(1));
+        let spending = Spending {
+            micro_rho: spent_micro_rho,
+            rounds: u32::try_from(rounds).ok()?,
+            padded_dimension: self.dimension().padded(),
+            min_honest: task.policy.min_honest,
+            sigma_error: task.sigma_error,
+        };
+        dp::epsilon(&spending, task.privacy.delta_exponent)
     }
 
     /// The model that round 1 starts from.

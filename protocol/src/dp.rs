@@ -13,9 +13,9 @@
 //!   (Kairouz, Liu, Steinke, ICML 2021, "The Distributed Discrete Gaussian Mechanism", theorem 1).
 //!   At the smallest deviation that is below `10^-160`.
 //! * The sampler (`dawn_crypto::gaussian`) has every value's probability right within a factor of
-//!   `1 +- 2^-59`, up to a mass of `2^-105`, a sample. Over K samples that adds at most
+//!   `1 +- 2^-59`, up to a mass of `2^-103`, a sample. Over K samples that adds at most
 //!   `2 K (2^-59 + 2^-117)` to epsilon, and turns delta into
-//!   `(1 + 2^-59)^K (delta + e^epsilon K 2^-105) + K 2^-105`.
+//!   `(1 + 2^-59)^K (delta + e^epsilon K 2^-103) + K 2^-103`.
 
 use dawn_crypto::params::Sigma;
 use opendp::combinators::ConcentratedMeasure;
@@ -24,8 +24,8 @@ use opendp::measures::ZeroConcentratedDivergence;
 /// Largest factor by which a sample's probability is off: `1 +- 2^-59`.
 const SAMPLER_RELATIVE: f64 = 1.0 / (1u64 << 59) as f64;
 
-/// Probability mass of a sample that the factor does not cover: `2^-105`.
-const SAMPLER_MASS: f64 = 1.0 / (1u128 << 105) as f64;
+/// Probability mass of a sample that the factor does not cover: `2^-103`.
+const SAMPLER_MASS: f64 = 1.0 / (1u128 << 103) as f64;
 
 /// Why privacy cannot be accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -14,7 +14,7 @@
 //! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
 //! | [`statements`], [`terminal`] | everything said after the round is closed | 4.6, 4.7 |
 //! | [`digests`] | digests of models, sums and statements; the matrix seed | 3 |
-//! | [`context`], [`round_context`] | what is verified before anything is believed | 4.1 |
+//! | [`context`], [`round_context`], [`spec_rules`] | what is verified before anything is believed | 4.1 |
 //! | [`roll`] | the closed list of submissions under its Merkle root | 4.6 |
 //! | [`policy`], [`judge`] | which submissions are in the sum | 4.6 |
 //! | [`open`] | the sum, and who answered wrongly | 4.7 |
@@ -40,6 +40,7 @@ pub mod roll;
 pub mod round_context;
 pub mod round_id;
 pub mod spec;
+pub mod spec_rules;
 pub mod statements;
 pub mod submission;
 pub mod task;

@@ -1,0 +1,33 @@
+//! The order of a round, in types (`docs/protocol.md`, section 4): `RoundOpen -> RoundClosed ->
+//! Judged -> Opened`, each made from the one before by a check that cannot be skipped. Aggregator,
+//! steward and auditor go the same way.
+
+mod closed;
+mod judged;
+mod open;
+mod opened;
+
+pub use closed::RoundClosed;
+pub use judged::Judged;
+pub use open::RoundOpen;
+pub use opened::Opened;
+
+use crate::terminal::AbortReason;
+use crate::violation::Violation;
+
+/// Why a round does not go on to its next phase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JudgeError {
+    /// The round is to be aborted.
+    #[error("the round is to be aborted: {0}")]
+    Abort(AbortReason),
+    /// A report does not count.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+impl From<AbortReason> for JudgeError {
+    fn from(reason: AbortReason) -> Self {
+        Self::Abort(reason)
+    }
+}
