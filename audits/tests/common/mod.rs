@@ -1,0 +1,221 @@
+//! A whole federation in one process: organisations, stewards, devices and an aggregator that plays
+//! rounds by the protocol's own functions. Every piece of a round can be taken out, changed and
+//! signed again, so that tests can tell every lie.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+
+pub mod round;
+
+use dawn_crypto::params::Sigma;
+use dawn_crypto::shamir::Threshold;
+use dawn_identity::{
+    Admission, CredentialChain, DeviceId, Federation, FoundingDocument, Organisation, Roster,
+    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity, VerifiedFederation,
+};
+use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
+use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskContext};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// When everything in a test happens, unix seconds.
+pub const NOW: u64 = 1_800_000_000;
+
+/// A device with its credential.
+pub struct TestDevice {
+    pub id: DeviceId,
+    pub chain: CredentialChain,
+    pub key: SecretKey,
+}
+
+/// What a federation is made of; the defaults are the smallest interesting one.
+#[derive(Clone)]
+pub struct Plan {
+    pub organisations: usize,
+    pub faulty: u8,
+    pub devices: usize,
+    pub model: ModelSpec,
+    pub rounds: u32,
+    pub policy: Policy,
+    pub budget_micro_rho: Option<u64>,
+    pub clip: u32,
+    pub collecting_ms: u32,
+    pub created: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            organisations: 4,
+            faulty: 1,
+            devices: 4,
+            model: ModelSpec::Logistic {
+                inputs: 1,
+                classes: 2,
+            },
+            rounds: 3,
+            policy: Policy {
+                min_accepted: 2,
+                min_honest: 2,
+                min_organisations: 2,
+                max_org_share_permille: 500,
+                max_submissions: 16,
+                target_submissions: 16,
+            },
+            budget_micro_rho: None,
+            clip: 1000,
+            collecting_ms: 60_000,
+            created: NOW,
+        }
+    }
+}
+
+/// Everybody, with all secret keys.
+pub struct World {
+    pub organisations: Vec<Organisation>,
+    pub stewards: Vec<SecretKey>,
+    pub aggregator: SecretKey,
+    pub log: SecretKey,
+    pub federation: VerifiedFederation,
+    pub roster: SignedRoster,
+    pub task: Signed<Task>,
+    pub context: TaskContext,
+    /// Sorted by device id; device `i` here may belong to any organisation.
+    pub devices: Vec<TestDevice>,
+    pub rng: ChaCha20Rng,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, &Plan::default())
+    }
+
+    pub fn with(seed: u64, plan: &Plan) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let validity = Validity {
+            from: plan.created - 1000,
+            until: plan.created + 10_000_000,
+        };
+        let organisations: Vec<Organisation> = (0..plan.organisations)
+            .map(|i| Organisation::generate(&format!("Org {i}"), validity, &mut rng).unwrap())
+            .collect();
+        let aggregator = SecretKey::generate(&mut rng);
+        let log = SecretKey::generate(&mut rng);
+        let body = Federation {
+            name: "Test federation".into(),
+            founders: organisations
+                .iter()
+                .map(Organisation::founder_entry)
+                .collect(),
+            aggregator: aggregator.public(),
+            log: log.public(),
+            admission: Admission::Open,
+            roster_quorum: u16::try_from(plan.organisations / 2 + 1).unwrap(),
+            created: plan.created,
+        };
+        let founders: Vec<&Organisation> = organisations.iter().collect();
+        let document = FoundingDocument::found(body, &founders).unwrap();
+        let federation = document.verify().unwrap();
+        let stewards: Vec<SecretKey> = organisations
+            .iter()
+            .map(|_| SecretKey::generate(&mut rng))
+            .collect();
+        let entries = organisations.iter().zip(&stewards);
+        let threshold =
+            Threshold::new(u8::try_from(plan.organisations).unwrap(), plan.faulty).unwrap();
+        let roster = Roster {
+            federation: federation.digest(),
+            epoch: 1,
+            threshold,
+            stewards: entries
+                .map(|(org, key)| RosterEntry {
+                    org: org.id(),
+                    steward: key.public(),
+                })
+                .collect(),
+            created: plan.created,
+        };
+        let signatures = organisations
+            .iter()
+            .map(|org| roster.sign(org.root()))
+            .collect();
+        let roster = SignedRoster::assemble(roster, signatures).unwrap();
+        let owner = &organisations[0];
+        let task = Task {
+            version: PROTOCOL_VERSION,
+            name: "test".into(),
+            owner: owner.id(),
+            issuer: owner.certificate().clone(),
+            federation: federation.digest(),
+            roster: roster.peek().digest(),
+            model: plan.model,
+            initial_seed: [5; 32],
+            train: TrainSpec {
+                epochs: 1,
+                batch: 4,
+                learning_rate: 6554,
+                momentum: 0,
+            },
+            quantiser: Quantiser {
+                update_shift: 12,
+                clip: plan.clip,
+            },
+            sigma_error: Sigma::ERROR_MIN,
+            rounds: plan.rounds,
+            policy: plan.policy,
+            deadlines: Deadlines {
+                keying_ms: 1000,
+                endorsing_ms: 1000,
+                collecting_ms: plan.collecting_ms,
+                reporting_ms: 1000,
+                opening_ms: 1000,
+                grace_ms: 100,
+            },
+            privacy: PrivacyPlan {
+                budget_micro_rho: plan.budget_micro_rho,
+                delta_exponent: 6,
+            },
+            data_source: "numbers".into(),
+            created: plan.created,
+        };
+        let task = Signed::sign(&task, owner.issuer()).unwrap();
+        let context = TaskContext::verify(&federation, &[], &roster, &task).unwrap();
+        let mut devices: Vec<TestDevice> = (0..plan.devices)
+            .map(|i| {
+                let key = SecretKey::generate(&mut rng);
+                let org = &organisations[i % organisations.len()];
+                let chain = org
+                    .issue_device(&key.public(), &format!("d{i}"), validity)
+                    .unwrap();
+                TestDevice {
+                    id: chain.claimed_device(),
+                    chain,
+                    key,
+                }
+            })
+            .collect();
+        devices.sort_by_key(|device| device.id);
+        Self {
+            organisations,
+            stewards,
+            aggregator,
+            log,
+            federation,
+            roster,
+            task,
+            context,
+            devices,
+            rng,
+        }
+    }
+
+    pub fn document(&self) -> &FoundingDocument {
+        self.federation.document()
+    }
+
+    pub fn steward_id(&self, point: u8) -> StewardId {
+        self.context.steward_id(point).unwrap()
+    }
+
+    pub fn steward_key(&self, point: u8) -> &SecretKey {
+        &self.stewards[usize::from(point) - 1]
+    }
+}

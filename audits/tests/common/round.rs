@@ -1,0 +1,288 @@
+//! One round, played by the protocol's own functions.
+
+use dawn_crypto::mask;
+use dawn_crypto::params::N;
+use dawn_crypto::seal::SealingSecretKey;
+use dawn_crypto::shamir::ShareSum;
+use dawn_identity::Signed;
+use dawn_learn::Model;
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::package::open_package;
+use dawn_protocol::phase::JudgeError;
+use dawn_protocol::prepare::PreparedSubmission;
+use dawn_protocol::roll::Roll;
+use dawn_protocol::terminal::Terminal;
+use dawn_protocol::{
+    AbortReason, Aborted, Closed, Endorsement, Opening, Outcome, PackageReport, RoundAnnouncement,
+    RoundOpen, RoundSpec, SealingKey, Verdict,
+};
+use rand_core::Rng;
+
+use super::{NOW, World};
+
+/// What goes differently in a round.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// Places of the devices that submit; all when empty.
+    pub devices: Vec<usize>,
+    /// Stewards that publish no sealing key and are gone for the round.
+    pub absent: Vec<u8>,
+    /// Stewards that answer the opening with something else.
+    pub lying_openers: Vec<u8>,
+    /// (steward, place of the submission): the steward reports that its package does not open.
+    pub complaints: Vec<(u8, usize)>,
+    /// Stewards that do not answer the opening.
+    pub silent_openers: Vec<u8>,
+}
+
+/// Everything said in one round, with what it started from.
+#[derive(Clone)]
+pub struct PlayedRound {
+    pub previous: Option<Terminal>,
+    pub model: Model,
+    pub spent_before: u64,
+    pub spec: Signed<RoundSpec>,
+    pub endorsements: Vec<Signed<Endorsement>>,
+    pub submissions: Vec<PreparedSubmission>,
+    pub closed: Option<Signed<Closed>>,
+    pub reports: Vec<Signed<PackageReport>>,
+    pub verdict: Option<Signed<Verdict>>,
+    pub openings: Vec<Signed<Opening>>,
+    pub terminal: Terminal,
+    pub next_model: Model,
+    /// The integers that every device put in.
+    pub updates: Vec<Vec<i32>>,
+}
+
+impl PlayedRound {
+    pub fn spent(&self) -> u64 {
+        self.verdict
+            .as_ref()
+            .map_or(self.spent_before, |v| v.peek().spent_micro_rho)
+    }
+
+    pub fn announcement(&self) -> RoundAnnouncement {
+        RoundAnnouncement {
+            spec: self.spec.clone(),
+            endorsements: self.endorsements.clone(),
+        }
+    }
+}
+
+/// An announced round with the stewards' secrets, before anybody submits.
+pub struct Announced {
+    pub open: RoundOpen,
+    pub announcement: RoundAnnouncement,
+    pub secrets: Vec<(u8, SealingSecretKey)>,
+    pub model: Model,
+}
+
+impl World {
+    /// Sealing keys, specification and endorsements of a round.
+    pub fn announce(
+        &mut self,
+        number: u32,
+        previous: Option<&Terminal>,
+        model: &Model,
+        absent: &[u8],
+        opened_ms: u64,
+    ) -> Announced {
+        let round = self.context.round(number);
+        let m = self.context.threshold().m();
+        let mut secrets = vec![];
+        let mut keys = vec![];
+        for point in (1..=m).filter(|point| !absent.contains(point)) {
+            let secret = SealingSecretKey::generate(&mut self.rng);
+            let statement = SealingKey {
+                round,
+                steward: self.steward_id(point),
+                key: secret.public(),
+            };
+            keys.push((
+                point,
+                Signed::sign(&statement, self.steward_key(point)).unwrap(),
+            ));
+            secrets.push((point, secret));
+        }
+        let digest = model_digest(&model.to_bytes());
+        let spec = self
+            .context
+            .draft_spec(number, previous, digest, &keys, opened_ms)
+            .unwrap();
+        let spec = Signed::sign(&spec, &self.aggregator).unwrap();
+        let context = self.context.verify_spec(&spec).unwrap();
+        let endorsements: Vec<_> = secrets
+            .iter()
+            .map(|(point, _)| {
+                let statement = Endorsement {
+                    round,
+                    session: context.session(),
+                    steward: self.steward_id(*point),
+                };
+                Signed::sign(&statement, self.steward_key(*point)).unwrap()
+            })
+            .collect();
+        let open = RoundOpen::new(context, &endorsements).unwrap();
+        Announced {
+            open,
+            announcement: RoundAnnouncement { spec, endorsements },
+            secrets,
+            model: model.clone(),
+        }
+    }
+
+    /// Plays a round after `before` (none: round 1).
+    pub fn play(&mut self, before: Option<&PlayedRound>, script: &Script) -> PlayedRound {
+        let number = before.map_or(1, |round| round.spec.peek().round.number + 1);
+        let previous = before.map(|round| round.terminal.clone());
+        let model = before.map_or_else(
+            || self.context.initial_model().unwrap(),
+            |round| round.next_model.clone(),
+        );
+        let spent_before = before.map_or(0, PlayedRound::spent);
+        let opened_ms = NOW * 1000 + u64::from(number) * 100_000;
+        let announced = self.announce(number, previous.as_ref(), &model, &script.absent, opened_ms);
+        let open = announced.open;
+        let mut played = PlayedRound {
+            previous,
+            next_model: model.clone(),
+            model,
+            spent_before,
+            spec: announced.announcement.spec,
+            endorsements: announced.announcement.endorsements,
+            submissions: vec![],
+            closed: None,
+            reports: vec![],
+            verdict: None,
+            openings: vec![],
+            terminal: self.abort(&open, AbortReason::TooFewSubmissions),
+            updates: vec![],
+        };
+        let dimension = open.dimension().coordinates();
+        for (place, device) in self.devices.iter().enumerate() {
+            if !script.devices.is_empty() && !script.devices.contains(&place) {
+                continue;
+            }
+            let x: Vec<i32> = (0..dimension)
+                .map(|_| (self.rng.next_u32() % 21) as i32 - 10)
+                .collect();
+            let submission =
+                PreparedSubmission::new(&open, &device.chain, &device.key, &x, &mut self.rng)
+                    .unwrap();
+            played.submissions.push(submission);
+            played.updates.push(x);
+        }
+        if played.submissions.is_empty() {
+            return played;
+        }
+        self.finish(&open, &announced.secrets, script, &mut played);
+        played
+    }
+
+    pub fn abort(&self, open: &RoundOpen, reason: AbortReason) -> Terminal {
+        let aborted = Aborted {
+            round: open.round_id(),
+            session: Some(open.session()),
+            reason,
+            detail: String::new(),
+        };
+        Terminal::Aborted(Signed::sign(&aborted, &self.aggregator).unwrap())
+    }
+
+    fn finish(
+        &mut self,
+        open: &RoundOpen,
+        secrets: &[(u8, SealingSecretKey)],
+        script: &Script,
+        played: &mut PlayedRound,
+    ) {
+        let members = open.roster().members();
+        let mut roll = Roll::new();
+        let verified: Vec<_> = played
+            .submissions
+            .iter()
+            .map(|s| roll.push(open, members, s.header.bytes()).unwrap().unwrap())
+            .collect();
+        let closed = Closed {
+            round: open.round_id(),
+            session: open.session(),
+            root: roll.root(),
+            count: u32::try_from(roll.len()).unwrap(),
+            closed_ms: open.submissions_close_ms(),
+        };
+        let closed = Signed::sign(&closed, &self.aggregator).unwrap();
+        let round = open.clone().close(&closed, roll).unwrap();
+        played.closed = Some(closed);
+        for (point, secret) in secrets {
+            let seat = open.seat_index(*point).unwrap();
+            let outcomes = verified
+                .iter()
+                .zip(&played.submissions)
+                .enumerate()
+                .map(|(place, (header, submission))| {
+                    if script.complaints.contains(&(*point, place)) {
+                        return Outcome::Unsealable;
+                    }
+                    open_package(open, header, &submission.packages[seat], secret, *point)
+                        .map_or_else(|outcome| outcome, |_| Outcome::Ok)
+                })
+                .collect();
+            let report = round.report(self.steward_id(*point), outcomes);
+            played
+                .reports
+                .push(Signed::sign(&report, self.steward_key(*point)).unwrap());
+        }
+        let verdict = match round.verdict(&played.reports, played.spent_before) {
+            Ok(verdict) => Signed::sign(&verdict, &self.aggregator).unwrap(),
+            Err(JudgeError::Abort(reason)) => {
+                played.terminal = self.abort(open, reason);
+                return;
+            }
+            Err(JudgeError::Violation(violation)) => panic!("{violation}"),
+        };
+        let judged = round.adopt(&played.reports, &verdict).unwrap();
+        let mut sum = vec![0; open.dimension().padded()];
+        for place in judged.verdict().accepted() {
+            let words = mask::parse_payload(&played.submissions[place].payload).unwrap();
+            mask::add_assign(&mut sum, &words);
+        }
+        for point in &judged.verdict().openers {
+            if script.silent_openers.contains(point) {
+                continue;
+            }
+            let (_, secret) = secrets.iter().find(|(p, _)| p == point).unwrap();
+            let seat = open.seat_index(*point).unwrap();
+            let mut shares = ShareSum::zero();
+            for place in judged.verdict().accepted() {
+                let package = &played.submissions[place].packages[seat];
+                shares.add_assign(
+                    &open_package(open, &verified[place], package, secret, *point).unwrap(),
+                );
+            }
+            if script.lying_openers.contains(point) {
+                let mut bytes = vec![0; 4 * N];
+                bytes[0] = 1;
+                shares = ShareSum::from_bytes(&bytes).unwrap();
+            }
+            let opening = judged.opening(self.steward_id(*point), shares);
+            played
+                .openings
+                .push(Signed::sign(&opening, self.steward_key(*point)).unwrap());
+        }
+        played.verdict = Some(verdict);
+        match judged.open(&sum, &played.openings) {
+            Ok(opened) => {
+                let accepted = judged.verdict().accepted_count();
+                let next = open
+                    .next_model(&played.model, opened.sum(), accepted)
+                    .unwrap();
+                let result = opened.result(model_digest(&next.to_bytes()));
+                played.terminal =
+                    Terminal::Result(Signed::sign(&result, &self.aggregator).unwrap());
+                played.next_model = next;
+            }
+            Err(JudgeError::Abort(reason)) => played.terminal = self.abort(open, reason),
+            Err(JudgeError::Violation(violation)) => panic!("{violation}"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A device's connection to one federation: which tasks it can join, which receipts it holds.
+
+use std::sync::Arc;
+
+use dawn_identity::{
+    CredentialChain, DeviceId, Members, OrgId, PublicKey, SecretKey, Signed, SignedRoster,
+    VerifiedFederation,
+};
+use dawn_protocol::{Receipt, Task, TaskContext, TaskId};
+use dawn_transport::Api;
+
+use crate::builder::ClientBuilder;
+use crate::clock;
+use crate::error::{ClientError, ServerError};
+use crate::ledger::Ledger;
+use crate::participation::Participation;
+use crate::terms::Terms;
+
+/// Most epochs of rosters that are searched for the one that a task names.
+const MAX_EPOCHS: u64 = 1024;
+
+/// Who this device is.
+pub(crate) struct Device {
+    pub(crate) id: DeviceId,
+    pub(crate) org: OrgId,
+    pub(crate) chain: CredentialChain,
+    pub(crate) key: SecretKey,
+}
+
+/// A device in a federation. Cheap to clone; the clones share one ledger.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) api: Api,
+    pub(crate) federation: VerifiedFederation,
+    pub(crate) device: Device,
+    pub(crate) ledger: Arc<Ledger>,
+    terms: Terms,
+}
+
+impl Client {
+    /// Begins to build a client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    pub(crate) fn new(
+        api: Api,
+        federation: VerifiedFederation,
+        device: Device,
+        ledger: Arc<Ledger>,
+        terms: Terms,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                api,
+                federation,
+                device,
+                ledger,
+                terms,
+            }),
+        }
+    }
+
+    /// This device.
+    pub fn device(&self) -> DeviceId {
+        self.inner.device.id
+    }
+
+    /// Fetches a task and its roster and verifies both under the pinned federation
+    /// (docs/protocol.md, section 4.1), then compares the task with the app's [`Terms`].
+    ///
+    /// # Errors
+    /// [`ClientError::Violation`] names who broke a rule; [`ClientError::Terms`] what is too much.
+    pub async fn join(&self, task: TaskId) -> Result<Participation, ClientError> {
+        let inner = &self.inner;
+        let signed = inner.api.task(&task).await?;
+        let got = signed.peek().id();
+        if got != task {
+            return Err(ServerError::OtherTask { asked: task, got }.into());
+        }
+        let admitted = self.admitted().await?;
+        let roster = self.roster_of(&signed).await?;
+        let context = TaskContext::verify(&inner.federation, &admitted, &roster, &signed)?;
+        inner.terms.check(context.task())?;
+        self.check_own_credential(context.roster().members())?;
+        Ok(Participation::new(Arc::clone(&self.inner), context))
+    }
+
+    /// The receipts that this device holds, by round.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub fn receipts(&self) -> Result<Vec<Signed<Receipt>>, ClientError> {
+        let claims = self.inner.ledger.claims()?;
+        Ok(claims
+            .into_iter()
+            .filter_map(|claim| claim.receipt)
+            .collect())
+    }
+
+    /// Root keys of the members that did not found the federation, as far as their registrations
+    /// verify and the federation's admission rule lets them in. Those that do not are ignored: if
+    /// the roster or the task needs one of them, that is where it fails, with the right culprit.
+    async fn admitted(&self) -> Result<Vec<PublicKey>, ClientError> {
+        let federation = &self.inner.federation;
+        let mut members = Members::founders_of(federation);
+        let mut admitted = Vec::new();
+        for registration in self.inner.api.registrations().await? {
+            let created = registration.peek().created;
+            match registration.verify_registration(&federation.digest(), created) {
+                Ok(verified) if members.admit(verified.root).is_ok() => {
+                    admitted.push(verified.root)
+                }
+                Ok(verified) => tracing::debug!(org = %verified.org(), "not admitted"),
+                Err(error) => tracing::warn!(%error, "a registration does not verify"),
+            }
+        }
+        Ok(admitted)
+    }
+
+    async fn roster_of(&self, task: &Signed<Task>) -> Result<SignedRoster, ClientError> {
+        let wanted = task.peek().roster;
+        for epoch in 1..=MAX_EPOCHS {
+            let roster = match self.inner.api.roster(epoch).await {
+                Ok(roster) => roster,
+                Err(error) if error.status() == Some(404) => break,
+                Err(error) => return Err(error.into()),
+            };
+            if roster.peek().digest() == wanted {
+                return Ok(roster);
+            }
+        }
+        Err(ServerError::NoRoster(wanted).into())
+    }
+
+    fn check_own_credential(&self, members: &Members) -> Result<(), ClientError> {
+        let device = &self.inner.device;
+        let root = members
+            .root(&device.org)
+            .ok_or(ClientError::NotAMember(device.org))?;
+        device.chain.verify(root, clock::unix_seconds())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Taking part in one task: waiting for its rounds, and believing none of them before it verifies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dawn_learn::Model;
+use dawn_protocol::{RoundOpen, Task, TaskContext, TaskId, digests};
+use dawn_transport::RoundPoll;
+
+use crate::connection::Inner;
+use crate::error::{ClientError, ServerError};
+use crate::round::OpenRound;
+
+/// A device's part in a task that it verified and accepted.
+pub struct Participation {
+    inner: Arc<Inner>,
+    context: TaskContext,
+    /// The newest round that was offered; older ones are not asked for again.
+    seen: u32,
+}
+
+impl Participation {
+    pub(crate) fn new(inner: Arc<Inner>, context: TaskContext) -> Self {
+        Self {
+            inner,
+            context,
+            seen: 0,
+        }
+    }
+
+    /// The task.
+    pub fn task(&self) -> &Task {
+        self.context.task()
+    }
+
+    /// The task's identifier.
+    pub fn task_id(&self) -> TaskId {
+        self.context.id()
+    }
+
+    /// Waits, at most `wait`, for a round that is collecting and that this device has not claimed
+    /// yet, and verifies it: the specification and its sealing keys, at least T endorsements, and
+    /// that the model is the one whose digest everybody is given (docs/protocol.md, section 4.1).
+    ///
+    /// `None`: no such round within `wait`; ask again.
+    ///
+    /// # Errors
+    /// [`ClientError::Ended`] after the last round; [`ClientError::Violation`] or [`ClientError::Server`] for a round that does not verify.
+    pub async fn next_round(&mut self, wait: Duration) -> Result<Option<OpenRound>, ClientError> {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+        let announcement = match self
+            .inner
+            .api
+            .open_round(&self.task_id(), self.seen, seconds)
+            .await?
+        {
+            RoundPoll::Open(announcement) => announcement,
+            RoundPoll::NotYet => return Ok(None),
+            RoundPoll::Ended => return Err(ClientError::Ended(self.task_id())),
+        };
+        let open = RoundOpen::from_announcement(&self.context, &announcement)?;
+        let round = open.round_id();
+        if round.number <= self.seen {
+            return Err(ServerError::OldRound(round).into());
+        }
+        if round.number == 1 {
+            open.verify_previous(None, None)?;
+        }
+        if self.inner.ledger.find(round)?.is_some() {
+            // Claimed before a restart: this device has spoken, whatever became of it.
+            self.seen = round.number;
+            return Ok(None);
+        }
+        let expected = open.spec().model;
+        let limit = Model::encoded_len(self.task().model) as u64;
+        let bytes = self.inner.api.model(&expected, limit).await?;
+        let got = digests::model_digest(&bytes);
+        if got != expected {
+            return Err(ServerError::OtherModel { expected, got }.into());
+        }
+        let model = Model::from_bytes(&bytes)?;
+        if model.spec() != self.task().model {
+            return Err(ServerError::OtherShape(round).into());
+        }
+        self.seen = round.number;
+        Ok(Some(OpenRound::new(Arc::clone(&self.inner), open, model)))
+    }
+}
