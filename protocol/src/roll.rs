@@ -40,9 +40,9 @@ impl Roll {
         Self::default()
     }
 
-    /// A roll of entries that no header was checked for.
-    #[cfg(test)]
-    pub(crate) fn from_entries(entries: Vec<Entry>) -> Self {
+    /// A roll whose headers its holder has verified before and kept. Nothing is verified here;
+    /// whether it is the closed one is, in [`crate::RoundOpen::close`].
+    pub fn from_entries(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
 

@@ -1,1 +1,50 @@
-//! dawn-steward
+//! The opener that an organisation runs: small, durable, suspicious.
+//!
+//! A steward holds a share of every mask key of a round, and says four things about it, each at most once per (task,
+//! round): its sealing key, which specification it takes part in, what it found in its packages, and the sum of its
+//! shares over the accepted set. Everything that the rest of the protocol promises rests on "at most once", so each
+//! answer is on disk before it leaves, an identical request gets identical bytes, and another one is refused; also after
+//! a crash, and after the store was put back from a backup (`docs/protocol.md`, sections 4.1, 4.6 and 4.7).
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`state`] | the steward's decisions without HTTP: who it is, what it knows, the gate that every request passes |
+//! | [`preparation`] | the sealing key and the endorsement |
+//! | [`report`] | opening the packages of a closed round |
+//! | [`opening`] | the answer to a verdict |
+//! | [`vault`], [`change`], [`tables`], [`records`] | the memory: one embedded database, every change synced |
+//! | [`guard`] | how it is noticed that the memory was put back from a backup |
+//! | [`secrets`] | the secrets of one round, and their end |
+//! | [`run`], [`session`] | pulling work over HTTP and doing it |
+//! | [`config`] | the configuration file |
+//! | [`error`] | by which rule a steward refuses |
+//!
+//! What must be in agreement with the aggregator is in `dawn-protocol`; nothing of it is decided here.
+
+pub mod change;
+pub mod config;
+mod durable;
+pub mod error;
+mod findings;
+pub mod guard;
+mod ledger;
+pub mod opening;
+pub mod preparation;
+pub mod records;
+mod recovery;
+pub mod report;
+pub mod run;
+pub mod secrets;
+mod seen;
+pub mod session;
+pub mod state;
+pub mod tables;
+pub mod vault;
+
+pub use config::StewardConfig;
+pub use error::{Refusal, StewardError};
+pub use opening::{OpenStep, OpenWork};
+pub use report::{ReportStep, ReportWork};
+pub use run::{RunError, Steward};
+pub use state::StewardState;
+pub use vault::{Condition, Vault, VaultError};

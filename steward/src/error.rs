@@ -1,0 +1,202 @@
+//! Why a steward does not answer: somebody broke a rule, or this machine has a trouble.
+
+use dawn_identity::{StewardId, TaskId};
+use dawn_protocol::{RoundId, Violation};
+
+use crate::records::{AnswerKind, End};
+use crate::vault::VaultError;
+
+/// The rule by which a steward refuses to answer. Every one of them holds after a restart too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another request of this kind has been answered in this round.
+    #[error(
+        "round {round}: another request for this steward's {kind} has been answered, and there is one per round"
+    )]
+    AnsweredAnother {
+        /// The round.
+        round: RoundId,
+        /// What was asked for.
+        kind: AnswerKind,
+    },
+    /// Nothing new is said in this round any more.
+    #[error("round {round} is over for this steward: {}", end_text(.end))]
+    Over {
+        /// The round.
+        round: RoundId,
+        /// Why.
+        end: End,
+    },
+    /// The round is one of those that may have been answered before a loss of memory, or is too old to remember.
+    #[error("round {round}: this steward says nothing new in rounds up to {floor} of this task")]
+    BelowFloor {
+        /// The round.
+        round: RoundId,
+        /// The last round of the task that is refused.
+        floor: u32,
+    },
+    /// A later round of the task has begun.
+    #[error("round {round}: round {highest} of the task has begun")]
+    LaterRound {
+        /// The round that was asked about.
+        round: RoundId,
+        /// The highest round in which this steward has said something.
+        highest: u32,
+    },
+    /// The task has not been shown to this steward.
+    #[error("task {0} is not known to this steward")]
+    UnknownTask(TaskId),
+    /// The task was signed before the steward lost its guard, so that it may have answered in it.
+    #[error(
+        "task {task} was signed at {created}; since the loss of the guard only tasks from after {least} count"
+    )]
+    TaskTooOld {
+        /// The task.
+        task: TaskId,
+        /// When its owner signed it, unix seconds.
+        created: u64,
+        /// The first second that would count.
+        least: u64,
+    },
+    /// The task claims to be from the future, which would undo [`Refusal::TaskTooOld`].
+    #[error("task {task} claims to be signed at {created}, which is in the future")]
+    TaskFromFuture {
+        /// The task.
+        task: TaskId,
+        /// When its owner claims to have signed it, unix seconds.
+        created: u64,
+    },
+    /// The roster does not have this steward.
+    #[error("steward {steward} is not in the roster of task {task}")]
+    NotInRoster {
+        /// The task.
+        task: TaskId,
+        /// This steward.
+        steward: StewardId,
+    },
+    /// The task has fewer rounds.
+    #[error("the task of round {0} does not have so many rounds")]
+    NoSuchRound(RoundId),
+    /// The specification states a time that is far from this steward's clock.
+    #[error("round {round} is said to be opened at {opened}, this steward's clock says {now}")]
+    WrongTime {
+        /// The round.
+        round: RoundId,
+        /// What the specification states, unix seconds.
+        opened: u64,
+        /// This steward's clock, unix seconds.
+        now: u64,
+    },
+    /// The specification does not have the sealing key that this steward published.
+    #[error("the specification of round {0} does not have this steward's sealing key")]
+    NotMySealingKey(RoundId),
+    /// The statement that ended the round before is not the one that this steward knows of.
+    #[error(
+        "the specification of round {0} continues another history than the one this steward took part in"
+    )]
+    OtherHistory(RoundId),
+    /// This steward endorsed no session of this round, or another one.
+    #[error("this steward has not endorsed this session of round {0}")]
+    NotEndorsed(RoundId),
+    /// This steward has not reported on this root.
+    #[error("this steward has not reported on this closed list of round {0}")]
+    NotReported(RoundId),
+    /// The report that is shown as this steward's is not the one that it gave, or there is none.
+    #[error("the verdict of round {0} was not judged with the report that this steward gave")]
+    NotMyReport(RoundId),
+    /// This steward did not open every package of the accepted set.
+    #[error("this steward is not an opener of round {0}")]
+    NotAnOpener(RoundId),
+    /// The round's secrets are gone.
+    #[error("the secrets of round {0} have been erased")]
+    SecretErased(RoundId),
+    /// A page of packages is not the one that was asked for.
+    #[error("round {round}: a page begins with submission {found}, not with {expected}")]
+    WrongPage {
+        /// The round.
+        round: RoundId,
+        /// Index of the submission that was asked for.
+        expected: u32,
+        /// Index that the page claims.
+        found: u32,
+    },
+    /// The pages hold more or fewer submissions than the closed list.
+    #[error("round {round}: {found} submissions were shown, the closed list has {expected}")]
+    WrongCount {
+        /// The round.
+        round: RoundId,
+        /// The closed list's number.
+        expected: u32,
+        /// The number shown.
+        found: u32,
+    },
+    /// A submission is not the one that was shown before.
+    #[error("round {round}: submission {index} is not the one that this steward reported on")]
+    SubmissionChanged {
+        /// The round.
+        round: RoundId,
+        /// Its index in root order.
+        index: u32,
+    },
+    /// The privacy budget does not cover the round.
+    #[error(
+        "round {round}: {spent} of {limit} micro-rho of {ledger} are spent, {charge} more do not fit"
+    )]
+    Budget {
+        /// The round.
+        round: RoundId,
+        /// Which ledger: the task's, or a data source's.
+        ledger: String,
+        /// What is spent.
+        spent: u64,
+        /// What the round costs.
+        charge: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// What was spent on a data source may have been forgotten.
+    #[error("what was spent on data source {0:?} before the loss of the guard has not been stated")]
+    LedgerUnknown(String),
+    /// Somebody broke a rule of the protocol.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}
+
+fn end_text(end: &End) -> &'static str {
+    match end {
+        End::Opened => "it has said everything",
+        End::Superseded => "a later round has begun",
+        End::Restored => "its memory was restored from a backup while the round was going on",
+        End::KeyUsedElsewhere => "the log has a statement of its key that it does not remember",
+    }
+}
+
+/// Why a steward does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StewardError {
+    /// A rule forbids it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Its memory does not work.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A statement of its own could not be signed; it would be refused by every reader.
+    #[error("the steward's own statement: {0}")]
+    Own(String),
+}
+
+impl From<Violation> for StewardError {
+    fn from(violation: Violation) -> Self {
+        Self::Refused(Refusal::Violation(violation))
+    }
+}
+
+impl StewardError {
+    /// The rule by which the steward refused, when it did.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Vault(_) | Self::Own(_) => None,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What a steward says before devices submit: its sealing key of the round, and which specification of the round it
+//! takes part in (`docs/protocol.md`, section 4.1).
+
+use dawn_crypto::seal::SealingSecretKey;
+use dawn_identity::{Digest, Signed, TaskId};
+use dawn_protocol::{
+    Endorsement, RoundContext, RoundId, RoundSpec, SealingKey, TaskContext, Terminal,
+};
+use rand_core::CryptoRng;
+
+use crate::change::Change;
+use crate::error::{Refusal, StewardError};
+use crate::records::{AnswerKind, End, RoundRecord};
+use crate::secrets::SecretKind;
+use crate::state::{CLOCK_TOLERANCE, StewardState};
+
+/// How many rounds of a task are remembered with their answers; older ones are refused altogether.
+const REMEMBERED_ROUNDS: u32 = 16;
+
+impl StewardState {
+    /// Publishes this steward's sealing key for a round: made now, its secret half kept until the round is over. `now` in
+    /// unix seconds.
+    ///
+    /// A round is begun only when no later one of the task has been, and ends every earlier one for this steward.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`StewardError::Vault`].
+    pub fn sealing_key<R: CryptoRng>(
+        &self,
+        round: &RoundId,
+        now: u64,
+        rng: &mut R,
+    ) -> Result<Vec<u8>, StewardError> {
+        let context = self.task(&round.task)?;
+        // There is only one request for a sealing key: the round.
+        let request = Digest([0; 32]);
+        let secret = SealingSecretKey::generate(rng);
+        self.vault.write(rng, |change| {
+            if let Some(bytes) = self.serve(change, round, AnswerKind::SealingKey, &request)? {
+                return Ok(bytes);
+            }
+            self.check_age(&context, now)?;
+            if !(1..=context.task().rounds).contains(&round.number) {
+                return Err(Refusal::NoSuchRound(*round).into());
+            }
+            let mut task = change.task(&round.task)?;
+            if round.number <= task.highest {
+                return Err(Refusal::LaterRound {
+                    round: *round,
+                    highest: task.highest,
+                }
+                .into());
+            }
+            self.afford(change, &context, round, 0)?;
+            self.end_earlier_rounds(change, &round.task, round.number)?;
+            task = change.task(&round.task)?;
+            task.highest = round.number;
+            change.put_task(&round.task, &task)?;
+            change.put_round(round, &RoundRecord::default())?;
+            let statement = SealingKey {
+                round: *round,
+                steward: self.id,
+                key: secret.public(),
+            };
+            let bytes = self.keep(change, round, AnswerKind::SealingKey, request, &statement)?;
+            change.put_secret(round, SecretKind::SealingKey, &*secret.to_bytes())?;
+            Ok(bytes)
+        })
+    }
+
+    /// Endorses the one specification of a round. `previous` is the statement that ended the round before (none for round
+    /// 1); `now` in unix seconds.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`StewardError::Vault`].
+    pub fn endorse<R: CryptoRng>(
+        &self,
+        spec: &Signed<RoundSpec>,
+        previous: Option<&Terminal>,
+        now: u64,
+        rng: &mut R,
+    ) -> Result<Vec<u8>, StewardError> {
+        let round = spec.peek().round;
+        let task = self.task(&round.task)?;
+        let context = task.verify_spec(spec)?;
+        let before = RoundId {
+            number: round.number.saturating_sub(1),
+            ..round
+        };
+        let before = self.vault.round(&before)?;
+        context.verify_previous(previous, before.model)?;
+        self.check_history(&round, previous, &before)?;
+        let session = context.session();
+        self.vault.write(rng, |change| {
+            if let Some(bytes) = self.serve(change, &round, AnswerKind::Endorsement, &session.0)? {
+                return Ok(bytes);
+            }
+            let highest = change.task(&round.task)?.highest;
+            if round.number < highest {
+                return Err(Refusal::LaterRound { round, highest }.into());
+            }
+            self.check_own_key(change, &context)?;
+            check_opened(&context, now)?;
+            let mut record = change.round(&round)?;
+            record.session = Some(session);
+            record.model = Some(context.spec().model);
+            change.put_round(&round, &record)?;
+            let statement = Endorsement {
+                round,
+                session,
+                steward: self.id,
+            };
+            self.keep(
+                change,
+                &round,
+                AnswerKind::Endorsement,
+                session.0,
+                &statement,
+            )
+        })
+    }
+
+    /// After a loss of the guard only tasks count that nobody can have answered in before.
+    fn check_age(&self, context: &TaskContext, now: u64) -> Result<(), StewardError> {
+        let (task, created) = (context.id(), context.task().created);
+        if created > now.saturating_add(CLOCK_TOLERANCE) {
+            return Err(Refusal::TaskFromFuture { task, created }.into());
+        }
+        if let Some(lost_at) = self.vault.recovery()?.guard_lost_at {
+            let least = lost_at.saturating_add(CLOCK_TOLERANCE).saturating_add(1);
+            if created < least {
+                return Err(Refusal::TaskTooOld {
+                    task,
+                    created,
+                    least,
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The specification has exactly the sealing key that this steward published.
+    fn check_own_key(
+        &self,
+        change: &Change<'_>,
+        context: &RoundContext,
+    ) -> Result<(), StewardError> {
+        let round = context.round_id();
+        let point = self.point(context)?;
+        let shown = context
+            .spec()
+            .sealing_keys
+            .get(usize::from(point).wrapping_sub(1));
+        let shown = shown.and_then(|key| key.as_ref()).map(Signed::bytes);
+        let own = change.answer(&round, AnswerKind::SealingKey)?;
+        if shown.is_some() && shown == own.as_ref().map(|answer| answer.envelope.as_slice()) {
+            Ok(())
+        } else {
+            Err(Refusal::NotMySealingKey(round).into())
+        }
+    }
+
+    /// The statement that ended the round before speaks of the session and verdict that this steward took part in.
+    fn check_history(
+        &self,
+        round: &RoundId,
+        previous: Option<&Terminal>,
+        before: &RoundRecord,
+    ) -> Result<(), StewardError> {
+        let (session, verdict) = match previous {
+            None => return Ok(()),
+            Some(Terminal::Result(result)) => {
+                (Some(result.peek().session), Some(result.peek().verdict))
+            }
+            Some(Terminal::Aborted(aborted)) => (aborted.peek().session, None),
+        };
+        let differ = |known: Option<Digest>, named: Option<Digest>| {
+            known.is_some_and(|known| named.is_some_and(|named| named != known))
+        };
+        let other_session = differ(
+            before.session.map(|session| session.0),
+            session.map(|session| session.0),
+        );
+        if other_session || differ(before.verdict, verdict) {
+            return Err(Refusal::OtherHistory(*round).into());
+        }
+        Ok(())
+    }
+
+    /// A round that begins ends all earlier ones for this steward: their secrets go, and the oldest are forgotten.
+    fn end_earlier_rounds(
+        &self,
+        change: &mut Change<'_>,
+        task: &TaskId,
+        number: u32,
+    ) -> Result<(), StewardError> {
+        let forget_below = number.saturating_sub(REMEMBERED_ROUNDS);
+        let mut record = change.task(task)?;
+        if forget_below > 1 && record.floor < forget_below - 1 {
+            record.floor = forget_below - 1;
+            change.put_task(task, &record)?;
+        }
+        for (round, mut record) in change.rounds(Some(task))? {
+            if round.number < forget_below {
+                change.forget(&round)?;
+            } else if round.number < number && record.end.is_none() {
+                record.end = Some(End::Superseded);
+                change.put_round(&round, &record)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Credentials are judged at the time that the specification states: it must not be far from the truth.
+fn check_opened(context: &RoundContext, now: u64) -> Result<(), StewardError> {
+    let opened = context.spec().opened_ms / 1000;
+    if opened.abs_diff(now) > CLOCK_TOLERANCE {
+        return Err(Refusal::WrongTime {
+            round: context.round_id(),
+            opened,
+            now,
+        }
+        .into());
+    }
+    Ok(())
+}

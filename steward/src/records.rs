@@ -1,0 +1,115 @@
+//! What the store keeps about answers, rounds and tasks.
+
+use dawn_identity::{Digest, SessionId};
+use minicbor::{Decode, Encode};
+
+/// The four things that a steward says in a round, each at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AnswerKind {
+    /// Its sealing key for the round.
+    SealingKey = 0,
+    /// That this is the one specification of the round.
+    Endorsement = 1,
+    /// What it found in its packages.
+    Report = 2,
+    /// The sum of its shares.
+    Opening = 3,
+}
+
+impl AnswerKind {
+    /// Every kind, in the order in which they are said.
+    pub const ALL: [Self; 4] = [
+        Self::SealingKey,
+        Self::Endorsement,
+        Self::Report,
+        Self::Opening,
+    ];
+
+    /// The name in messages, which is also the statement's kind.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SealingKey => "sealing-key",
+            Self::Endorsement => "endorsement",
+            Self::Report => "report",
+            Self::Opening => "opening",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl std::fmt::Display for AnswerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An answer that was given, or may be.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Answer {
+    /// Digest of what was asked: an identical request gets identical bytes, another one is refused.
+    #[n(0)]
+    pub request: Digest,
+    /// The signed statement.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub envelope: Vec<u8>,
+}
+
+/// Why nothing new is said in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum End {
+    /// Everything has been said.
+    #[n(0)]
+    Opened,
+    /// A later round of the task has begun.
+    #[n(1)]
+    Superseded,
+    /// The store was restored from a backup while the round was going on.
+    #[n(2)]
+    Restored,
+    /// The log holds a statement of this steward's key that this store does not know.
+    #[n(3)]
+    KeyUsedElsewhere,
+}
+
+/// What the store knows about a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct RoundRecord {
+    /// The session that was endorsed.
+    #[n(0)]
+    pub session: Option<SessionId>,
+    /// The model of that session.
+    #[n(1)]
+    pub model: Option<Digest>,
+    /// Body digest of the verdict that was answered.
+    #[n(2)]
+    pub verdict: Option<Digest>,
+    /// Body digest of the statement that ended the round, as the first later specification named it.
+    #[n(3)]
+    pub terminal: Option<Digest>,
+    /// Set when nothing new is said any more.
+    #[n(4)]
+    pub end: Option<End>,
+}
+
+/// What the store knows about a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct TaskRecord {
+    /// The highest round in which anything was said.
+    #[n(0)]
+    pub highest: u32,
+    /// Nothing new is said in this round or any before it.
+    #[n(1)]
+    pub floor: u32,
+    /// Micro-rho spent by the task, as far as this steward knows.
+    #[n(2)]
+    pub spent: u64,
+}

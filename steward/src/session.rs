@@ -1,0 +1,287 @@
+//! A steward that is connected: what it fetches for each item of work, and what it does with it.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dawn_identity::{Digest, Signed, SignedRoster, Statement, TaskId};
+use dawn_protocol::{
+    Aborted, Endorsement, LogEntry, Opening, PackageReport, RoundId, RoundResult, RoundSpec,
+    SealingKey, Terminal, WorkItem,
+};
+use dawn_transport::{Api, TransportError};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+
+use crate::error::StewardError;
+use crate::opening::OpenStep;
+use crate::report::ReportStep;
+use crate::run::RunError;
+use crate::state::StewardState;
+
+/// Most roster epochs that are looked through.
+const MAX_EPOCHS: u64 = 1000;
+/// Entries of one page when the log is read.
+const LOG_PAGE: u32 = 500;
+
+/// A steward and its connection. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Session {
+    api: Api,
+    state: Arc<StewardState>,
+}
+
+/// Runs a decision on a thread that may block: they sync files and open packages.
+async fn decide<T: Send + 'static>(
+    state: &Arc<StewardState>,
+    f: impl FnOnce(&StewardState, &mut UnwrapErr<SysRng>) -> Result<T, StewardError> + Send + 'static,
+) -> Result<T, RunError> {
+    let state = state.clone();
+    let done = tokio::task::spawn_blocking(move || f(&state, &mut UnwrapErr(SysRng))).await;
+    done.map_err(|error| RunError::Internal(error.to_string()))?
+        .map_err(RunError::Steward)
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+impl Session {
+    /// A connected steward.
+    pub fn new(api: Api, state: Arc<StewardState>) -> Self {
+        Self { api, state }
+    }
+
+    /// The decisions.
+    pub fn state(&self) -> &Arc<StewardState> {
+        &self.state
+    }
+
+    /// When the memory may have lost answers: looks through the whole log for statements of this steward that it does not
+    /// remember. Does nothing once that has been done.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn catch_up(&self) -> Result<(), RunError> {
+        if !decide(&self.state, |state, _| state.should_read_log()).await? {
+            return Ok(());
+        }
+        let mut from = 0u64;
+        loop {
+            let entries = self.api.log_entries(from, LOG_PAGE).await?;
+            let read = entries.len() as u64;
+            if read == 0 {
+                return decide(&self.state, |state, rng| state.log_has_been_read(rng)).await;
+            }
+            from += read;
+            decide(&self.state, move |state, rng| {
+                state.observe_log(&entries, rng)
+            })
+            .await?;
+        }
+    }
+
+    /// The work that waits.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn work(&self, wait_seconds: u32) -> Result<Vec<WorkItem>, RunError> {
+        Ok(self.api.work(&self.state.id(), wait_seconds).await?)
+    }
+
+    /// Does one item and publishes the answer.
+    ///
+    /// # Errors
+    /// [`RunError`]; [`RunError::Steward`] with the rule when the steward refuses.
+    pub async fn answer(&self, item: WorkItem) -> Result<(), RunError> {
+        let round = item.round();
+        self.know(&round.task).await?;
+        let entries = self.observed(&round).await?;
+        match item {
+            WorkItem::PublishSealingKey { round } => {
+                let bytes = decide(&self.state, move |state, rng| {
+                    state.sealing_key(&round, now(), rng)
+                })
+                .await?;
+                self.publish::<SealingKey>(&round, bytes).await
+            }
+            WorkItem::Endorse { spec } => {
+                let previous = self.previous(&spec).await?;
+                let bytes = decide(&self.state, move |state, rng| {
+                    state.endorse(&spec, previous.as_ref(), now(), rng)
+                })
+                .await?;
+                self.publish::<Endorsement>(&round, bytes).await
+            }
+            WorkItem::Report {
+                announcement,
+                closed,
+            } => {
+                drop(entries);
+                self.refresh_members().await?;
+                let step = decide(&self.state, move |state, rng| {
+                    state.report(&announcement, &closed, rng)
+                })
+                .await?;
+                let bytes = self.report(step).await?;
+                self.publish::<PackageReport>(&round, bytes).await
+            }
+            WorkItem::Open {
+                announcement,
+                closed,
+                reports,
+                verdict,
+            } => {
+                let step = decide(&self.state, move |state, rng| {
+                    state.open(&announcement, &closed, &reports, &verdict, rng)
+                })
+                .await?;
+                let bytes = self.open(step).await?;
+                self.publish::<Opening>(&round, bytes).await
+            }
+        }
+    }
+
+    async fn report(&self, step: ReportStep) -> Result<Vec<u8>, RunError> {
+        let mut work = match step {
+            ReportStep::Answered(bytes) => return Ok(bytes),
+            ReportStep::Pages(work) => work,
+        };
+        while let Some(first) = work.next_index() {
+            let page = self
+                .api
+                .packages(&work.round(), &self.state.id(), first)
+                .await?;
+            work = decide(&self.state, move |_, _| {
+                work.page(&page)?;
+                Ok(work)
+            })
+            .await?;
+        }
+        decide(&self.state, move |state, rng| {
+            state.finish_report(*work, rng)
+        })
+        .await
+    }
+
+    async fn open(&self, step: OpenStep) -> Result<Vec<u8>, RunError> {
+        let mut work = match step {
+            OpenStep::Answered(bytes) => return Ok(bytes),
+            OpenStep::Items(work) => work,
+        };
+        while let Some(first) = work.next_index() {
+            let page = self
+                .api
+                .packages(&work.round(), &self.state.id(), first)
+                .await?;
+            work = decide(&self.state, move |_, _| {
+                work.page(&page)?;
+                Ok(work)
+            })
+            .await?;
+        }
+        decide(&self.state, move |state, rng| state.finish_open(*work, rng)).await
+    }
+
+    async fn publish<T: Statement>(&self, round: &RoundId, bytes: Vec<u8>) -> Result<(), RunError> {
+        self.api.put_statement_bytes(round, T::KIND, bytes).await?;
+        tracing::info!(%round, kind = T::KIND, "answered");
+        Ok(())
+    }
+
+    /// The log's entries about a round, compared with the memory.
+    async fn observed(&self, round: &RoundId) -> Result<Vec<LogEntry>, RunError> {
+        let entries = match self.api.statements(round).await {
+            Ok(entries) => entries,
+            // A round of which nothing has been said yet.
+            Err(error) if error.status() == Some(404) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        decide(&self.state, move |state, rng| {
+            state.observe_log(&entries, rng)?;
+            Ok(entries)
+        })
+        .await
+    }
+
+    /// The statement that ended the round before this specification's, which the specification names.
+    async fn previous(&self, spec: &Signed<RoundSpec>) -> Result<Option<Terminal>, RunError> {
+        let body = spec.peek();
+        let Some(digest) = body.previous else {
+            return Ok(None);
+        };
+        let before = RoundId {
+            number: body.round.number.saturating_sub(1),
+            ..body.round
+        };
+        let entries = self.observed(&before).await?;
+        Ok(entries
+            .iter()
+            .filter_map(|entry| terminal(&entry.envelope))
+            .find(|terminal| terminal.digest() == digest))
+    }
+
+    /// Makes sure that the state has verified a task.
+    async fn know(&self, task: &TaskId) -> Result<(), RunError> {
+        if self.state.knows_task(task) {
+            return Ok(());
+        }
+        let signed = self.api.task(task).await?;
+        self.refresh_members().await?;
+        let roster = self.roster(&signed.peek().roster).await?;
+        let id = *task;
+        decide(&self.state, move |state, _| {
+            let context = state.learn_task(&roster, &signed)?;
+            tracing::info!(task = %context.id(), name = %context.task().name, "verified a task");
+            // Another task under this name is learnt as what it is, and this one stays unknown.
+            state.task(&id).map(|_| ())
+        })
+        .await
+    }
+
+    /// The roster with this digest.
+    async fn roster(&self, digest: &Digest) -> Result<SignedRoster, RunError> {
+        for epoch in 1..=MAX_EPOCHS {
+            let roster = self.api.roster(epoch).await?;
+            if roster.peek().digest() == *digest {
+                return Ok(roster);
+            }
+        }
+        Err(RunError::NoRoster(*digest))
+    }
+
+    async fn refresh_members(&self) -> Result<(), RunError> {
+        let registrations = self.api.registrations().await?;
+        decide(&self.state, move |state, _| {
+            state.learn_members(&registrations);
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Reads a terminal statement; what is none is skipped.
+fn terminal(envelope: &[u8]) -> Option<Terminal> {
+    if let Ok(result) = Signed::<RoundResult>::from_bytes(envelope) {
+        return Some(Terminal::Result(result));
+    }
+    Signed::<Aborted>::from_bytes(envelope)
+        .ok()
+        .map(Terminal::Aborted)
+}
+
+/// Whether the server refused an answer because the round has moved on, which is nobody's fault.
+pub(crate) fn too_late(error: &RunError) -> bool {
+    matches!(error, RunError::Transport(TransportError::Problem(problem)) if matches!(problem.status, 404 | 409 | 410))
+}
+
+/// A short name of an item for logs.
+pub(crate) fn item_name(item: &WorkItem) -> &'static str {
+    match item {
+        WorkItem::PublishSealingKey { .. } => SealingKey::KIND,
+        WorkItem::Endorse { .. } => Endorsement::KIND,
+        WorkItem::Report { .. } => PackageReport::KIND,
+        WorkItem::Open { .. } => Opening::KIND,
+    }
+}

@@ -1,0 +1,320 @@
+//! The steward's decisions, without HTTP: what is verified before it says anything, and that it says each thing once.
+//!
+//! The four things are in [`crate::preparation`] (sealing key, endorsement), [`crate::report`] and [`crate::opening`].
+//! Here is what they share: who the steward is, which tasks it knows, and the one gate ([`StewardState::serve`]) that
+//! every request passes.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use dawn_identity::{
+    Digest, Envelope, Members, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
+    Statement, StewardId, TaskId, VerifiedFederation,
+};
+use dawn_protocol::{LogEntry, MAX_STATEMENT_BYTES, RoundId, Task, TaskContext};
+use rand_core::CryptoRng;
+
+use crate::change::Change;
+use crate::error::{Refusal, StewardError};
+use crate::records::{Answer, AnswerKind, End};
+use crate::seen::own_statement;
+use crate::vault::Vault;
+
+/// Difference between two honest clocks that is tolerated, in seconds.
+pub const CLOCK_TOLERANCE: u64 = 600;
+/// Most tasks whose context is kept in memory; an evicted one is shown again.
+const MAX_TASKS: usize = 256;
+
+/// A steward: its key, its memory, and what it has verified.
+#[derive(Debug)]
+pub struct StewardState {
+    pub(crate) vault: Vault,
+    pub(crate) key: SecretKey,
+    pub(crate) id: StewardId,
+    pub(crate) budgets: BTreeMap<String, u64>,
+    federation: VerifiedFederation,
+    admitted: RwLock<Vec<PublicKey>>,
+    tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
+}
+
+impl StewardState {
+    /// The steward of `org` with this key and memory, in a federation whose founding document has been verified against
+    /// the pinned digest. `budgets` limits data sources, in micro-rho.
+    pub fn new(
+        vault: Vault,
+        key: SecretKey,
+        org: &OrgId,
+        federation: VerifiedFederation,
+        budgets: BTreeMap<String, u64>,
+    ) -> Self {
+        Self {
+            id: StewardId::of(org, &key.public()),
+            vault,
+            key,
+            budgets,
+            federation,
+            admitted: RwLock::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// This steward.
+    pub fn id(&self) -> StewardId {
+        self.id
+    }
+
+    /// The federation.
+    pub fn federation(&self) -> &VerifiedFederation {
+        &self.federation
+    }
+
+    /// The steward's memory, to look at.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Whether the memory may have lost answers, so that the log should be looked through before anything is said
+    /// ([`StewardState::observe_log`]).
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn should_read_log(&self) -> Result<bool, StewardError> {
+        Ok(self.vault.log_unread()?)
+    }
+
+    /// Remembers that the log has been looked through.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn log_has_been_read<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
+        self.vault
+            .write(rng, |change| Ok(change.set_log_unread(false)?))
+    }
+
+    /// Learns the root keys of members that did not found the federation from their registrations. One that does not
+    /// verify, or that the federation does not admit without approval, is left out: its devices do not count then.
+    pub fn learn_members(&self, registrations: &[Signed<OrgRegistration>]) {
+        let federation = self.federation.digest();
+        let mut members = Members::founders_of(&self.federation);
+        let mut admitted = Vec::new();
+        for registration in registrations {
+            let claimed = registration.peek();
+            let verified = registration.verify_registration(&federation, claimed.created);
+            let root = claimed.root;
+            let known = members.root(&claimed.org()).is_some();
+            if verified.is_ok()
+                && !known
+                && Members::with_admitted(&self.federation, &[root]).is_ok()
+            {
+                // Founders need no admission, and nobody is admitted twice.
+                if members.admit(root).is_ok() {
+                    admitted.push(root);
+                }
+            }
+        }
+        *self
+            .admitted
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = admitted;
+    }
+
+    /// The members that are known now.
+    pub(crate) fn members(&self) -> Members {
+        let admitted = self.admitted.read().unwrap_or_else(PoisonError::into_inner);
+        Members::with_admitted(&self.federation, &admitted)
+            .unwrap_or_else(|_| Members::founders_of(&self.federation))
+    }
+
+    /// Verifies a task and the roster that it names, and remembers them: the owner's issuer signed the task under a root
+    /// that the founding document or a registration shows, and the roster counts.
+    ///
+    /// # Errors
+    /// [`Refusal::Violation`]; [`Refusal::NotInRoster`] when this steward does not open for the task.
+    pub fn learn_task(
+        &self,
+        roster: &SignedRoster,
+        task: &Signed<Task>,
+    ) -> Result<TaskContext, StewardError> {
+        let admitted = self
+            .admitted
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let context = TaskContext::verify(&self.federation, &admitted, roster, task)?;
+        if context.roster().point_of(&self.id).is_none() {
+            return Err(Refusal::NotInRoster {
+                task: context.id(),
+                steward: self.id,
+            }
+            .into());
+        }
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if tasks.len() >= MAX_TASKS && !tasks.contains_key(&context.id()) {
+            tasks.pop_first();
+        }
+        tasks.insert(context.id(), context.clone());
+        Ok(context)
+    }
+
+    /// Whether a task has been learnt.
+    pub fn knows_task(&self, task: &TaskId) -> bool {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(task)
+    }
+
+    /// A task that has been learnt.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownTask`].
+    pub fn task(&self, task: &TaskId) -> Result<TaskContext, StewardError> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks
+            .get(task)
+            .cloned()
+            .ok_or(StewardError::Refused(Refusal::UnknownTask(*task)))
+    }
+
+    /// This steward's evaluation point in a task's roster.
+    pub(crate) fn point(&self, context: &TaskContext) -> Result<u8, StewardError> {
+        let point = context.roster().point_of(&self.id);
+        point.ok_or(StewardError::Refused(Refusal::NotInRoster {
+            task: context.id(),
+            steward: self.id,
+        }))
+    }
+
+    /// The gate: the answer that an identical request got, or `None` when something new may be said.
+    ///
+    /// # Errors
+    /// [`Refusal::AnsweredAnother`], [`Refusal::Over`], [`Refusal::BelowFloor`].
+    pub(crate) fn serve(
+        &self,
+        change: &Change<'_>,
+        round: &RoundId,
+        kind: AnswerKind,
+        request: &Digest,
+    ) -> Result<Option<Vec<u8>>, StewardError> {
+        let end = change.round(round)?.end;
+        if let Some(end @ (End::Restored | End::KeyUsedElsewhere)) = end {
+            return Err(Refusal::Over { round: *round, end }.into());
+        }
+        if let Some(answer) = change.answer(round, kind)? {
+            if answer.request == *request {
+                return Ok(Some(answer.envelope));
+            }
+            return Err(Refusal::AnsweredAnother {
+                round: *round,
+                kind,
+            }
+            .into());
+        }
+        if let Some(end) = end {
+            return Err(Refusal::Over { round: *round, end }.into());
+        }
+        let floor = change.task(&round.task)?.floor;
+        if round.number <= floor {
+            return Err(Refusal::BelowFloor {
+                round: *round,
+                floor,
+            }
+            .into());
+        }
+        Ok(None)
+    }
+
+    /// Signs a statement and keeps it as the answer to a request; it may leave when the change is durable.
+    pub(crate) fn keep<T: Statement>(
+        &self,
+        change: &mut Change<'_>,
+        round: &RoundId,
+        kind: AnswerKind,
+        request: Digest,
+        statement: &T,
+    ) -> Result<Vec<u8>, StewardError> {
+        debug_assert_eq!(T::KIND, kind.name());
+        let signed = Signed::sign(statement, &self.key)
+            .map_err(|error| StewardError::Own(error.to_string()))?;
+        let answer = Answer {
+            request,
+            envelope: signed.bytes().to_vec(),
+        };
+        change.put_answer(round, kind, &answer)?;
+        Ok(answer.envelope)
+    }
+
+    /// Compares log entries with the memory. A statement that verifies under this steward's key and that the memory does
+    /// not hold was made by a forgotten past or by somebody else with the key: its round, and every earlier one of the
+    /// task, is over. Says how many such statements there were.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn observe_log<R: CryptoRng>(
+        &self,
+        entries: &[LogEntry],
+        rng: &mut R,
+    ) -> Result<usize, StewardError> {
+        let own_key = self.key.public();
+        let mut unknown = Vec::new();
+        for entry in entries {
+            let Ok(envelope) = Envelope::parse(&entry.envelope, MAX_STATEMENT_BYTES) else {
+                continue;
+            };
+            let Some((round, kind)) = own_statement(&envelope, &own_key) else {
+                continue;
+            };
+            let held = self.vault.answer(&round, kind)?;
+            if held.is_none_or(|answer| answer.envelope != entry.envelope) {
+                unknown.push((round, kind));
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(0);
+        }
+        self.vault.write(rng, |change| {
+            for (round, kind) in &unknown {
+                let mut task = change.task(&round.task)?;
+                let mut record = change.round(round)?;
+                let forgotten = round.number <= task.floor && change.answer(round, *kind)?.is_none();
+                if forgotten && record.end.is_none() {
+                    // Old rounds are dropped on purpose; nothing is said in them anyway.
+                    continue;
+                }
+                if record.end != Some(End::KeyUsedElsewhere) {
+                    tracing::error!(%round, %kind, "the log has a statement of this steward's key that it does not remember");
+                    record.end = Some(End::KeyUsedElsewhere);
+                    change.put_round(round, &record)?;
+                }
+                if task.floor < round.number || task.highest < round.number {
+                    task.floor = task.floor.max(round.number);
+                    task.highest = task.highest.max(round.number);
+                    change.put_task(&round.task, &task)?;
+                }
+            }
+            Ok::<_, StewardError>(())
+        })?;
+        Ok(unknown.len())
+    }
+
+    /// Applies what a person has stated about spending before a loss of the guard.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn restate_spending<R: CryptoRng>(
+        &self,
+        spending: &BTreeMap<String, u64>,
+        rng: &mut R,
+    ) -> Result<(), StewardError> {
+        let recovery = self.vault.recovery()?;
+        let missing: Vec<_> = spending
+            .iter()
+            .filter(|(source, _)| recovery.ledger_unknown(source))
+            .collect();
+        self.vault.write(rng, |change| {
+            missing.iter().try_for_each(|(source, spent)| {
+                change.restate(source, **spent).map_err(StewardError::from)
+            })
+        })
+    }
+}

@@ -1,0 +1,480 @@
+//! The steward's memory: every answer is here, durable, before it leaves.
+//!
+//! One embedded database (`steward.redb` in the data directory), written by one process at a time, every commit synced;
+//! and the [`Guard`] beside it, in another directory, which notices when the database is put back from a backup. All
+//! changes go through [`Vault::write`], which does the steps that [`crate::guard`] describes.
+//!
+//! An attacker who can modify the store can make the steward refuse to answer or, together with the guard, answer twice;
+//! it holds no secret, those are in [`crate::secrets`].
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use dawn_identity::{KeyId, TaskId};
+use dawn_protocol::RoundId;
+use rand_core::CryptoRng;
+use redb::{Database, Durability, WriteTransaction};
+use zeroize::Zeroizing;
+
+use crate::change::Change;
+use crate::durable;
+use crate::guard::{Guard, GuardError, Judgement, Mark};
+use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
+use crate::recovery;
+use crate::secrets::{SecretFiles, SecretKind};
+use crate::tables::{self, Recovery};
+
+/// Why the store cannot be used. None of these is anybody's refusal: they are this machine's troubles.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// Files or directories.
+    #[error("the steward's files: {0}")]
+    Io(#[from] std::io::Error),
+    /// The database.
+    #[error("the steward's store: {0}")]
+    Store(String),
+    /// Another process has the store open.
+    #[error("another steward uses the store in {0}")]
+    Locked(PathBuf),
+    /// The store belongs to another steward key.
+    #[error("the store belongs to steward key {0}")]
+    OtherKey(KeyId),
+    /// A record cannot be read.
+    #[error("the store holds a damaged record of {0}")]
+    Damaged(&'static str),
+    /// An earlier commit failed half-way: what is on disk is known only after a restart.
+    #[error("an earlier write failed; restart the steward")]
+    Poisoned,
+    /// The guard.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+}
+
+impl VaultError {
+    pub(crate) fn store(error: impl std::fmt::Display) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// What was found when the store was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Neither store nor guard existed: a new steward (or one that lost everything).
+    Fresh,
+    /// Everything is as it was left, or as a crash left it.
+    Intact,
+    /// The store is older than the guard, or gone.
+    Restored,
+    /// There is a store and no guard: how old the store is cannot be known.
+    GuardLost,
+}
+
+/// The store, with its guard and its secrets.
+#[derive(Debug)]
+pub struct Vault {
+    db: Database,
+    secrets: SecretFiles,
+    guard: Mutex<GuardCell>,
+    condition: Condition,
+}
+
+#[derive(Debug)]
+struct GuardCell {
+    guard: Guard,
+    counter: u64,
+    poisoned: bool,
+}
+
+impl Vault {
+    /// Opens or creates the store of the steward with this key. `now` (unix seconds) is remembered when the store turns
+    /// out to have been restored without its guard.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn open<R: CryptoRng>(
+        data_dir: &Path,
+        guard_dir: &Path,
+        key: KeyId,
+        now: u64,
+        rng: &mut R,
+    ) -> Result<Self, VaultError> {
+        let mut guard = Guard::open(guard_dir, key)?;
+        let secrets = SecretFiles::open(guard_dir)?;
+        durable::create_private_dir(data_dir)?;
+        let mut db =
+            Database::create(data_dir.join("steward.redb")).map_err(|error| match error {
+                redb::DatabaseError::DatabaseAlreadyOpen => VaultError::Locked(data_dir.to_owned()),
+                other => VaultError::store(other),
+            })?;
+        // Rounds that were dropped since the last start give their space back; failing to is no harm.
+        if let Err(error) = db.compact() {
+            tracing::warn!(%error, "the store could not be compacted");
+        }
+        let identity = tables::identity(&db)?;
+        if let Some((owner, _)) = identity.filter(|(owner, _)| *owner != key) {
+            return Err(VaultError::OtherKey(owner));
+        }
+        let mark = identity.map(|(_, mark)| mark);
+        let condition = match guard.judge(mark) {
+            Judgement::New => Condition::Fresh,
+            Judgement::Current => Condition::Intact,
+            Judgement::Unconfirmed => {
+                guard.confirm()?;
+                Condition::Intact
+            }
+            Judgement::Restored => Condition::Restored,
+            Judgement::GuardLost => Condition::GuardLost,
+        };
+        let counter = guard.counter().max(mark.map_or(0, |mark| mark.counter));
+        let memory = guard.memory();
+        let vault = Self {
+            db,
+            secrets,
+            guard: Mutex::new(GuardCell {
+                guard,
+                counter,
+                poisoned: false,
+            }),
+            condition,
+        };
+        match condition {
+            Condition::Intact => {}
+            Condition::Fresh => vault.write(rng, |change| change.claim(key))?,
+            Condition::Restored | Condition::GuardLost => {
+                let guard_lost_at = (condition == Condition::GuardLost).then_some(now);
+                vault.write(rng, |change| {
+                    change.claim(key)?;
+                    recovery::distrust(change, &memory, guard_lost_at)
+                })?;
+            }
+        }
+        vault.sweep()?;
+        Ok(vault)
+    }
+
+    /// What was found when the store was opened.
+    pub fn condition(&self) -> Condition {
+        self.condition
+    }
+
+    /// The answer of this kind in this round.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn answer(&self, round: &RoundId, kind: AnswerKind) -> Result<Option<Answer>, VaultError> {
+        tables::read(&self.db, |view| view.answer(round, kind))
+    }
+
+    /// What is known about a round; the default when nothing is.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn round(&self, round: &RoundId) -> Result<RoundRecord, VaultError> {
+        tables::read(&self.db, |view| view.round(round)).map(Option::unwrap_or_default)
+    }
+
+    /// What is known about a task; the default when nothing is.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn task(&self, task: &TaskId) -> Result<TaskRecord, VaultError> {
+        tables::read(&self.db, |view| view.task(task)).map(Option::unwrap_or_default)
+    }
+
+    /// Micro-rho spent on a data source over all tasks.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn spent(&self, data_source: &str) -> Result<u64, VaultError> {
+        tables::read(&self.db, |view| view.spent(data_source))
+    }
+
+    /// What a loss of the guard means for what may still be said.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn recovery(&self) -> Result<Recovery, VaultError> {
+        tables::read(&self.db, |view| view.recovery())
+    }
+
+    /// Whether the log has still to be looked through, because this memory is new or was restored.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn log_unread(&self) -> Result<bool, VaultError> {
+        tables::read(&self.db, |view| view.log_unread())
+    }
+
+    /// A secret of a round; `None` when there is none (any more).
+    ///
+    /// # Errors
+    /// [`VaultError::Io`].
+    pub fn secret(
+        &self,
+        round: &RoundId,
+        kind: SecretKind,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        Ok(self.secrets.get(round, kind)?)
+    }
+
+    /// Makes one change durable, in the order that [`crate::guard`] describes. `decide` sees the store as it is, with no
+    /// other writer, and says what changes; when it fails, or changes nothing, nothing is written. When this returns `Ok`,
+    /// what `decide` wrote is on disk and may leave.
+    ///
+    /// # Errors
+    /// Whatever `decide` refuses with, or [`VaultError`].
+    pub fn write<T, E, R>(
+        &self,
+        rng: &mut R,
+        decide: impl FnOnce(&mut Change<'_>) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<VaultError>,
+        R: CryptoRng,
+    {
+        // A panic elsewhere while holding the lock leaves guard and store as after a crash: poison says so.
+        let mut cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if cell.poisoned {
+            return Err(VaultError::Poisoned.into());
+        }
+        let txn = self.begin()?;
+        let mut change = Change::new(&txn, &self.secrets, cell.guard.memory());
+        let value = decide(&mut change)?;
+        let Some(plan) = change.finish() else {
+            txn.abort().map_err(VaultError::store)?;
+            return Ok(value);
+        };
+        let mark = Mark::after(cell.counter, rng);
+        tables::set_mark(&txn, &mark)?;
+        cell.poisoned = true;
+        cell.guard
+            .begin(mark, plan.memory)
+            .map_err(VaultError::from)?;
+        txn.commit().map_err(VaultError::store)?;
+        cell.guard.confirm().map_err(VaultError::from)?;
+        cell.counter = mark.counter;
+        cell.poisoned = false;
+        for round in plan.erase {
+            // The answer is given either way; what is left is swept at the next start.
+            if let Err(error) = self.secrets.erase(&round) {
+                tracing::error!(%round, %error, "the secrets of a finished round could not be erased");
+            }
+        }
+        Ok(value)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, VaultError> {
+        let mut txn = self.db.begin_write().map_err(VaultError::store)?;
+        txn.set_durability(Durability::Immediate)
+            .map_err(VaultError::store)?;
+        Ok(txn)
+    }
+
+    /// Erases the secrets of rounds that are over or were never committed.
+    fn sweep(&self) -> Result<(), VaultError> {
+        let open: std::collections::BTreeSet<RoundId> =
+            tables::read(&self.db, |view| view.unfinished())?;
+        let swept = self.secrets.sweep(|round| open.contains(round))?;
+        if swept > 0 {
+            tracing::info!(swept, "erased secrets that a crash had left behind");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Vault {
+    /// As [`Vault::write`], but "crashes" after step 1 or 2.
+    pub(crate) fn crash_after<E: From<VaultError>, R: CryptoRng>(
+        self,
+        step: u8,
+        rng: &mut R,
+        decide: impl FnOnce(&mut Change<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let txn = self.begin()?;
+        let mut change = Change::new(&txn, &self.secrets, cell.guard.memory());
+        decide(&mut change)?;
+        let plan = change.finish().expect("a crash test changes something");
+        let mark = Mark::after(cell.counter, rng);
+        tables::set_mark(&txn, &mark)?;
+        cell.guard
+            .begin(mark, plan.memory)
+            .map_err(VaultError::from)?;
+        if step >= 2 {
+            txn.commit().map_err(VaultError::store)?;
+        } else {
+            txn.abort().map_err(VaultError::store)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dawn_identity::Digest;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    const KEY: KeyId = KeyId(Digest([5; 32]));
+    const ROUND: RoundId = RoundId {
+        task: TaskId(Digest([6; 32])),
+        number: 1,
+    };
+
+    struct Disk(tempfile::TempDir, ChaCha20Rng);
+
+    impl Disk {
+        fn new() -> Self {
+            Self(
+                tempfile::tempdir().expect("dir"),
+                ChaCha20Rng::seed_from_u64(3),
+            )
+        }
+
+        fn open(&mut self) -> Vault {
+            let (data, guard) = (self.0.path().join("data"), self.0.path().join("guard"));
+            Vault::open(&data, &guard, KEY, 0, &mut self.1).expect("open")
+        }
+    }
+
+    fn answer(text: &str) -> Answer {
+        Answer {
+            request: Digest([1; 32]),
+            envelope: text.as_bytes().to_vec(),
+        }
+    }
+
+    fn say(change: &mut Change<'_>, text: &str) -> Result<(), VaultError> {
+        change.put_round(&ROUND, &RoundRecord::default())?;
+        change.put_secret(&ROUND, SecretKind::SealingKey, b"secret")?;
+        change.put_answer(&ROUND, AnswerKind::SealingKey, &answer(text))
+    }
+
+    fn said(vault: &Vault) -> Option<String> {
+        let answer = vault.answer(&ROUND, AnswerKind::SealingKey).expect("read");
+        answer.map(|answer| String::from_utf8(answer.envelope).expect("text"))
+    }
+
+    /// Between announcing the commit to the guard and making it: the answer never left and is forgotten, and nothing is
+    /// distrusted.
+    #[test]
+    fn a_crash_before_the_commit_is_not_a_restore() {
+        let mut disk = Disk::new();
+        let vault = disk.open();
+        vault
+            .crash_after(1, &mut disk.1.clone(), |change| say(change, "never left"))
+            .expect("crash");
+        let vault = disk.open();
+        assert_eq!((vault.condition(), said(&vault)), (Condition::Intact, None));
+        assert!(
+            vault
+                .secret(&ROUND, SecretKind::SealingKey)
+                .expect("read")
+                .is_none(),
+            "its secret is swept"
+        );
+        vault
+            .write(&mut disk.1, |change| say(change, "left"))
+            .expect("write");
+        drop(vault);
+        let vault = disk.open();
+        assert_eq!(
+            (vault.condition(), said(&vault).as_deref()),
+            (Condition::Intact, Some("left"))
+        );
+    }
+
+    /// Between making the commit and confirming it to the guard: the answer is there, and nothing is distrusted.
+    #[test]
+    fn a_crash_after_the_commit_is_not_a_restore() {
+        let mut disk = Disk::new();
+        let vault = disk.open();
+        vault
+            .crash_after(2, &mut disk.1.clone(), |change| say(change, "may leave"))
+            .expect("crash");
+        let vault = disk.open();
+        assert_eq!(
+            (vault.condition(), said(&vault).as_deref()),
+            (Condition::Intact, Some("may leave"))
+        );
+        assert!(
+            vault
+                .secret(&ROUND, SecretKind::SealingKey)
+                .expect("read")
+                .is_some()
+        );
+    }
+
+    /// The store from before a crash, put back after the answer was confirmed, is older than what left.
+    #[test]
+    fn a_restore_after_a_crash_is_a_restore() {
+        let mut disk = Disk::new();
+        drop(disk.open());
+        let store = disk.0.path().join("data/steward.redb");
+        let backup = std::fs::read(&store).expect("backup");
+        let vault = disk.open();
+        vault
+            .crash_after(2, &mut disk.1.clone(), |change| say(change, "may leave"))
+            .expect("crash");
+        drop(disk.open());
+        std::fs::write(&store, backup).expect("restore");
+        let vault = disk.open();
+        assert_eq!(
+            (vault.condition(), said(&vault)),
+            (Condition::Restored, None)
+        );
+        drop(vault);
+        assert_eq!(disk.open().condition(), Condition::Intact, "recovered once");
+    }
+
+    /// A crash in the middle of recovering is recovered from.
+    #[test]
+    fn recovering_again_after_a_crash() {
+        let mut disk = Disk::new();
+        let vault = disk.open();
+        vault
+            .write(&mut disk.1, |change| say(change, "left"))
+            .expect("write");
+        drop(vault);
+        std::fs::remove_dir_all(disk.0.path().join("guard")).expect("lost");
+        {
+            // The first recovery gets as far as announcing itself.
+            let mut guard = Guard::open(&disk.0.path().join("guard"), KEY).expect("guard");
+            guard
+                .begin(
+                    Mark {
+                        counter: 9,
+                        token: [1; 16],
+                    },
+                    crate::guard::Memory::default(),
+                )
+                .expect("begin");
+        }
+        let vault = disk.open();
+        assert_eq!(vault.condition(), Condition::GuardLost);
+        assert_eq!(vault.recovery().expect("read").guard_lost_at, Some(0));
+    }
+
+    #[test]
+    fn a_refused_change_leaves_no_trace() {
+        let mut disk = Disk::new();
+        let vault = disk.open();
+        let mut rng = disk.1.clone();
+        let refused = vault.write(&mut rng, |change| {
+            change.put_answer(&ROUND, AnswerKind::Report, &answer("x"))?;
+            Err::<(), _>(VaultError::Damaged("test"))
+        });
+        assert!(refused.is_err());
+        assert_eq!(
+            vault.answer(&ROUND, AnswerKind::Report).expect("read"),
+            None
+        );
+        vault
+            .write(&mut rng, |change| say(change, "left"))
+            .expect("still works");
+        drop(vault);
+        assert_eq!(disk.open().condition(), Condition::Intact);
+    }
+}

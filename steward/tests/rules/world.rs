@@ -1,0 +1,276 @@
+//! A federation of six organisations in which the steward at point 1 is the real one, and everybody else is the test.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use dawn_crypto::seal::SealingSecretKey;
+use dawn_identity::{
+    Admission, Federation, FoundingDocument, Members, Organisation, SecretKey, Signed,
+    SignedRoster, Statement, Validity, VerifiedFederation,
+};
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::prepare::PreparedSubmission;
+use dawn_protocol::{
+    Closed, Digest,
+    RoundAnnouncement, RoundClosed, RoundId, RoundOpen, RoundSpec, SealingKey, Task, TaskContext,
+    Terminal,
+};
+use dawn_steward::{Refusal, StewardError, StewardState, Vault};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::founding::{honest_task, sign_roster};
+
+/// When everything happens, unix seconds.
+pub const NOW: u64 = 1_800_000_000;
+pub const M: u8 = 6;
+
+pub struct World {
+    pub rng: ChaCha20Rng,
+    pub organisations: Vec<Organisation>,
+    /// Index = point - 1; the first is the real one's.
+    pub stewards: Vec<SecretKey>,
+    pub aggregator: SecretKey,
+    pub federation: VerifiedFederation,
+    pub members: Members,
+    pub roster: SignedRoster,
+    pub task: Signed<Task>,
+    pub context: TaskContext,
+    pub budgets: BTreeMap<String, u64>,
+    dirs: tempfile::TempDir,
+}
+
+/// A round whose specification the aggregator has signed. The sealing secret of the real steward is not known here.
+pub struct Round {
+    pub spec: Signed<RoundSpec>,
+    pub secrets: Vec<Option<SealingSecretKey>>,
+}
+
+/// A closed round, its submissions in root order.
+pub struct ClosedRound {
+    pub announcement: RoundAnnouncement,
+    pub open: RoundOpen,
+    pub closed: RoundClosed,
+    pub statement: Signed<Closed>,
+    pub submissions: Vec<PreparedSubmission>,
+}
+
+pub fn body<T: Statement>(bytes: &[u8]) -> T {
+    Signed::<T>::from_bytes(bytes)
+        .expect("a statement")
+        .peek()
+        .clone()
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_task(|_| {})
+    }
+
+    pub fn with_task(change: impl FnOnce(&mut Task)) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(42);
+        let validity = Validity::starting(NOW - 1_000_000, 10_000_000);
+        let organisations: Vec<Organisation> = (0..M)
+            .map(|i| {
+                Organisation::generate(&format!("Org {i}"), validity, &mut rng)
+                    .expect("organisation")
+            })
+            .collect();
+        let stewards: Vec<SecretKey> = (0..M).map(|_| SecretKey::generate(&mut rng)).collect();
+        let aggregator = SecretKey::generate(&mut rng);
+        let federation = Federation {
+            name: "Test".to_owned(),
+            founders: organisations.iter().map(|o| o.founder_entry()).collect(),
+            aggregator: aggregator.public(),
+            log: SecretKey::generate(&mut rng).public(),
+            admission: Admission::Open,
+            roster_quorum: u16::from(M),
+            created: NOW,
+        };
+        let all: Vec<&Organisation> = organisations.iter().collect();
+        let federation = FoundingDocument::found(federation, &all)
+            .expect("found")
+            .verify()
+            .expect("verify");
+        let roster = sign_roster(&organisations, &stewards, &federation, 1);
+        let mut task = honest_task(&organisations[0], &federation, &roster);
+        change(&mut task);
+        let task = Signed::sign(&task, organisations[0].issuer()).expect("task");
+        let context = TaskContext::verify(&federation, &[], &roster, &task).expect("context");
+        Self {
+            members: Members::founders_of(&federation),
+            rng,
+            organisations,
+            stewards,
+            aggregator,
+            federation,
+            roster,
+            task,
+            context,
+            budgets: BTreeMap::new(),
+            dirs: tempfile::tempdir().expect("directories"),
+        }
+    }
+
+    /// The same federation, and from now on another task.
+    pub fn change_task(&mut self, change: impl FnOnce(&mut Task)) {
+        let mut task = self.task.peek().clone();
+        change(&mut task);
+        self.task = Signed::sign(&task, self.organisations[0].issuer()).expect("task");
+        self.context =
+            TaskContext::verify(&self.federation, &[], &self.roster, &self.task).expect("context");
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dirs.path().join("data")
+    }
+
+    pub fn guard_dir(&self) -> PathBuf {
+        self.dirs.path().join("guard")
+    }
+
+    /// A copy of the store, as a backup has it. The steward is not running.
+    pub fn back_up(&self) -> PathBuf {
+        let backup = self.dirs.path().join(format!(
+            "backup-{}",
+            std::fs::read_dir(self.dirs.path()).expect("dir").count()
+        ));
+        copy_dir(&self.data_dir(), &backup);
+        backup
+    }
+
+    pub fn restore(&self, backup: &Path) {
+        std::fs::remove_dir_all(self.data_dir()).expect("remove");
+        copy_dir(backup, &self.data_dir());
+    }
+
+    /// Starts the real steward, at a time.
+    pub fn start_at(&mut self, now: u64) -> StewardState {
+        let key = SecretKey::from_seed(&self.stewards[0].to_seed());
+        let vault = Vault::open(
+            &self.data_dir(),
+            &self.guard_dir(),
+            key.public().id(),
+            now,
+            &mut self.rng,
+        )
+        .expect("vault");
+        let org = self.organisations[0].id();
+        let state = StewardState::new(
+            vault,
+            key,
+            &org,
+            self.federation.clone(),
+            self.budgets.clone(),
+        );
+        state.learn_task(&self.roster, &self.task).expect("task");
+        state
+    }
+
+    pub fn start(&mut self) -> StewardState {
+        self.start_at(NOW)
+    }
+
+    pub fn id(&self, number: u32) -> RoundId {
+        self.context.round(number)
+    }
+
+    pub fn initial_model(&self) -> Digest {
+        model_digest(&self.context.initial_model().expect("model").to_bytes())
+    }
+
+    pub fn by_aggregator<T: Statement>(&self, statement: &T) -> Signed<T> {
+        Signed::sign(statement, &self.aggregator).expect("sign")
+    }
+
+    pub fn by_steward<T: Statement>(&self, statement: &T, point: u8) -> Signed<T> {
+        Signed::sign(statement, &self.stewards[usize::from(point) - 1]).expect("sign")
+    }
+
+    /// The specification of a round, with the real steward's sealing key and fresh ones of the others.
+    pub fn round_with(
+        &mut self,
+        own: &[u8],
+        number: u32,
+        previous: Option<&Terminal>,
+        model: Digest,
+    ) -> Round {
+        let mut keys = vec![(
+            1,
+            Signed::<SealingKey>::from_bytes(own).expect("sealing key"),
+        )];
+        let mut secrets = vec![None];
+        for point in 2..=M {
+            let secret = SealingSecretKey::generate(&mut self.rng);
+            let steward = self.context.steward_id(point).expect("steward");
+            let statement = SealingKey {
+                round: self.id(number),
+                steward,
+                key: secret.public(),
+            };
+            keys.push((point, self.by_steward(&statement, point)));
+            secrets.push(Some(secret));
+        }
+        let spec = self
+            .context
+            .draft_spec(number, previous, model, &keys, NOW * 1000)
+            .expect("spec");
+        Round {
+            spec: self.by_aggregator(&spec),
+            secrets,
+        }
+    }
+
+    /// Round 1 up to its specification.
+    pub fn first_round(&mut self, state: &StewardState) -> Round {
+        let own = self.sealing_key(state, 1).expect("sealing key");
+        let model = self.initial_model();
+        self.round_with(&own, 1, None, model)
+    }
+
+    pub fn sealing_key(
+        &mut self,
+        state: &StewardState,
+        number: u32,
+    ) -> Result<Vec<u8>, StewardError> {
+        let round = self.id(number);
+        state.sealing_key(&round, NOW, &mut self.rng)
+    }
+
+    pub fn endorse(
+        &mut self,
+        state: &StewardState,
+        round: &Round,
+    ) -> Result<Vec<u8>, StewardError> {
+        state.endorse(&round.spec, None, NOW, &mut self.rng)
+    }
+}
+
+pub fn refusal(result: Result<Vec<u8>, StewardError>) -> Refusal {
+    let error = result.expect_err("must be refused");
+    error
+        .refusal()
+        .unwrap_or_else(|| panic!("not a refusal: {error}"))
+        .clone()
+}
+
+/// That a refusal is a violation of this rule.
+#[macro_export]
+macro_rules! assert_rule {
+    ($refusal:expr, $rule:expr) => {
+        match $refusal {
+            dawn_steward::Refusal::Violation(violation) => {
+                assert_eq!(violation.rule, $rule, "{violation}")
+            }
+            other => panic!("refused by another rule: {other}"),
+        }
+    };
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("create");
+    for entry in std::fs::read_dir(from).expect("read") {
+        let entry = entry.expect("entry");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+    }
+}
