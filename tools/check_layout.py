@@ -6,7 +6,7 @@
 - Files stay readable: at most 500 lines of Rust, Python, SQL or shell.
 - Every crate takes the workspace's lints.
 - Relative links in the documentation lead somewhere.
-- Sections of docs/protocol.md that code cites exist.
+- Sections of docs/protocol.md that code cites exist, and so do the tests that its table of attacks names.
 """
 
 import pathlib
@@ -94,6 +94,18 @@ def check_file(name, text, sections, complain):
                     complain(name, f"links to {target}, which does not exist")
 
 
+def check_named_tests(protocol, names, complain):
+    """Every `module::test` in the last section of the protocol is a function somewhere."""
+    table = protocol.partition("\n## 6. ")[2]
+    functions = set()
+    for name in names:
+        if name.endswith(".rs"):
+            functions.update(re.findall(r"\bfn (\w+)", (ROOT / name).read_text()))
+    for path in re.findall(r"`(?:\w+::)+\w+`", table):
+        if path.strip("`").split("::")[-1] not in functions:
+            complain("docs/protocol.md", f"names the test {path}, which does not exist")
+
+
 def main():
     complaints = []
 
@@ -105,7 +117,10 @@ def main():
     sections = set()
     if protocol.exists():
         sections = set(re.findall(r"^#+ (\d+(?:\.\d+)*)\.? ", protocol.read_text(), flags=re.MULTILINE))
-    for name in tracked():
+    names = tracked()
+    if protocol.exists():
+        check_named_tests(protocol.read_text(), names, complain)
+    for name in names:
         if name.endswith((".rs", ".py", ".sql", ".sh", ".md")):
             check_file(name, (ROOT / name).read_text(), sections, complain)
     for complaint in complaints:
