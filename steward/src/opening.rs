@@ -20,7 +20,7 @@ use crate::error::{Refusal, StewardError};
 use crate::findings::Findings;
 use crate::records::{AnswerKind, End};
 use crate::secrets::SecretKind;
-use crate::state::StewardState;
+use crate::state::{StewardState, request};
 use crate::vault::VaultError;
 
 /// What a request for an opening needs next.
@@ -74,7 +74,8 @@ impl StewardState {
         open.verify_aggregator(verdict)?;
         let round = open.round_id();
         // The verdict names task, round, session and root: its digest binds the answer to all of them.
-        let request = verdict.body_digest();
+        let list = request(&round, &[closed.body_digest()]);
+        let request = request(&round, &[closed.body_digest(), verdict.body_digest()]);
         let gate = self.vault.write(rng, |change| {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &request)? {
                 return Ok(Err(bytes));
@@ -83,7 +84,7 @@ impl StewardState {
                 return Err(StewardError::from(Refusal::NotEndorsed(round)));
             }
             let report = change.answer(&round, AnswerKind::Report)?;
-            let report = report.filter(|report| report.request == closed.body_digest());
+            let report = report.filter(|report| report.request == list);
             let report = report.ok_or(Refusal::NotReported(round))?;
             let findings = change
                 .findings(&round)?

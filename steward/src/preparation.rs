@@ -12,7 +12,7 @@ use crate::change::Change;
 use crate::error::{Refusal, StewardError};
 use crate::records::{AnswerKind, End, RoundRecord};
 use crate::secrets::SecretKind;
-use crate::state::{CLOCK_TOLERANCE, StewardState};
+use crate::state::{CLOCK_TOLERANCE, StewardState, request};
 
 /// How many rounds of a task are remembered with their answers; older ones are refused altogether.
 const REMEMBERED_ROUNDS: u32 = 16;
@@ -33,7 +33,7 @@ impl StewardState {
     ) -> Result<Vec<u8>, StewardError> {
         let context = self.task(&round.task)?;
         // There is only one request for a sealing key: the round.
-        let request = Digest([0; 32]);
+        let request = request(round, &[]);
         let secret = SealingSecretKey::generate(rng);
         self.vault.write(rng, |change| {
             if let Some(bytes) = self.serve(change, round, AnswerKind::SealingKey, &request)? {
@@ -91,8 +91,9 @@ impl StewardState {
         context.verify_previous(previous, before.model)?;
         self.check_history(&round, previous, &before)?;
         let session = context.session();
+        let request = request(&round, &[session.0]);
         self.vault.write(rng, |change| {
-            if let Some(bytes) = self.serve(change, &round, AnswerKind::Endorsement, &session.0)? {
+            if let Some(bytes) = self.serve(change, &round, AnswerKind::Endorsement, &request)? {
                 return Ok(bytes);
             }
             let highest = change.task(&round.task)?.highest;
@@ -113,8 +114,7 @@ impl StewardState {
             self.keep(
                 change,
                 &round,
-                AnswerKind::Endorsement,
-                session.0,
+                AnswerKind::Endorsement, request,
                 &statement,
             )
         })

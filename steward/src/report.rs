@@ -19,7 +19,7 @@ use crate::error::{Refusal, StewardError};
 use crate::findings::Findings;
 use crate::records::AnswerKind;
 use crate::secrets::SecretKind;
-use crate::state::StewardState;
+use crate::state::{StewardState, request};
 
 /// What a request for a report needs next.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl StewardState {
         open.verify_closed(closed)?;
         let round = open.round_id();
         let known = self.vault.write(rng, |change| {
-            let known = self.serve(change, &round, AnswerKind::Report, &closed.body_digest())?;
+            let known = self.serve(change, &round, AnswerKind::Report, &request(&round, &[closed.body_digest()]))?;
             if known.is_none() && change.round(&round)?.session != Some(open.session()) {
                 return Err(StewardError::from(Refusal::NotEndorsed(round)));
             }
@@ -119,7 +119,7 @@ impl StewardState {
         let session = work.open.session();
         let closed = work.open.close(&work.closed, work.roll)?;
         let statement = closed.report(self.id, work.outcomes);
-        let request = work.closed.body_digest();
+        let request = request(&round, &[work.closed.body_digest()]);
         let sum = Zeroizing::new(work.sum.to_bytes());
         self.vault.write(rng, |change| {
             // Another request may have been answered while the pages were read.

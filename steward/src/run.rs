@@ -276,6 +276,22 @@ impl Steward {
     }
 }
 
+/// Resolves when the process is asked to stop: SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the signal handlers cannot be installed.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 /// What no patience repairs.
 fn fatal(error: &RunError) -> bool {
     match error {

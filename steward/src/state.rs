@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use dawn_crypto::digest::{hash, labels};
 use dawn_identity::{
     Digest, Envelope, Members, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
     Statement, StewardId, TaskId, VerifiedFederation,
@@ -24,6 +25,14 @@ use crate::vault::Vault;
 pub const CLOCK_TOLERANCE: u64 = 600;
 /// Most tasks whose context is kept in memory; an evicted one is shown again.
 const MAX_TASKS: usize = 256;
+
+/// What was asked: the round, and everything that the answer depends on. One label and one number of parts per kind keep
+/// requests of different kinds apart; they are compared within one kind only.
+pub(crate) fn request(round: &RoundId, parts: &[Digest]) -> Digest {
+    let key = round.to_key();
+    let fields: Vec<&[u8]> = std::iter::once(key.as_slice()).chain(parts.iter().map(|part| part.0.as_slice())).collect();
+    hash(labels::STEWARD_REQUEST, &fields)
+}
 
 /// A steward: its key, its memory, and what it has verified.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use dawn_identity::{
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task};
 
-use crate::world::{M, NOW};
+use crate::now;
+use crate::world::M;
 
 pub fn sign_roster(
     organisations: &[Organisation],
@@ -27,7 +28,7 @@ pub fn sign_roster(
                 steward: key.public(),
             })
             .collect(),
-        created: NOW,
+        created: now(),
     };
     let signatures = organisations
         .iter()
@@ -86,6 +87,6 @@ pub fn honest_task(
             delta_exponent: 6,
         },
         data_source: "digits".to_owned(),
-        created: NOW - 100,
+        created: now() - 100,
     }
 }

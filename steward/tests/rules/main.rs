@@ -3,9 +3,21 @@
 mod budget;
 mod founding;
 mod garbage;
+mod http;
 mod lies;
 mod once;
 mod restored;
 mod rounds;
+mod server;
 mod whole;
 mod world;
+
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// When everything happens, unix seconds: now, because over HTTP the steward reads the real clock.
+fn now() -> u64 {
+    static NOW: OnceLock<u64> = OnceLock::new();
+    let read = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    *NOW.get_or_init(read)
+}

@@ -8,9 +8,10 @@ use dawn_protocol::{
 use dawn_steward::Refusal;
 use dawn_steward::records::{AnswerKind, End};
 
+use crate::now;
 use crate::assert_rule;
 use crate::founding::sign_roster;
-use crate::world::{NOW, World, body, refusal};
+use crate::world::{World, body, refusal};
 
 /// Runs a question twice, then after a restart, and says what the answers were.
 macro_rules! same_again {
@@ -71,7 +72,7 @@ fn one_specification_per_round() {
     let later = world.by_aggregator(&later);
     let rng = &mut world.rng.clone();
     assert_eq!(
-        another(state.endorse(&later, None, NOW, rng)),
+        another(state.endorse(&later, None, now(), rng)),
         AnswerKind::Endorsement
     );
     let own = world.sealing_key(&state, 1).expect("the same");
@@ -125,7 +126,7 @@ fn a_specification_needs_this_stewards_own_key() {
     let without = world.by_aggregator(&without);
     let rng = &mut world.rng.clone();
     assert_eq!(
-        refusal(state.endorse(&without, None, NOW, rng)),
+        refusal(state.endorse(&without, None, now(), rng)),
         Refusal::NotMySealingKey(world.id(1))
     );
 }
@@ -146,7 +147,7 @@ fn one_roster_per_task() {
     let spec = world.by_aggregator(&spec);
     let rng = &mut world.rng.clone();
     assert_rule!(
-        refusal(state.endorse(&spec, None, NOW, rng)),
+        refusal(state.endorse(&spec, None, now(), rng)),
         Rule::SpecBinding
     );
     // A roster without this steward.
@@ -319,7 +320,7 @@ fn one_history() {
     let rng = &mut world.rng.clone();
     let mut endorse = |world: &mut World, terminal: &Terminal, model| {
         let next = world.round_with(&own, 2, Some(terminal), model);
-        state.endorse(&next.spec, Some(terminal), NOW, rng)
+        state.endorse(&next.spec, Some(terminal), now(), rng)
     };
     let other_verdict = RoundResult {
         verdict: dawn_protocol::Digest([9; 32]),
@@ -356,7 +357,7 @@ fn a_specification_from_another_time_is_refused() {
     let state = world.start();
     let round = world.first_round(&state);
     let rng = &mut world.rng.clone();
-    for now in [NOW - 100_000, NOW + 100_000] {
+    for now in [now() - 100_000, now() + 100_000] {
         let refused = refusal(state.endorse(&round.spec, None, now, rng));
         assert!(matches!(refused, Refusal::WrongTime { .. }), "{refused}");
     }

@@ -5,7 +5,8 @@ use dawn_protocol::{LogEntry, SealingKey};
 use dawn_steward::records::End;
 use dawn_steward::{Condition, Refusal, StewardState};
 
-use crate::world::{NOW, World, refusal};
+use crate::now;
+use crate::world::{World, refusal};
 
 fn over(round: dawn_protocol::RoundId) -> Refusal {
     Refusal::Over {
@@ -66,7 +67,7 @@ fn restored_before_the_endorsement() {
     other.opened_ms += 1;
     let other = world.by_aggregator(&other);
     assert_eq!(
-        refusal(state.endorse(&other, None, NOW, &mut world.rng)),
+        refusal(state.endorse(&other, None, now(), &mut world.rng)),
         over(world.id(1))
     );
     assert_eq!(refusal(world.endorse(&state, &round)), over(world.id(1)));
@@ -219,14 +220,14 @@ fn without_the_guard_only_later_tasks_count() {
         let round = world.id(number);
         refusal(state.sealing_key(&round, now, &mut world.rng))
     };
-    assert_eq!(refused(&mut world, &state, 1, NOW), over(world.id(1)));
+    assert_eq!(refused(&mut world, &state, 1, now()), over(world.id(1)));
     for number in [2, 10] {
-        let refused = refused(&mut world, &state, number, NOW);
+        let refused = refused(&mut world, &state, number, now());
         assert!(matches!(refused, Refusal::TaskTooOld { .. }), "{refused}");
     }
     drop(state);
     // It stays so after a restart, a long time later.
-    let later = NOW + 1_000_000;
+    let later = now() + 1_000_000;
     let state = world.start_at(later);
     assert_eq!(state.vault().condition(), Condition::Intact);
     assert!(matches!(
@@ -236,7 +237,7 @@ fn without_the_guard_only_later_tasks_count() {
     drop(state);
 
     // A task that its owner signed after the loss counts, once somebody has said what was spent on its data.
-    world.change_task(|task| task.created = NOW + 5_000);
+    world.change_task(|task| task.created = now() + 5_000);
     let state = world.start_at(later);
     assert_eq!(
         refused(&mut world, &state, 1, later),
@@ -364,14 +365,14 @@ fn one_process_at_a_time() {
     let key = world.stewards[0].public().id();
     let other_data = world.data_dir().join("other");
     let second =
-        dawn_steward::Vault::open(&other_data, &world.guard_dir(), key, NOW, &mut world.rng);
+        dawn_steward::Vault::open(&other_data, &world.guard_dir(), key, now(), &mut world.rng);
     assert!(
         matches!(second, Err(dawn_steward::VaultError::Guard(_))),
         "the guard is locked"
     );
     let other_guard = world.guard_dir().join("other");
     let second =
-        dawn_steward::Vault::open(&world.data_dir(), &other_guard, key, NOW, &mut world.rng);
+        dawn_steward::Vault::open(&world.data_dir(), &other_guard, key, now(), &mut world.rng);
     assert!(
         matches!(second, Err(dawn_steward::VaultError::Locked(_))),
         "the store is locked"
@@ -382,7 +383,7 @@ fn one_process_at_a_time() {
         &world.data_dir(),
         &other_guard,
         stranger,
-        NOW,
+        now(),
         &mut world.rng,
     );
     assert!(

@@ -1,11 +1,8 @@
 //! A round after its specification: submissions, closing, reports, verdict, openings.
 
-
 use dawn_crypto::mask::{add_assign, parse_payload};
 use dawn_crypto::shamir::ShareSum;
-use dawn_identity::{
-    SecretKey, Signed, Validity,
-};
+use dawn_identity::{SecretKey, Signed, Validity};
 use dawn_protocol::package::open_package;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
@@ -15,8 +12,8 @@ use dawn_protocol::{
 };
 use dawn_steward::{OpenStep, ReportStep, StewardError, StewardState};
 
-
-use crate::world::{ClosedRound, NOW, Round, World};
+use crate::now;
+use crate::world::{ClosedRound, Round, World};
 
 impl World {
     /// The announcement with endorsements of the stewards at these points (not the real one).
@@ -52,7 +49,7 @@ impl World {
                 .issue_device(
                     &key.public(),
                     "device",
-                    Validity::starting(NOW - 10, 500_000),
+                    Validity::starting(now() - 10, 500_000),
                 )
                 .expect("credential");
             let x = vec![value; d];
@@ -81,7 +78,7 @@ impl World {
             session: open.session(),
             root: roll.root(),
             count: u32::try_from(roll.len()).expect("few"),
-            closed_ms: NOW * 1000 + 5,
+            closed_ms: now() * 1000 + 5,
         });
         let closed = open.clone().close(&statement, roll).expect("close");
         ClosedRound {

@@ -8,7 +8,8 @@ use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::submission::{PackagePlaintext, package_aad, package_digest, seal_info};
 use dawn_protocol::{Decision, Opening, Outcome, PackageReport, RoundOpen, SealingKey};
 
-use crate::world::{NOW, World, body};
+use crate::now;
+use crate::world::{World, body};
 
 /// Five devices of one organisation and one each of three others: two or more are cut from the sum by the policy, so the
 /// steward has to take them out of what it added up when it reported.
@@ -71,7 +72,7 @@ fn harmful(world: &mut World, open: &RoundOpen, harm: Harm) -> PreparedSubmissio
         .issue_device(
             &device.public(),
             "harmful",
-            Validity::starting(NOW - 10, 500_000),
+            Validity::starting(now() - 10, 500_000),
         )
         .expect("credential");
     let x = vec![1; world.context.dimension().coordinates()];

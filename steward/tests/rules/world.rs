@@ -11,18 +11,16 @@ use dawn_identity::{
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::{
-    Closed, Digest,
-    RoundAnnouncement, RoundClosed, RoundId, RoundOpen, RoundSpec, SealingKey, Task, TaskContext,
-    Terminal,
+    Closed, Digest, RoundAnnouncement, RoundClosed, RoundId, RoundOpen, RoundSpec, SealingKey,
+    Task, TaskContext, Terminal,
 };
 use dawn_steward::{Refusal, StewardError, StewardState, Vault};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use crate::now;
 use crate::founding::{honest_task, sign_roster};
 
-/// When everything happens, unix seconds.
-pub const NOW: u64 = 1_800_000_000;
 pub const M: u8 = 6;
 
 pub struct World {
@@ -69,7 +67,7 @@ impl World {
 
     pub fn with_task(change: impl FnOnce(&mut Task)) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(42);
-        let validity = Validity::starting(NOW - 1_000_000, 10_000_000);
+        let validity = Validity::starting(now() - 1_000_000, 10_000_000);
         let organisations: Vec<Organisation> = (0..M)
             .map(|i| {
                 Organisation::generate(&format!("Org {i}"), validity, &mut rng)
@@ -85,7 +83,7 @@ impl World {
             log: SecretKey::generate(&mut rng).public(),
             admission: Admission::Open,
             roster_quorum: u16::from(M),
-            created: NOW,
+            created: now(),
         };
         let all: Vec<&Organisation> = organisations.iter().collect();
         let federation = FoundingDocument::found(federation, &all)
@@ -168,7 +166,7 @@ impl World {
     }
 
     pub fn start(&mut self) -> StewardState {
-        self.start_at(NOW)
+        self.start_at(now())
     }
 
     pub fn id(&self, number: u32) -> RoundId {
@@ -213,7 +211,7 @@ impl World {
         }
         let spec = self
             .context
-            .draft_spec(number, previous, model, &keys, NOW * 1000)
+            .draft_spec(number, previous, model, &keys, now() * 1000)
             .expect("spec");
         Round {
             spec: self.by_aggregator(&spec),
@@ -234,7 +232,7 @@ impl World {
         number: u32,
     ) -> Result<Vec<u8>, StewardError> {
         let round = self.id(number);
-        state.sealing_key(&round, NOW, &mut self.rng)
+        state.sealing_key(&round, now(), &mut self.rng)
     }
 
     pub fn endorse(
@@ -242,7 +240,7 @@ impl World {
         state: &StewardState,
         round: &Round,
     ) -> Result<Vec<u8>, StewardError> {
-        state.endorse(&round.spec, None, NOW, &mut self.rng)
+        state.endorse(&round.spec, None, now(), &mut self.rng)
     }
 }
 

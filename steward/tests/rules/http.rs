@@ -1,0 +1,175 @@
+//! A steward over HTTP, with its own loop, against a server that goes through one round.
+
+use std::time::Duration;
+
+use dawn_identity::SecretKey;
+use dawn_protocol::{Endorsement, Opening, PackageReport, SealingKey, WorkItem};
+use dawn_steward::{Condition, RunError, Steward, StewardConfig};
+
+use crate::server::{Script, Server};
+use crate::world::{World, body};
+
+fn config(world: &World, server: &Server) -> StewardConfig {
+    StewardConfig {
+        aggregator: server.url.clone(),
+        data_dir: world.data_dir(),
+        guard_dir: world.guard_dir(),
+        federation: world.federation.digest(),
+        key_file: "not read".into(),
+        org: world.organisations[0].id(),
+        budgets: world.budgets.clone(),
+        restated_spending: Default::default(),
+        poll_wait_seconds: 1,
+    }
+}
+
+fn steward(world: &World, server: &Server) -> Steward {
+    let key = SecretKey::from_seed(&world.stewards[0].to_seed());
+    Steward::open_with_key(config(world, server), key).expect("steward")
+}
+
+/// Everything that the server can have asked, asked twice with a restart in between: one answer each, the same bytes.
+#[tokio::test]
+async fn a_round_over_http_with_a_restart_before_every_answer() {
+    let mut world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+
+    let round = world.id(1);
+    server.work(vec![WorkItem::PublishSealingKey { round }]);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    let key = server.said("sealing-key");
+    assert_eq!(body::<SealingKey>(&key).round, round);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    assert_eq!(server.said("sealing-key"), key, "the same after a restart");
+
+    let model = world.initial_model();
+    let round = world.round_with(&key, 1, None, model);
+    server.work(vec![WorkItem::Endorse {
+        spec: round.spec.clone(),
+    }]);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    assert_eq!(
+        body::<Endorsement>(&server.said("endorsement")).session,
+        round.spec.peek().session()
+    );
+
+    let announcement = world.announce(&round, &[2, 3, 4, 5]);
+    let submissions = world.submissions(&announcement, &[0, 0, 0, 0, 0, 1, 2, 3]);
+    let closed = world.close(&announcement, submissions);
+    server.pages(&closed, 3);
+    server.work(vec![WorkItem::Report {
+        announcement: announcement.clone(),
+        closed: closed.statement.clone(),
+    }]);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    let report = server.said("report");
+    assert_eq!(body::<PackageReport>(&report).outcomes.len(), 8);
+
+    let reports = world.reports(&round, &closed, &report, &[2, 3, 4, 5]);
+    let verdict = world.verdict(&closed, &reports, 0);
+    server.work(vec![WorkItem::Open {
+        announcement,
+        closed: closed.statement.clone(),
+        reports: reports.clone(),
+        verdict: verdict.clone(),
+    }]);
+    let last = steward(&world, &server);
+    assert_eq!(last.condition(), Condition::Intact);
+    assert_eq!(last.step_once().await.expect("step"), 1);
+    let opening = server.said("opening");
+    assert_eq!(body::<Opening>(&opening).verdict, verdict.body_digest());
+    assert_eq!(last.step_once().await.expect("step"), 1);
+    assert_eq!(server.said("opening"), opening, "the same again");
+}
+
+/// What is refused is not published, and other work of the same poll still is done.
+#[tokio::test]
+async fn a_refusal_does_not_stop_other_work() {
+    let world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    let refused = WorkItem::PublishSealingKey {
+        round: world.id(41),
+    };
+    let unknown = WorkItem::PublishSealingKey {
+        round: dawn_protocol::RoundId {
+            task: dawn_protocol::TaskId(dawn_protocol::Digest([1; 32])),
+            number: 1,
+        },
+    };
+    let good = WorkItem::PublishSealingKey { round: world.id(1) };
+    server.work(vec![refused, unknown, good]);
+    let steward = steward(&world, &server);
+    assert_eq!(steward.step_once().await.expect("step"), 1);
+    assert_eq!(
+        body::<SealingKey>(&server.said("sealing-key")).round,
+        world.id(1)
+    );
+}
+
+/// A statement of its own key that it does not remember is in the server's log: the round is refused.
+#[tokio::test]
+async fn a_new_memory_reads_the_log_first() {
+    let mut world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    server.work(vec![WorkItem::PublishSealingKey { round: world.id(1) }]);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    let key = server.said("sealing-key");
+    std::fs::remove_dir_all(world.data_dir()).expect("lost");
+    std::fs::remove_dir_all(world.guard_dir()).expect("lost");
+    server.log(vec![key]);
+    server.forget();
+    let steward = steward(&world, &server);
+    assert_eq!(steward.condition(), Condition::Fresh);
+    assert_eq!(steward.step_once().await.expect("step"), 0);
+    assert!(server.try_said("sealing-key").is_none());
+    let other = world.id(2);
+    server.work(vec![WorkItem::PublishSealingKey { round: other }]);
+    assert_eq!(steward.step_once().await.expect("step"), 1);
+}
+
+#[tokio::test]
+async fn another_federation_is_fatal_and_a_missing_server_is_not() {
+    let world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    let mut wrong = config(&world, &server);
+    wrong.federation = dawn_protocol::Digest([9; 32]);
+    let key = SecretKey::from_seed(&world.stewards[0].to_seed());
+    let wrong = Steward::open_with_key(wrong, key).expect("opens");
+    let ended = wrong.run(std::future::pending()).await;
+    assert!(matches!(ended, Err(RunError::Federation(_))), "{ended:?}");
+    drop(wrong);
+
+    let mut away = config(&world, &server);
+    away.aggregator = "http://127.0.0.1:1".to_owned();
+    let key = SecretKey::from_seed(&world.stewards[0].to_seed());
+    let away = Steward::open_with_key(away, key).expect("opens");
+    away.run(tokio::time::sleep(Duration::from_millis(300)))
+        .await
+        .expect("waits until asked to stop");
+}
+
+/// The loop does work as it comes, and stops in the middle of a long-poll.
+#[tokio::test]
+async fn the_loop_works_until_it_is_asked_to_stop() {
+    let world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    let steward = steward(&world, &server);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = async {
+        steward
+            .run(async {
+                let _ = stopped.await;
+            })
+            .await
+    };
+    let script = async {
+        server.work(vec![WorkItem::PublishSealingKey { round: world.id(1) }]);
+        while server.try_said("sealing-key").is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server.work(Vec::new());
+        stop.send(()).expect("running");
+    };
+    let (ended, ()) = tokio::join!(running, script);
+    ended.expect("stopped in peace");
+}

@@ -1,0 +1,191 @@
+//! A server that says what the test tells it to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, put};
+use dawn_identity::{OrgRegistration, Signed, to_canonical};
+use dawn_protocol::work::work_to_bytes;
+use dawn_protocol::{LogEntry, PackagePage, WorkItem};
+
+use crate::world::{ClosedRound, World};
+
+#[derive(Default)]
+pub struct Script {
+    federation: Vec<u8>,
+    roster: Vec<u8>,
+    task: (String, Vec<u8>),
+    work: Vec<WorkItem>,
+    pages: Vec<PackagePage>,
+    log: Vec<Vec<u8>>,
+    said: BTreeMap<String, Vec<u8>>,
+}
+
+impl Script {
+    pub fn of(world: &World) -> Self {
+        Self {
+            federation: world.federation.document().to_bytes(),
+            roster: world.roster.to_bytes(),
+            task: (world.context.id().to_string(), world.task.bytes().to_vec()),
+            ..Self::default()
+        }
+    }
+}
+
+type Shared = Arc<Mutex<Script>>;
+
+pub struct Server {
+    pub url: String,
+    script: Shared,
+}
+
+impl Server {
+    pub async fn start(script: Script) -> Self {
+        let script: Shared = Arc::new(Mutex::new(script));
+        let routes = Router::new()
+            .route(
+                "/v1/federation",
+                get(|State(s): State<Shared>| async move { lock(&s).federation.clone() }),
+            )
+            .route(
+                "/v1/registrations",
+                get(|| async { to_canonical(&Vec::<Signed<OrgRegistration>>::new()) }),
+            )
+            .route("/v1/rosters/{epoch}", get(roster))
+            .route("/v1/tasks/{task}", get(task))
+            .route("/v1/log/entries", get(log))
+            .route("/v1/stewards/{steward}/work", get(work))
+            .route(
+                "/v1/tasks/{task}/rounds/{round}/packages/{steward}",
+                get(packages),
+            )
+            .route(
+                "/v1/tasks/{task}/rounds/{round}/statements",
+                get(statements),
+            )
+            .route(
+                "/v1/tasks/{task}/rounds/{round}/statements/{kind}",
+                put(statement),
+            )
+            .with_state(script.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("bind");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { url, script }
+    }
+
+    pub fn work(&self, work: Vec<WorkItem>) {
+        lock(&self.script).work = work;
+    }
+
+    /// Pages of this size from wherever the steward may ask.
+    pub fn pages(&self, closed: &ClosedRound, size: usize) {
+        let all = 0..u32::try_from(closed.submissions.len()).expect("few");
+        lock(&self.script).pages = all.map(|first| closed.page(first, size)).collect();
+    }
+
+    pub fn log(&self, log: Vec<Vec<u8>>) {
+        lock(&self.script).log = log;
+    }
+
+    pub fn forget(&self) {
+        lock(&self.script).said.clear();
+    }
+
+    pub fn try_said(&self, kind: &str) -> Option<Vec<u8>> {
+        lock(&self.script).said.get(kind).cloned()
+    }
+
+    pub fn said(&self, kind: &str) -> Vec<u8> {
+        self.try_said(kind)
+            .unwrap_or_else(|| panic!("no {kind} was published"))
+    }
+}
+
+fn lock(script: &Shared) -> std::sync::MutexGuard<'_, Script> {
+    script.lock().expect("lock")
+}
+
+type Answer = Result<Vec<u8>, StatusCode>;
+
+fn number(query: &BTreeMap<String, String>, name: &str) -> Option<u32> {
+    query.get(name).map(|text| text.parse().expect("a number"))
+}
+
+async fn roster(State(script): State<Shared>, Path(epoch): Path<u64>) -> Answer {
+    if epoch == 1 {
+        Ok(lock(&script).roster.clone())
+    } else {
+        Err(StatusCode::NOT_FOUND)
+    }
+}
+
+async fn task(State(script): State<Shared>, Path(task): Path<String>) -> Answer {
+    let script = lock(&script);
+    if task == script.task.0 {
+        Ok(script.task.1.clone())
+    } else {
+        Err(StatusCode::NOT_FOUND)
+    }
+}
+
+async fn log(
+    State(script): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let from = number(&query, "from").ok_or(StatusCode::BAD_REQUEST)?;
+    let script = lock(&script);
+    let entries = script.log.iter().zip(0u64..).skip(from as usize);
+    Ok(to_canonical(
+        &entries
+            .map(|(envelope, index)| LogEntry {
+                index,
+                envelope: envelope.clone(),
+            })
+            .collect::<Vec<_>>(),
+    ))
+}
+
+async fn work(
+    State(script): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let wait = number(&query, "wait").unwrap_or(0);
+    if lock(&script).work.is_empty() {
+        tokio::time::sleep(Duration::from_secs(u64::from(wait))).await;
+    }
+    Ok(work_to_bytes(&lock(&script).work))
+}
+
+async fn packages(
+    State(script): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let first = number(&query, "after").map_or(0, |after| after + 1);
+    let script = lock(&script);
+    script
+        .pages
+        .get(first as usize)
+        .map(PackagePage::to_bytes)
+        .ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn statements() -> Answer {
+    Ok(to_canonical(&Vec::<LogEntry>::new()))
+}
+
+async fn statement(
+    State(script): State<Shared>,
+    Path((_, _, kind)): Path<(String, String, String)>,
+    body: Bytes,
+) -> StatusCode {
+    lock(&script).said.insert(kind, body.to_vec());
+    StatusCode::CREATED
+}
