@@ -111,12 +111,7 @@ impl StewardState {
                 session,
                 steward: self.id,
             };
-            self.keep(
-                change,
-                &round,
-                AnswerKind::Endorsement, request,
-                &statement,
-            )
+            self.keep(change, &round, AnswerKind::Endorsement, request, &statement)
         })
     }
 

@@ -71,7 +71,12 @@ impl StewardState {
         open.verify_closed(closed)?;
         let round = open.round_id();
         let known = self.vault.write(rng, |change| {
-            let known = self.serve(change, &round, AnswerKind::Report, &request(&round, &[closed.body_digest()]))?;
+            let known = self.serve(
+                change,
+                &round,
+                AnswerKind::Report,
+                &request(&round, &[closed.body_digest()]),
+            )?;
             if known.is_none() && change.round(&round)?.session != Some(open.session()) {
                 return Err(StewardError::from(Refusal::NotEndorsed(round)));
             }

@@ -30,7 +30,9 @@ const MAX_TASKS: usize = 256;
 /// requests of different kinds apart; they are compared within one kind only.
 pub(crate) fn request(round: &RoundId, parts: &[Digest]) -> Digest {
     let key = round.to_key();
-    let fields: Vec<&[u8]> = std::iter::once(key.as_slice()).chain(parts.iter().map(|part| part.0.as_slice())).collect();
+    let fields: Vec<&[u8]> = std::iter::once(key.as_slice())
+        .chain(parts.iter().map(|part| part.0.as_slice()))
+        .collect();
     hash(labels::STEWARD_REQUEST, &fields)
 }
 

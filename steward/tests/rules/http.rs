@@ -109,7 +109,7 @@ async fn a_refusal_does_not_stop_other_work() {
 /// A statement of its own key that it does not remember is in the server's log: the round is refused.
 #[tokio::test]
 async fn a_new_memory_reads_the_log_first() {
-    let mut world = World::new();
+    let world = World::new();
     let server = Server::start(Script::of(&world)).await;
     server.work(vec![WorkItem::PublishSealingKey { round: world.id(1) }]);
     assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);

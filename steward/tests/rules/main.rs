@@ -18,6 +18,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// When everything happens, unix seconds: now, because over HTTP the steward reads the real clock.
 fn now() -> u64 {
     static NOW: OnceLock<u64> = OnceLock::new();
-    let read = || SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let read = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs()
+    };
     *NOW.get_or_init(read)
 }

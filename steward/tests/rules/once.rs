@@ -8,9 +8,9 @@ use dawn_protocol::{
 use dawn_steward::Refusal;
 use dawn_steward::records::{AnswerKind, End};
 
-use crate::now;
 use crate::assert_rule;
 use crate::founding::sign_roster;
+use crate::now;
 use crate::world::{World, body, refusal};
 
 /// Runs a question twice, then after a restart, and says what the answers were.

@@ -18,8 +18,8 @@ use dawn_steward::{Refusal, StewardError, StewardState, Vault};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::now;
 use crate::founding::{honest_task, sign_roster};
+use crate::now;
 
 pub const M: u8 = 6;
 
