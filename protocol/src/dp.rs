@@ -105,6 +105,68 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
     (base <= guess && total.is_finite()).then(|| total.next_up())
 }
 
+/// The rounds that a deviation is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The clip bound.
+    pub clip: u32,
+    /// Number of rounds.
+    pub rounds: u32,
+    /// Number of coordinates of a vector, check coordinates included.
+    pub padded_dimension: usize,
+    /// How many honest devices' noise is counted on.
+    pub min_honest: u32,
+    /// Delta is `10^-delta_exponent`.
+    pub delta_exponent: u8,
+}
+
+impl Plan {
+    /// What the rounds spend together with this deviation, in micro-rho.
+    ///
+    /// # Errors
+    /// [`AccountingError`].
+    pub fn total_micro_rho(&self, sigma_error: Sigma) -> Result<u64, AccountingError> {
+        charge_micro_rho(self.clip, sigma_error, self.min_honest)?
+            .checked_mul(u64::from(self.rounds))
+            .ok_or(AccountingError::Overflow)
+    }
+
+    /// The epsilon of the rounds with this deviation; see [`epsilon`].
+    pub fn epsilon(&self, sigma_error: Sigma) -> Option<f64> {
+        let spending = Spending {
+            micro_rho: self.total_micro_rho(sigma_error).ok()?,
+            rounds: self.rounds,
+            padded_dimension: self.padded_dimension,
+            min_honest: self.min_honest,
+            sigma_error,
+        };
+        epsilon(&spending, self.delta_exponent)
+    }
+
+    /// The smallest deviation, not below [`Sigma::ERROR_MIN`], with which the rounds together stay
+    /// within `target`. `None` when the largest deviation does not.
+    pub fn calibrate(&self, target: f64) -> Option<Sigma> {
+        let within = |sigma| self.epsilon(sigma).is_some_and(|epsilon| epsilon <= target);
+        if within(Sigma::ERROR_MIN) {
+            return Some(Sigma::ERROR_MIN);
+        }
+        if !within(Sigma::MAX) {
+            return None;
+        }
+        // Epsilon falls as the deviation grows: `high` is within, `low` is not.
+        let (mut low, mut high) = (Sigma::ERROR_MIN, Sigma::MAX);
+        while high.get() - low.get() > 1 {
+            let middle = Sigma::new(low.get() + (high.get() - low.get()) / 2).ok()?;
+            if within(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some(high)
+    }
+}
+
 /// The bound `10 (n - 1) exp(-pi^2 sigma^2)` on tau.
 fn sum_gap(sigma: Sigma, honest: f64) -> f64 {
     let exponent = (std::f64::consts::PI * sigma.to_f64()).powi(2);

@@ -16,6 +16,7 @@
 //! when there are at least A answers, because T of them are honest. Otherwise nobody is named: the
 //! sum is right, but who lied cannot be said.
 
+use dawn_crypto::field;
 use dawn_crypto::mask::{KeySum, PublicMatrix, Unmasker};
 use dawn_crypto::params::{Dimension, N};
 use dawn_crypto::shamir::{ShareSum, Threshold, interpolate_at, reconstruct};
@@ -176,12 +177,43 @@ impl Polynomial {
         let key = reconstruct(&inside).expect(distinct);
         let mut group = subset;
         for (place, (point, answer)) in outside {
-            if interpolate_at(&inside, *point).expect(distinct) == **answer {
+            if may_agree(&inside, *point, answer)
+                && interpolate_at(&inside, *point).expect(distinct) == **answer
+            {
                 group |= 1 << place;
             }
         }
         Self { subset, group, key }
     }
+}
+
+/// Whether an answer agrees with the polynomial in its first elements: most that do not agree are
+/// told apart by these, so that the many candidates of many liars stay cheap.
+fn may_agree(inside: &[(u8, &ShareSum)], point: u8, answer: &ShareSum) -> bool {
+    const FIRST: usize = 4;
+    let x = u32::from(point);
+    let weights: Vec<u32> = inside
+        .iter()
+        .map(|(i, _)| {
+            let i = u32::from(*i);
+            let others = inside
+                .iter()
+                .map(|(j, _)| u32::from(*j))
+                .filter(|j| *j != i);
+            let (above, below) = others.fold((1, 1), |(above, below), j| {
+                let above = field::mul(above, field::sub(x, j));
+                (above, field::mul(below, field::sub(i, j)))
+            });
+            field::mul(above, field::inv(below))
+        })
+        .collect();
+    (0..FIRST).all(|element| {
+        let terms = inside.iter().zip(&weights);
+        let value = terms.fold(0, |sum, ((_, share), weight)| {
+            field::add(sum, field::mul(*weight, share.elements()[element]))
+        });
+        value == answer.elements()[element]
+    })
 }
 
 /// The sum's `d` coordinates when all are small. Blocks with check coordinates first: they show a

@@ -99,7 +99,8 @@ impl<R: Read> TranscriptReader<R> {
                 if *digest != before {
                     return Err(TranscriptError::Digest);
                 }
-                if self.input.read(&mut [0])? != 0 {
+                let mut rest = Vec::new();
+                if self.input.by_ref().take(1).read_to_end(&mut rest)? != 0 {
                     return Err(TranscriptError::Trailing);
                 }
             }

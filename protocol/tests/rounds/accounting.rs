@@ -1,8 +1,10 @@
 //! What rounds cost, against an independent computation.
 
 use dawn_crypto::params::Sigma;
-use dawn_protocol::dp::{AccountingError, Spending, charge_micro_rho, epsilon};
+use dawn_protocol::dp::{AccountingError, Plan, Spending, charge_micro_rho, epsilon};
 use proptest::prelude::*;
+
+use crate::world::World;
 
 fn sigma(value: f64) -> Sigma {
     Sigma::from_f64_ceil(value).unwrap()
@@ -98,4 +100,48 @@ fn without_privacy_there_is_no_epsilon_rather_than_a_wrong_one() {
         sigma_error: Sigma::ERROR_MIN,
     };
     assert_eq!(epsilon(&worn_out, 30), None);
+}
+
+#[test]
+fn calibration_finds_the_smallest_deviation() {
+    let plan = Plan {
+        clip: 1 << 13,
+        rounds: 10,
+        padded_dimension: 4096,
+        min_honest: 50,
+        delta_exponent: 6,
+    };
+    let sigma = plan.calibrate(8.0).unwrap();
+    let one_less = Sigma::new(sigma.get() - 1).unwrap();
+    assert!(plan.epsilon(sigma).unwrap() <= 8.0);
+    assert!(plan.epsilon(one_less).unwrap() > 8.0);
+    // rho = 10 * 2^26 / (100 sigma^2): about 0.9 for epsilon 8 at 1e-6.
+    assert!(
+        (2500.0..3000.0).contains(&sigma.to_f64()),
+        "{}",
+        sigma.to_f64()
+    );
+    // Little to hide: the masks' own error is enough.
+    let small = Plan { clip: 10, ..plan };
+    assert_eq!(small.calibrate(8.0), Some(Sigma::ERROR_MIN));
+    assert_eq!(plan.calibrate(0.0), None);
+    assert_eq!(plan.calibrate(f64::NAN), None);
+}
+
+#[test]
+fn a_tasks_epsilon_is_that_of_its_verdicts() {
+    let world = World::with_task(3, 0, |task| task.quantiser.clip = 10);
+    let context = &world.context;
+    let charge = context.charge_micro_rho();
+    let plan = Plan {
+        clip: 10,
+        rounds: 3,
+        padded_dimension: context.dimension().padded(),
+        min_honest: 2,
+        delta_exponent: 6,
+    };
+    assert_eq!(context.epsilon(3 * charge), plan.epsilon(Sigma::ERROR_MIN));
+    assert!(context.epsilon(3 * charge).is_some());
+    assert_eq!(context.epsilon(0), Some(0.0));
+    assert!(context.epsilon(charge).unwrap() < context.epsilon(2 * charge).unwrap());
 }

@@ -9,6 +9,7 @@ mod accounting;
 mod containers;
 mod contexts;
 mod opening;
+mod packages;
 mod statements;
 mod tasks;
 mod transcripts;

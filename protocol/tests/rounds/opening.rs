@@ -199,24 +199,19 @@ fn liars_whose_errors_cancel_cannot_frame_the_honest() {
     assert_eq!(theirs.sum, sum.expected);
     let all = sum.open(&answers).unwrap();
     assert_eq!(all.sum, sum.expected);
-    for opened in [&theirs, &all] {
-        assert!(
-            opened.culprits.iter().all(|point| *point <= 2),
-            "{:?}",
-            opened.culprits
-        );
-    }
-    // Six of seven without them: nobody to blame is blamed either.
+    // Two polynomials with six answers each open it: nobody can be named.
+    assert!(theirs.culprits.is_empty() && all.culprits.is_empty());
     let seven = sum.open(&answers[..7]).unwrap();
     assert_eq!(seven.sum, sum.expected);
-    assert!(seven.culprits.iter().all(|point| *point <= 2));
+    assert!(seven.culprits.is_empty());
 }
 
 #[test]
-fn all_answers_random_open_nothing_within_the_largest_roster() {
-    let sum = Sum::new(11, 2, 10);
+fn random_answers_of_the_largest_roster_open_nothing() {
+    // C(16, 9) = 11440 candidates, more than any other roster has.
+    let sum = Sum::new(16, 1, 10);
     let mut rng = ChaCha20Rng::seed_from_u64(9);
-    let answers: Vec<(u8, ShareSum)> = (1..=9)
+    let answers: Vec<(u8, ShareSum)> = (1..=16)
         .map(|point| {
             let words = (0..N).flat_map(|_| (rng.next_u32() >> 1).to_le_bytes());
             (

@@ -1,0 +1,162 @@
+//! What a steward finds in packages: its share and nothing else, and only where it belongs.
+
+use dawn_crypto::seal::{SealingSecretKey, seal};
+use dawn_crypto::shamir::ShareEncoding;
+use dawn_identity::Signed;
+use dawn_protocol::package::open_package;
+use dawn_protocol::prepare::PreparedSubmission;
+use dawn_protocol::submission::{PackagePlaintext, package_aad, package_digest, seal_info};
+use dawn_protocol::{Outcome, SubmissionHeader};
+
+use crate::world::{Device, Round, World};
+
+/// What the steward at a point says about a submission.
+fn outcome(world: &World, round: &Round, s: &PreparedSubmission, point: u8) -> Outcome {
+    let key = &round.sealing[usize::from(point) - 1];
+    outcome_with(world, round, s, point, key)
+}
+
+fn outcome_with(
+    world: &World,
+    round: &Round,
+    s: &PreparedSubmission,
+    point: u8,
+    key: &SealingSecretKey,
+) -> Outcome {
+    let header = round.open.verify_header(&s.header, &world.members).unwrap();
+    let package = &s.packages[round.open.seat_index(point).unwrap()];
+    match open_package(&round.open, &header, package, key, point) {
+        Ok(_) => Outcome::Ok,
+        Err(outcome) => outcome,
+    }
+}
+
+/// Puts another package in the place of a point and signs the header again.
+fn with_package(
+    s: &PreparedSubmission,
+    device: &Device,
+    point: u8,
+    package: Vec<u8>,
+) -> PreparedSubmission {
+    let mut changed = s.clone();
+    let place = usize::from(point) - 1;
+    let mut header: SubmissionHeader = s.header.peek().clone();
+    header.packages[place] = package_digest(&package);
+    changed.packages[place] = package;
+    changed.header = Signed::sign(&header, &device.key).unwrap();
+    changed
+}
+
+/// Seals a plaintext as the submission's device would to a point.
+fn seal_to(
+    world: &mut World,
+    round: &Round,
+    s: &PreparedSubmission,
+    point: u8,
+    plaintext: &[u8],
+) -> Vec<u8> {
+    let steward = world.steward_id(point);
+    let roster = world.context.roster().digest();
+    let aad = package_aad(&s.header.peek().pre_header(), &steward, &roster);
+    let info = seal_info(&round.open.session());
+    let key = round.open.seats()[usize::from(point) - 1].key.clone();
+    seal(&key, &info.0, &aad.0, plaintext, &mut world.rng).unwrap()
+}
+
+#[test]
+fn every_steward_opens_its_own_package_and_no_other() {
+    let mut world = World::new(6, 1);
+    let round = world.first_round();
+    let submission = world.submissions(&round, &[0]).remove(0);
+    for point in 1..=6 {
+        assert_eq!(outcome(&world, &round, &submission, point), Outcome::Ok);
+        let other = &round.sealing[usize::from(point) % 6];
+        let found = outcome_with(&world, &round, &submission, point, other);
+        assert_eq!(found, Outcome::Unsealable);
+    }
+}
+
+#[test]
+fn copied_and_replayed_packages_do_not_open() {
+    let mut world = World::new(6, 1);
+    let round = world.first_round();
+    let (victim, thief) = (world.device(0), world.device(1));
+    let stolen = world.submit(&round, &victim, &[5; 10]);
+    let own = world.submit(&round, &thief, &[0; 10]);
+    for point in 1..=6 {
+        let package = stolen.packages[usize::from(point) - 1].clone();
+        // In the thief's own header, also with the victim's payload and commitments.
+        let copy = with_package(&own, &thief, point, package);
+        assert_eq!(outcome(&world, &round, &copy, point), Outcome::Unsealable);
+    }
+    let mut header = stolen.header.peek().clone();
+    header.credential = thief.credential.clone();
+    let whole = PreparedSubmission {
+        header: Signed::sign(&header, &thief.key).unwrap(),
+        ..stolen.clone()
+    };
+    for point in 1..=6 {
+        assert_eq!(outcome(&world, &round, &whole, point), Outcome::Unsealable);
+    }
+    // One steward's package at another's place.
+    let first = stolen.packages[0].clone();
+    let moved = with_package(&stolen, &victim, 2, first);
+    assert_eq!(outcome(&world, &round, &moved, 2), Outcome::Unsealable);
+    // The same sealing keys in another session: the info differs.
+    let later = world.first_round();
+    let mut header = stolen.header.peek().clone();
+    header.session = later.open.session();
+    let replayed = PreparedSubmission {
+        header: Signed::sign(&header, &victim.key).unwrap(),
+        ..stolen
+    };
+    let found = outcome_with(&world, &later, &replayed, 1, &round.sealing[0]);
+    assert_eq!(found, Outcome::Unsealable);
+}
+
+#[test]
+fn packages_that_the_header_does_not_name_are_not_opened() {
+    let mut world = World::new(6, 1);
+    let round = world.first_round();
+    let mut submission = world.submissions(&round, &[0]).remove(0);
+    for package in [Vec::new(), vec![0; 1], vec![0; 20_000]] {
+        submission.packages[3] = package;
+        assert_eq!(outcome(&world, &round, &submission, 4), Outcome::Unsealable);
+    }
+}
+
+#[test]
+fn what_opens_must_be_the_committed_share() {
+    let mut world = World::new(6, 1);
+    let round = world.first_round();
+    let device = world.device(0);
+    let submission = world.submit(&round, &device, &[1; 10]);
+    let seed = |byte: u8| PackagePlaintext {
+        blind: [byte; 32],
+        share: ShareEncoding::Seed([byte; 32]),
+    };
+    let honest = seed(1).to_bytes();
+    let longer = [honest.as_slice(), &[0]].concat();
+    let indefinite = [&[0x9f], &honest[1..], &[0xff]].concat();
+    let mut too_large = PackagePlaintext {
+        blind: [1; 32],
+        share: ShareEncoding::Explicit(vec![0; 2048]),
+    }
+    .to_bytes()
+    .to_vec();
+    let end = too_large.len();
+    too_large[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+    for (plaintext, expected) in [
+        (honest.to_vec(), Outcome::CommitmentMismatch),
+        (seed(2).to_bytes().to_vec(), Outcome::CommitmentMismatch),
+        (longer, Outcome::Malformed),
+        (indefinite, Outcome::Malformed),
+        (too_large, Outcome::Malformed),
+        (Vec::new(), Outcome::Malformed),
+        (vec![0xff; 100], Outcome::Malformed),
+    ] {
+        let package = seal_to(&mut world, &round, &submission, 5, &plaintext);
+        let changed = with_package(&submission, &device, 5, package);
+        assert_eq!(outcome(&world, &round, &changed, 5), expected);
+    }
+}
