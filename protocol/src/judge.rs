@@ -11,6 +11,8 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use crate::policy::{IndexSet, Trimmer};
 use crate::roll::Roll;

@@ -3,14 +3,17 @@
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
+use dawn_crypto::params::Sigma;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::ShareSum;
+use dawn_identity::signed::statement_digest;
 use dawn_identity::{
     DeviceId, Organisation, SecretKey, SessionId, Signed, Statement, StewardId, TaskId, Validity,
     from_canonical, to_canonical,
 };
 use dawn_protocol::digests::{matrix_seed, model_digest, sum_digest};
-use dawn_protocol::submission::{package_aad, seal_info};
+use dawn_protocol::dp::charge_micro_rho;
+use dawn_protocol::submission::{package_aad, package_digest, seal_info};
 use dawn_protocol::{
     AbortReason, Aborted, Closed, Decision, Digest, Endorsement, LogHead, MAX_STATEMENT_BYTES,
     Opening, Outcome, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
@@ -191,96 +194,114 @@ fn large() -> &'static Large {
     })
 }
 
-/// 32 equal bytes as a CBOR byte string.
-fn h(byte: &str) -> String {
-    format!("5820{}", byte.repeat(32))
+#[derive(serde::Deserialize)]
+struct Vectors {
+    statements: Vec<StatementVector>,
+    digests: Digests,
+    charges: Vec<Charge>,
 }
 
-/// `[round, session, ..]`: how most statements begin, as an array of `fields`.
-fn begin(fields: u8) -> String {
-    format!("{:02x}82{}03{}", 0x80 + fields, h("11"), h("22"))
+#[derive(serde::Deserialize)]
+struct StatementVector {
+    kind: String,
+    body: String,
+    digest: Digest,
 }
 
-fn pinned<T: Statement + PartialEq + Debug>(statement: &T, expected: &str) {
-    let bytes = to_canonical(statement);
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hex, expected, "{}", T::KIND);
-    assert_eq!(&from_canonical::<T>(&bytes).unwrap(), statement);
+#[derive(serde::Deserialize)]
+struct Digests {
+    model: ModelVector,
+    sum: SumVector,
+    package_aad: Digest,
+    seal_info: Digest,
+    package: Digest,
+    matrix_seed_of_nobody: Digest,
+}
+
+#[derive(serde::Deserialize)]
+struct ModelVector {
+    bytes: String,
+    digest: Digest,
+}
+
+#[derive(serde::Deserialize)]
+struct SumVector {
+    values: Vec<i32>,
+    digest: Digest,
+}
+
+#[derive(serde::Deserialize)]
+struct Charge {
+    clip: u32,
+    sigma_units: u64,
+    min_honest: u32,
+    micro_rho: u64,
+}
+
+/// The known answers of `test_vectors/protocol.py`, which shares no code with us.
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../../../test_vectors/protocol.json")).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[test]
 fn encodings_are_pinned() {
-    pinned(&endorsement(), &format!("{}{}", begin(3), h("33")));
-    pinned(
-        &receipt(),
-        &format!("{}{}{}1b000001a3185c507b", begin(5), h("44"), h("55")),
-    );
-    pinned(
-        &closed(),
-        &format!("{}{}041b000001a3185c51c8", begin(5), h("66")),
-    );
-    pinned(
-        &report(),
-        &format!("{}{}{}450001020304", begin(5), h("66"), h("33")),
-    );
-    pinned(
-        &verdict(),
-        &format!(
-            "{}{}4500010203044501020405068{}{}{}1903e8190bb8",
-            begin(8),
-            h("66"),
-            2,
-            h("77"),
-            h("78")
-        ),
-    );
-    pinned(
-        &opening(),
-        &format!(
-            "{}{}{}{}592000{}",
-            begin(6),
-            h("66"),
-            h("88"),
-            h("33"),
-            "00".repeat(8192)
-        ),
-    );
-    pinned(
-        &result(),
-        &format!(
-            "{}{}85{}440102040581{}04{}{}",
-            begin(9),
-            h("88"),
-            h("99").repeat(5),
-            h("33"),
-            h("aa"),
-            h("bb")
-        ),
-    );
-    pinned(
-        &aborted(),
-        &format!(
-            "{}0474{}",
-            begin(4),
-            "32206f662033206f7267616e69736174696f6e73"
-        ),
-    );
+    fn pinned<T: Statement + PartialEq + Debug>(statement: &T, vectors: &[StatementVector]) {
+        let vector = vectors.iter().find(|v| v.kind == T::KIND).unwrap();
+        let bytes = to_canonical(statement);
+        assert_eq!(hex(&bytes), vector.body, "{}", T::KIND);
+        assert_eq!(statement_digest(statement), vector.digest, "{}", T::KIND);
+        assert_eq!(&from_canonical::<T>(&bytes).unwrap(), statement);
+    }
+    let vectors = vectors().statements;
+    assert_eq!(vectors.len(), 9);
+    pinned(&endorsement(), &vectors);
+    pinned(&receipt(), &vectors);
+    pinned(&closed(), &vectors);
+    pinned(&report(), &vectors);
+    pinned(&verdict(), &vectors);
+    pinned(&opening(), &vectors);
+    pinned(&result(), &vectors);
+    pinned(&aborted(), &vectors);
+    pinned(&log_head(), &vectors);
     let without_session = Aborted {
         session: None,
+        detail: String::new(),
         ..aborted()
     };
-    pinned(
-        &without_session,
-        &format!(
-            "8482{}03f60474{}",
-            h("11"),
-            "32206f662033206f7267616e69736174696f6e73"
-        ),
+    let expected = format!("84825820{}03f60460", "11".repeat(32));
+    assert_eq!(hex(&to_canonical(&without_session)), expected);
+}
+
+#[test]
+fn digests_are_those_of_another_program() {
+    let vectors = vectors().digests;
+    assert_eq!(hex(b"model"), vectors.model.bytes);
+    assert_eq!(model_digest(b"model"), vectors.model.digest);
+    assert_eq!(sum_digest(&vectors.sum.values), vectors.sum.digest);
+    assert_eq!(
+        package_aad(b"pre-header", &steward(), &digest(2)),
+        vectors.package_aad
     );
-    pinned(
-        &log_head(),
-        &format!("8319012c{}1b000001a3185c5315", h("cc")),
+    assert_eq!(seal_info(&session()), vectors.seal_info);
+    assert_eq!(package_digest(b"sealed"), vectors.package);
+    let nobody = [None, None, None];
+    assert_eq!(
+        Digest(matrix_seed(&round(), &nobody)),
+        vectors.matrix_seed_of_nobody
     );
+}
+
+#[test]
+fn charges_are_those_of_another_program() {
+    for vector in vectors().charges {
+        let sigma = Sigma::new(vector.sigma_units).unwrap();
+        let charge = charge_micro_rho(vector.clip, sigma, vector.min_honest);
+        assert_eq!(charge, Ok(vector.micro_rho));
+    }
 }
 
 /// The large statements by digest: body digests, session id, and what a package is bound to.
@@ -288,10 +309,10 @@ fn encodings_are_pinned() {
 fn large_encodings_are_pinned() {
     let large = large();
     let digests = [
-        dawn_identity::signed::statement_digest(&large.task).to_string(),
-        dawn_identity::signed::statement_digest(&large.sealing_key).to_string(),
-        dawn_identity::signed::statement_digest(&large.spec).to_string(),
-        dawn_identity::signed::statement_digest(&large.header).to_string(),
+        statement_digest(&large.task).to_string(),
+        statement_digest(&large.sealing_key).to_string(),
+        statement_digest(&large.spec).to_string(),
+        statement_digest(&large.header).to_string(),
         large.spec.session().to_string(),
         package_aad(&large.header.pre_header(), &steward(), &digest(0x02)).to_string(),
         seal_info(&session()).to_string(),
