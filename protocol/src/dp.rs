@@ -14,7 +14,7 @@
 //!   At the smallest deviation that is below `10^-160`.
 //! * The sampler (`dawn_crypto::gaussian`) has every value's probability right within a factor of
 //!   `1 +- 2^-59`, up to a mass of `2^-103`, a sample. Over K samples that adds at most
-//!   `2 K (2^-59 + 2^-117)` to epsilon, and turns delta into
+//!   `2 K (2^-59 + 2^-103)` to epsilon, and turns delta into
 //!   `(1 + 2^-59)^K (delta + e^epsilon K 2^-103) + K 2^-103`.
 
 use dawn_crypto::params::Sigma;
