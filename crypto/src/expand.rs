@@ -4,7 +4,7 @@
 //! Words are read little-endian from the stream in order; a word of `q` or more (one in 4096) is skipped.
 //! Which words are skipped says nothing about those that are kept.
 
-use crate::digest::{Hasher, labels};
+use crate::digest::{Hasher, Xof, labels};
 use crate::params::{N, Q};
 use aes::Aes128;
 use ctr::Ctr64LE;
@@ -55,7 +55,11 @@ pub fn matrix_block(seed: &[u8; 32], block: u64) -> [u32; N] {
 pub(crate) fn share_elements(seed: &[u8; 32], out: &mut [u32]) {
     let mut hasher = Hasher::new(labels::SHARE_SEED);
     hasher.field(seed);
-    let mut stream = hasher.xof();
+    stream_elements(&mut hasher.xof(), out);
+}
+
+/// Uniform elements from a stream.
+pub(crate) fn stream_elements(stream: &mut Xof, out: &mut [u32]) {
     fill_uniform(out, |chunk| stream.fill(chunk));
 }
 

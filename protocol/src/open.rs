@@ -4,17 +4,18 @@
 //! T answers determine a polynomial and with it a candidate for the sum of the mask keys. A
 //! candidate is *small* when unmasking with it leaves every check coordinate within
 //! `|U| * 16 sigma_error` and every other one within `|U| * (clip + 16 sigma_error)`. A wrong key
-//! sum makes the blocks of check coordinates uniform modulo q, so that a wrong candidate is not
-//! small but with probability far below `2^-2000`. All T-subsets are tried in lexicographic order
-//! of their points (those on a polynomial that was already tried are skipped). Two small candidates
-//! with different key sums abort the round.
+//! sum that is small everywhere is a short vector of a Ring-SIS lattice of at least 2N coordinates,
+//! also for somebody who chooses it. All T-subsets are tried in lexicographic order of their points
+//! (those on a polynomial that was already tried are skipped).
 //!
-//! Who lied: the answers that are not on the polynomial of the opened sum, if that is surely the
-//! honest one. Two or more liars can make errors that cancel at 0, and then a polynomial through
-//! them opens the same, right sum. It contains at most T-2 honest answers, so at most `A - 2` in all.
-//! Hence a polynomial with at least `A - 1` answers is the honest one; and so is the only small one
-//! when there are at least A answers, because T of them are honest. Otherwise nobody is named: the
-//! sum is right, but who lied cannot be said.
+//! 1. A polynomial with at least A answers (and more than T, when f = 0) is the honest one: T of them are honest, and the honest
+//!    answers lie on one polynomial, because every steward that reported `Ok` has checked that the
+//!    shares are consistent ([`dawn_crypto::shamir::ConsistencyProof`]). Its candidate is the sum,
+//!    or the round does not open: then a device has masked with another key than it shared. All
+//!    other answers are lies, and their stewards are named.
+//! 2. Without one, the small candidate is the sum, and nobody is named. T-1 honest answers and f
+//!    lies can lie on one polynomial, and a device that masked with another key than it shared can
+//!    make it the small one. Two small candidates with different key sums abort the round.
 
 use dawn_crypto::field;
 use dawn_crypto::mask::{KeySum, PublicMatrix, Unmasker};
@@ -61,7 +62,7 @@ pub struct OpenedSum {
     pub sum: Vec<i32>,
     /// The points of the T answers that it was opened with.
     pub points: Vec<u8>,
-    /// The points of the answers that are wrong; none when it cannot be said which are.
+    /// The points of the answers that are surely wrong; none when fewer than A agree.
     pub culprits: Vec<u8>,
 }
 
@@ -89,7 +90,14 @@ pub fn open(
     if answers.len() < t {
         return Err(AbortReason::TooFewOpenings);
     }
-    let mut found: Option<Found> = None;
+    let points_of = |bits: u32| {
+        let numbered = answers.iter().enumerate();
+        numbered
+            .filter(|(place, _)| bits >> place & 1 == 1)
+            .map(|(_, (point, _))| *point)
+            .collect()
+    };
+    let mut found: Option<(Polynomial, Vec<i32>)> = None;
     // Sets of answers that lie on one polynomial, as bits. Every T-subset inside one of them gives
     // a candidate that has been tried.
     let mut tried: Vec<u32> = Vec::new();
@@ -99,61 +107,35 @@ pub fn open(
         }
         let polynomial = Polynomial::through(subset, answers);
         tried.push(polynomial.group);
-        match &mut found {
-            Some(found) if found.polynomial.key == polynomial.key => found.add(polynomial),
-            _ => {
-                let Some(sum) = unmask_small(masked, bounds, &polynomial.key) else {
-                    continue;
-                };
-                if found.is_some() {
-                    return Err(AbortReason::AmbiguousOpening);
-                }
-                found = Some(Found {
-                    polynomial,
-                    sum,
-                    alone: true,
-                });
-            }
+        // With f = 0, A is T, and any T answers lie on a polynomial: one more has to agree.
+        let believed = threshold.a().max(threshold.t() + 1);
+        let honest = polynomial.group.count_ones() >= u32::from(believed);
+        let known = found
+            .as_ref()
+            .is_some_and(|(found, _)| found.key == polynomial.key);
+        if known && !honest {
+            continue;
+        }
+        let sum = unmask_small(masked, bounds, &polynomial.key);
+        if honest {
+            return Ok(OpenedSum {
+                sum: sum.ok_or(AbortReason::NoSmallOpening)?,
+                points: points_of(subset),
+                culprits: points_of(!polynomial.group),
+            });
+        }
+        if let Some(sum) = sum
+            && found.replace((polynomial, sum)).is_some()
+        {
+            return Err(AbortReason::AmbiguousOpening);
         }
     }
-    let found = found.ok_or(AbortReason::NoSmallOpening)?;
-    let points_of = |bits: u32| {
-        let numbered = answers.iter().enumerate();
-        numbered
-            .filter(|(place, _)| bits >> place & 1 == 1)
-            .map(|(_, (point, _))| *point)
-            .collect()
-    };
-    let group = found.polynomial.group;
-    let most_agree = group.count_ones() + 1 >= u32::from(threshold.a());
-    let honest_are_enough = found.alone && answers.len() >= usize::from(threshold.a());
+    let (polynomial, sum) = found.ok_or(AbortReason::NoSmallOpening)?;
     Ok(OpenedSum {
-        sum: found.sum,
-        points: points_of(found.polynomial.subset),
-        culprits: if most_agree || honest_are_enough {
-            points_of(!group)
-        } else {
-            Vec::new()
-        },
+        sum,
+        points: points_of(polynomial.subset),
+        culprits: Vec::new(),
     })
-}
-
-/// The small candidate, with the polynomial that most answers lie on.
-struct Found {
-    polynomial: Polynomial,
-    sum: Vec<i32>,
-    /// Whether it is the only polynomial that opens to this sum.
-    alone: bool,
-}
-
-impl Found {
-    /// Another polynomial with the same value at 0.
-    fn add(&mut self, other: Polynomial) {
-        self.alone = false;
-        if other.group.count_ones() > self.polynomial.group.count_ones() {
-            self.polynomial = other;
-        }
-    }
 }
 
 /// The polynomial through T answers.

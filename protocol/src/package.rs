@@ -16,7 +16,8 @@ use crate::submission::{
 /// # Errors
 /// What the steward reports instead of [`Outcome::Ok`]: [`Outcome::Unsealable`] when the package is
 /// not the one that the header names or does not open, [`Outcome::Malformed`] when its plaintext is
-/// not a share, [`Outcome::CommitmentMismatch`] when the share is not the committed one.
+/// not a share, [`Outcome::CommitmentMismatch`] when the share is not the committed one or not on one
+/// polynomial with the others.
 pub fn open_package(
     context: &RoundContext,
     submission: &VerifiedSubmission,
@@ -43,7 +44,14 @@ pub fn open_package(
     let share = plaintext.share.expand().map_err(|_| Outcome::Malformed)?;
     let found = key_commitment(point, &plaintext.blind, &share);
     // The commitment is public, but what is hashed is not.
-    if bool::from(found.0.ct_eq(&commitment.0)) {
+    let committed = bool::from(found.0.ct_eq(&commitment.0));
+    let threshold = context.threshold();
+    let about = header.consistency_context();
+    if committed
+        && header
+            .consistency
+            .accepts(threshold, point, &plaintext.blind, &share, &about)
+    {
         Ok(share)
     } else {
         Err(Outcome::CommitmentMismatch)

@@ -6,7 +6,7 @@ use dawn_crypto::commit::key_commitment;
 use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::mask::{self, MaskError, MaskKey, PublicMatrix};
 use dawn_crypto::seal;
-use dawn_crypto::shamir::{ShamirError, share_key};
+use dawn_crypto::shamir::{ConsistencyProof, ShamirError, share_key};
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -84,16 +84,19 @@ impl PreparedSubmission {
         let shares = share_key(&key, round.threshold(), rng);
         drop(key);
 
+        let mut expanded = Vec::with_capacity(shares.len());
         let mut plaintexts = Vec::with_capacity(shares.len());
         let mut commitments = Vec::with_capacity(shares.len());
         for (point, share) in (1u8..).zip(shares) {
             let mut blind = Zeroizing::new([0; 32]);
             rng.fill_bytes(&mut *blind);
-            commitments.push(key_commitment(point, &blind, &share.expand()?));
+            let elements = share.expand()?;
+            commitments.push(key_commitment(point, &blind, &elements));
             plaintexts.push(PackagePlaintext {
                 blind: *blind,
                 share,
             });
+            expanded.push((blind, elements));
         }
         let mut header = SubmissionHeader {
             round: round.round_id(),
@@ -101,8 +104,16 @@ impl PreparedSubmission {
             credential: credential.clone(),
             payload: mask::payload_digest(&masked),
             commitments,
+            consistency: ConsistencyProof::default(),
             packages: Vec::new(),
         };
+        header.consistency = ConsistencyProof::new(
+            round.threshold(),
+            &expanded,
+            &header.consistency_context(),
+            rng,
+        );
+        drop(expanded);
         let packages = seal_packages(round, &header.pre_header(), &plaintexts, rng);
         header.packages = packages.iter().map(|p| package_digest(p)).collect();
         Ok(Self {

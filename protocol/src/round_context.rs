@@ -269,6 +269,12 @@ impl RoundContext {
             "not one commitment per steward",
         )?;
         Violation::unless(
+            body.consistency.fits(self.threshold()),
+            culprit,
+            Rule::HeaderShape,
+            "the proof of the shares' consistency is not one for this roster",
+        )?;
+        Violation::unless(
             body.packages.len() == self.seats().len(),
             culprit,
             Rule::HeaderShape,

@@ -58,7 +58,7 @@ pub enum Outcome {
     Unsealable = 1,
     /// It opens, but what is inside is not a share.
     Malformed = 2,
-    /// The share does not match its commitment.
+    /// The share does not match its commitment, or is not on one polynomial with the others.
     CommitmentMismatch = 3,
     /// The header itself does not verify.
     BadHeader = 4,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use dawn_crypto::digest::{Digest, hash, labels};
 use dawn_crypto::params::MAX_STEWARDS;
-use dawn_crypto::shamir::ShareEncoding;
+use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding};
 use dawn_identity::{
     BrokenRule, CredentialChain, DeviceId, SessionId, Statement, StewardId, to_canonical,
 };
@@ -40,8 +40,12 @@ pub struct SubmissionHeader {
     /// Commitments to the key shares of all m stewards, by evaluation point (index + 1).
     #[n(4)]
     pub commitments: Vec<Digest>,
-    /// Digests of the sealed packages, one per seated steward in increasing point.
+    /// Proof that the committed shares lie on one polynomial, so that no device can make an honest
+    /// steward's answer look like a lie.
     #[n(5)]
+    pub consistency: ConsistencyProof,
+    /// Digests of the sealed packages, one per seated steward in increasing point.
+    #[n(6)]
     pub packages: Vec<Digest>,
 }
 
@@ -49,6 +53,19 @@ impl SubmissionHeader {
     /// The header's canonical bytes without the package digests, which depend on it: it goes into
     /// the associated data of every package, so that a package opens only under its own header.
     pub fn pre_header(&self) -> Vec<u8> {
+        to_canonical(&(
+            &self.round,
+            &self.session,
+            &self.credential,
+            &self.payload,
+            &self.commitments,
+            &self.consistency,
+        ))
+    }
+
+    /// What the proof of the shares' consistency is about: the canonical bytes of everything before
+    /// it, the commitments among them.
+    pub fn consistency_context(&self) -> Vec<u8> {
         to_canonical(&(
             &self.round,
             &self.session,

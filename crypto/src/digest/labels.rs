@@ -56,6 +56,10 @@ labels! {
     PACKAGE = "package digest";
     /// Commitment to a steward's key share.
     KEY_COMMIT = "key share commitment";
+    /// Mask of a steward's value in the proof that the shares are consistent, from its blind.
+    SHARE_MASK = "key share mask";
+    /// Challenge of the proof that the shares are consistent.
+    SHARE_CHALLENGE = "key share consistency challenge";
     /// HPKE `info` of a package.
     SEAL_INFO = "package seal info";
     /// HPKE associated data of a package.

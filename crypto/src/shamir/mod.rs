@@ -4,6 +4,7 @@
 //! roster holds its value at `j`, `1 <= j <= m`; the key is its value at 0. The first `T - 1` shares are
 //! uniform and so are given by seeds; the others follow and are explicit.
 
+mod consistency;
 mod lagrange;
 mod share;
 mod threshold;
@@ -11,6 +12,7 @@ mod threshold;
 #[cfg(test)]
 mod tests;
 
+pub use consistency::ConsistencyProof;
 pub use lagrange::{interpolate_at, reconstruct};
 pub use share::{KeyShare, ShareEncoding, ShareSum, share_key};
 pub use threshold::Threshold;
@@ -43,6 +45,14 @@ pub enum ShamirError {
     /// An encoding of a share or a sum has another length than N words or a seed.
     #[error("an encoded share has 32 or 8192 bytes and a sum 8192, not {bytes}")]
     EncodedLength {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A part of a consistency proof is not 16 bytes a steward.
+    #[error(
+        "a part of a consistency proof has 16 bytes for each of at most 16 stewards, not {bytes}"
+    )]
+    ProofLength {
         /// Its length.
         bytes: usize,
     },

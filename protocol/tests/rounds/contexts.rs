@@ -208,6 +208,11 @@ fn headers_count_only_from_members_devices_in_this_session() {
         Rule::HeaderShape,
         culprit
     );
+    assert_violates!(
+        verify(&|h| h.consistency = Default::default()),
+        Rule::HeaderShape,
+        culprit
+    );
     // Another device's credential.
     let other = world.device(2);
     let mut borrowed = submission.header.peek().clone();

@@ -10,6 +10,7 @@ mod containers;
 mod contexts;
 mod opening;
 mod packages;
+mod shares;
 mod statements;
 mod tasks;
 mod transcripts;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use dawn_crypto::params::Sigma;
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::ShareSum;
+use dawn_crypto::shamir::{ConsistencyProof, ShareSum};
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
     DeviceId, Organisation, SecretKey, SessionId, Signed, Statement, StewardId, TaskId, Validity,
@@ -140,6 +140,15 @@ struct Large {
     header: SubmissionHeader,
 }
 
+/// A proof with the numbers 1 to 20, for three stewards of whom two open.
+fn proof() -> ConsistencyProof {
+    let words = |numbers: std::ops::RangeInclusive<u32>| {
+        minicbor::bytes::ByteVec::from(numbers.flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+    };
+    let bytes = minicbor::to_vec([words(1..=12), words(13..=20)]).unwrap();
+    minicbor::decode(&bytes).unwrap()
+}
+
 fn large() -> &'static Large {
     static LARGE: OnceLock<Large> = OnceLock::new();
     LARGE.get_or_init(|| {
@@ -187,6 +196,7 @@ fn large() -> &'static Large {
                     .unwrap(),
                 payload: digest(0x55),
                 commitments: vec![digest(0x56); 3],
+                consistency: proof(),
                 packages: vec![digest(0x57); 2],
             },
             task,
@@ -326,9 +336,9 @@ const GOLDEN: [&str; 9] = [
     "79f7ce8994dd600fb6a029093734fa0a40db1bcac3dcc111d1231b1cb8b493bc",
     "19e6325f9f389e7beadcd773fdb2567c36a93e84668e1fc45a2b8c56aa2fce0a",
     "214f6a388f532d107007afbaf0797bc1bc1317c98eb494269dd401fcbcb6de3a",
-    "23bcc1c3432106c638e35ab87b6c8a7b9d4e2c21d3de31379b6397eccdb0522f",
+    "e3659783545ece4457b23643b7375f51d4c5a8d2f337b915e62a7a5e5c226779",
     "a0bbbbbc3dc9ff867becc8fc99e20db551b1511e026d92df92643a8b99802a55",
-    "6a3c3c5c9489a92fc2fa05440163ac9d974eb47702c3d0dae84bdbdd7816c62a",
+    "2f2097c4277137ae4a9d2b3d5975679b33284c983583f8c6cfe6a1dda78fd22c",
     "1d6cfddc811fdc5a0b9efa5f93f501bdbb199218c73efa9e88e936776daadb13",
     "4cad260a85a9293a399667dee2592f3a41618d31e2f6e31b7ebd04b6864965c3",
     "f61fe786fd5131524c98af82d6eb4739178eeea88bc87887d5e5650ba2ecaea1",

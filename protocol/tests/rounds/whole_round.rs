@@ -160,7 +160,7 @@ fn a_wrong_answer_is_named_in_small_and_large_dimension() {
         let (round, closed) = closed_round(&mut world, &[0, 1, 2]);
         let reports = world.reports(&round, &closed, &[1, 2, 3, 4, 5, 6]);
         let (judged, _) = world.judge(&closed, &reports);
-        let mut openings = world.openings(&round, &closed, &judged, &[1, 2, 3, 4, 5]);
+        let mut openings = world.openings(&round, &closed, &judged, &[1, 2, 3, 4, 5, 6]);
         // Steward 2 answers with what steward 3 should.
         let wrong = judged.opening(
             world.steward_id(2),

@@ -86,13 +86,15 @@ fn harmful(world: &mut World, open: &RoundOpen, harm: Harm) -> PreparedSubmissio
         blind: [4; 32],
         share,
     };
-    if harm == Harm::Nothing || harm == Harm::Replaced {
+    if harm == Harm::Inconsistent || harm == Harm::Replaced {
         let share = ShareEncoding::Seed([3; 32]).expand().expect("share");
         header.commitments[0] = key_commitment(1, &[4; 32], &share);
     }
     let plaintext = match harm {
         Harm::Malformed => b"not a share".to_vec(),
-        Harm::OtherShare | Harm::Nothing | Harm::Replaced | Harm::Garbage => to_canonical(&honest),
+        Harm::OtherShare | Harm::Inconsistent | Harm::Replaced | Harm::Garbage => {
+            to_canonical(&honest)
+        }
     };
     let aad = package_aad(&header.pre_header(), &steward, &open.roster().digest());
     let sealed = seal(
@@ -117,7 +119,8 @@ fn harmful(world: &mut World, open: &RoundOpen, harm: Harm) -> PreparedSubmissio
 
 #[derive(Clone, Copy, PartialEq)]
 enum Harm {
-    Nothing,
+    /// Committed and sealed as it should be, but not on one polynomial with the others.
+    Inconsistent,
     Garbage,
     Replaced,
     Malformed,
@@ -127,7 +130,7 @@ enum Harm {
 #[test]
 fn every_harm_to_a_package_gets_its_own_complaint_and_no_other() {
     for (harm, expected) in [
-        (Harm::Nothing, Outcome::Ok),
+        (Harm::Inconsistent, Outcome::CommitmentMismatch),
         (Harm::Garbage, Outcome::Unsealable),
         (Harm::Replaced, Outcome::Unsealable),
         (Harm::Malformed, Outcome::Malformed),
