@@ -292,6 +292,7 @@ impl<'t> Change<'t> {
     /// [`VaultError`].
     pub fn guard_lost(&mut self, at: u64) -> Result<(), VaultError> {
         self.changed = true;
+        self.memory.guard_lost_at = self.memory.guard_lost_at.max(Some(at));
         self.txn.delete_table(RESTATED).map_err(VaultError::store)?;
         let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
         table

@@ -78,12 +78,16 @@ pub enum Refusal {
     #[error("the task of round {0} does not have so many rounds")]
     NoSuchRound(RoundId),
     /// The specification states a time that is far from this steward's clock.
-    #[error("round {round} is said to be opened at {opened}, this steward's clock says {now}")]
+    #[error(
+        "round {round} is said to last from {opened} to {ends}, this steward's clock says {now}"
+    )]
     WrongTime {
         /// The round.
         round: RoundId,
-        /// What the specification states, unix seconds.
+        /// When the specification says that it was opened, unix seconds.
         opened: u64,
+        /// When its collecting ends, unix seconds.
+        ends: u64,
         /// This steward's clock, unix seconds.
         now: u64,
     },
@@ -95,9 +99,9 @@ pub enum Refusal {
         "the specification of round {0} continues another history than the one this steward took part in"
     )]
     OtherHistory(RoundId),
-    /// This steward endorsed no session of this round, or another one.
-    #[error("this steward has not endorsed this session of round {0}")]
-    NotEndorsed(RoundId),
+    /// This steward takes part in another session of this round.
+    #[error("this steward takes part in another session of round {0}")]
+    OtherSession(RoundId),
     /// This steward has not reported on this root.
     #[error("this steward has not reported on this closed list of round {0}")]
     NotReported(RoundId),

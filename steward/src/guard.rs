@@ -88,6 +88,9 @@ pub struct Memory {
     /// Micro-rho spent per data source.
     #[n(1)]
     pub sources: BTreeMap<String, u64>,
+    /// When an earlier guard was found lost, unix seconds: this one does not know what happened before.
+    #[n(2)]
+    pub guard_lost_at: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

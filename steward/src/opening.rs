@@ -81,7 +81,7 @@ impl StewardState {
                 return Ok(Err(bytes));
             }
             if change.round(&round)?.session != Some(open.session()) {
-                return Err(StewardError::from(Refusal::NotEndorsed(round)));
+                return Err(StewardError::from(Refusal::OtherSession(round)));
             }
             let report = change.answer(&round, AnswerKind::Report)?;
             let report = report.filter(|report| report.request == list);

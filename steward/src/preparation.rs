@@ -100,12 +100,8 @@ impl StewardState {
             if round.number < highest {
                 return Err(Refusal::LaterRound { round, highest }.into());
             }
-            self.check_own_key(change, &context)?;
-            check_opened(&context, now)?;
-            let mut record = change.round(&round)?;
-            record.session = Some(session);
-            record.model = Some(context.spec().model);
-            change.put_round(&round, &record)?;
+            check_times(&context, now)?;
+            self.take_part(change, &context)?;
             let statement = Endorsement {
                 round,
                 session,
@@ -133,6 +129,30 @@ impl StewardState {
             }
         }
         Ok(())
+    }
+
+    /// Takes part in a session: remembered as the one of its round, whose specification has the sealing key that this
+    /// steward published. Another one of the round is refused from then on.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherSession`], [`Refusal::NotMySealingKey`].
+    pub(crate) fn take_part(
+        &self,
+        change: &mut Change<'_>,
+        context: &RoundContext,
+    ) -> Result<(), StewardError> {
+        let round = context.round_id();
+        let mut record = change.round(&round)?;
+        match record.session {
+            Some(session) if session == context.session() => Ok(()),
+            Some(_) => Err(Refusal::OtherSession(round).into()),
+            None => {
+                self.check_own_key(change, context)?;
+                record.session = Some(context.session());
+                record.model = Some(context.spec().model);
+                Ok(change.put_round(&round, &record)?)
+            }
+        }
     }
 
     /// The specification has exactly the sealing key that this steward published.
@@ -208,13 +228,16 @@ impl StewardState {
     }
 }
 
-/// Credentials are judged at the time that the specification states: it must not be far from the truth.
-fn check_opened(context: &RoundContext, now: u64) -> Result<(), StewardError> {
+/// Credentials are judged at the time at which collecting ends: a round must not be opened in the future, nor be over.
+fn check_times(context: &RoundContext, now: u64) -> Result<(), StewardError> {
     let opened = context.spec().opened_ms / 1000;
-    if opened.abs_diff(now) > CLOCK_TOLERANCE {
+    let ends = context.credential_time();
+    if opened > now.saturating_add(CLOCK_TOLERANCE) || ends.saturating_add(CLOCK_TOLERANCE) < now {
+        let round = context.round_id();
         return Err(Refusal::WrongTime {
-            round: context.round_id(),
+            round,
             opened,
+            ends,
             now,
         }
         .into());

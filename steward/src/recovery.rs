@@ -42,7 +42,8 @@ pub(crate) fn distrust(
     for (source, spent) in &memory.sources {
         change.put_spent(source, *spent)?;
     }
-    if let Some(at) = guard_lost_at {
+    // An older store does not know that a guard was lost before; the guard that followed does.
+    if let Some(at) = guard_lost_at.or(memory.guard_lost_at) {
         change.guard_lost(at)?;
     }
     Ok(())

@@ -55,8 +55,10 @@ impl std::fmt::Debug for ReportWork {
 }
 
 impl StewardState {
-    /// Begins a report: the announcement has at least T endorsements, this steward's among them as it remembers, and the
-    /// aggregator has closed the round.
+    /// Begins a report: the announcement has at least T endorsements and the aggregator has closed the round.
+    ///
+    /// A steward that was away when the round was endorsed takes part from here on: T endorsements make the session the
+    /// only one that the round can have.
     ///
     /// # Errors
     /// [`Refusal`]; [`StewardError::Vault`].
@@ -77,10 +79,10 @@ impl StewardState {
                 AnswerKind::Report,
                 &request(&round, &[closed.body_digest()]),
             )?;
-            if known.is_none() && change.round(&round)?.session != Some(open.session()) {
-                return Err(StewardError::from(Refusal::NotEndorsed(round)));
+            if known.is_none() {
+                self.take_part(change, &open)?;
             }
-            Ok(known)
+            Ok::<_, StewardError>(known)
         })?;
         if let Some(bytes) = known {
             return Ok(ReportStep::Answered(bytes));
@@ -121,7 +123,7 @@ impl StewardState {
             outcomes: work.outcomes.clone(),
             entries: work.roll.entries().to_vec(),
         };
-        let session = work.open.session();
+        let context = work.open.context().clone();
         let closed = work.open.close(&work.closed, work.roll)?;
         let statement = closed.report(self.id, work.outcomes);
         let request = request(&round, &[work.closed.body_digest()]);
@@ -131,9 +133,7 @@ impl StewardState {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Report, &request)? {
                 return Ok(bytes);
             }
-            if change.round(&round)?.session != Some(session) {
-                return Err(Refusal::NotEndorsed(round).into());
-            }
+            self.take_part(change, &context)?;
             let bytes = self.keep(change, &round, AnswerKind::Report, request, &statement)?;
             change.put_findings(&round, &findings.to_bytes())?;
             change.put_secret(&round, SecretKind::ShareSum, &sum)?;

@@ -288,8 +288,8 @@ impl StewardState {
                 let mut task = change.task(&round.task)?;
                 let mut record = change.round(round)?;
                 let forgotten = round.number <= task.floor && change.answer(round, *kind)?.is_none();
-                if forgotten && record.end.is_none() {
-                    // Old rounds are dropped on purpose; nothing is said in them anyway.
+                if forgotten && record.end.is_none_or(|end| end == End::Restored) {
+                    // Dropped on purpose, or known to be lost: nothing is said in it anyway.
                     continue;
                 }
                 if record.end != Some(End::KeyUsedElsewhere) {

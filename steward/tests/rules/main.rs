@@ -3,6 +3,7 @@
 mod budget;
 mod founding;
 mod garbage;
+mod histories;
 mod http;
 mod lies;
 mod once;

@@ -95,8 +95,31 @@ fn one_specification_per_round() {
     let closed = world.close(&announcement, submissions);
     assert_eq!(
         refusal(world.report(&state, &closed)),
-        Refusal::NotEndorsed(world.id(1))
+        Refusal::OtherSession(world.id(1))
     );
+}
+
+/// A steward that was away when the round was endorsed: T others make the session the only one, and from its report on
+/// it is this steward's as well.
+#[test]
+fn a_session_that_others_endorsed_is_taken_part_in_once() {
+    let mut world = World::new();
+    let state = world.start();
+    let round = world.first_round(&state);
+    let own = world.sealing_key(&state, 1).expect("the same");
+    let model = world.initial_model();
+    let other = world.round_with(&own, 1, None, model);
+    let announcement = world.announce(&round, &[2, 3, 4, 5]);
+    let submissions = world.submissions(&announcement, &[0, 1, 2]);
+    let closed = world.close(&announcement, submissions);
+    world.report(&state, &closed).expect("report");
+    drop(state);
+    let state = world.start();
+    assert_eq!(
+        refusal(world.endorse(&state, &other)),
+        Refusal::OtherSession(world.id(1))
+    );
+    world.endorse(&state, &round).expect("late and welcome");
 }
 
 #[test]

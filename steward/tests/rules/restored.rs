@@ -391,3 +391,25 @@ fn one_process_at_a_time() {
         "another steward's store"
     );
 }
+
+/// Two misfortunes one after the other: the guard that follows a lost one does not know the past, and says so to an even
+/// older store.
+#[test]
+fn a_lost_guard_is_not_forgotten_with_the_store() {
+    let mut world = World::new();
+    drop(world.start());
+    let backup = world.back_up();
+    let state = world.start();
+    world.sealing_key(&state, 1).expect("key");
+    drop(state);
+    world.restore(&backup);
+    std::fs::remove_dir_all(world.guard_dir()).expect("lost");
+    let state = world.start();
+    assert_eq!(state.vault().condition(), Condition::GuardLost);
+    drop(state);
+    std::fs::remove_dir_all(world.data_dir()).expect("lost");
+    let state = world.start();
+    assert_eq!(state.vault().condition(), Condition::Restored);
+    let refused = refusal(world.sealing_key(&state, 1));
+    assert!(matches!(refused, Refusal::TaskTooOld { .. }), "{refused}");
+}
