@@ -1,1 +1,40 @@
-//! dawn-audits
+//! Re-executes transcripts: PASS, or the first broken rule and the party to blame.
+//!
+//! The auditor trusts the digest of a founding document and nobody else. It calls the same pure
+//! functions of `dawn_protocol` as everybody and knows nothing of the aggregator's code. The rules,
+//! their checks and whom they blame: docs/audit.md; docs/protocol.md, section 5.
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`rule`] | the numbered rules |
+//! | [`finding`] | a broken rule and the party to blame |
+//! | [`report`] | the answer, for people and as JSON |
+//! | [`verify`] | auditing a file or a directory |
+//! | [`service`] | auditing a running aggregator |
+//! | [`log`] | the log in a file |
+//! | `records`, `preamble`, `round`, `submissions`, `answers`, `ending`, `abort` | one transcript, in its order |
+//! | `blame` | who said it, before anybody is blamed for it |
+//! | `chain`, `said` | from round to round; what must be in the log |
+
+mod abort;
+mod answers;
+mod blame;
+mod chain;
+mod ending;
+pub mod finding;
+pub mod log;
+mod preamble;
+mod records;
+pub mod report;
+mod round;
+pub mod rule;
+mod said;
+pub mod service;
+mod submissions;
+pub mod verify;
+
+pub use finding::{Finding, Party};
+pub use report::{Answer, AuditReport, LogReport, RoundReport};
+pub use rule::AuditRule;
+pub use service::verify_service;
+pub use verify::{AuditError, Options, verify_path, verify_transcript};

@@ -4,12 +4,14 @@
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
 pub mod round;
+pub mod transcript;
 
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
-    Admission, CredentialChain, DeviceId, Federation, FoundingDocument, Organisation, Roster,
-    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity, VerifiedFederation,
+    Admission, CredentialChain, DeviceId, Federation, FoundingDocument, OrgRegistration,
+    Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
+    VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskContext};
@@ -31,6 +33,8 @@ pub struct TestDevice {
 pub struct Plan {
     pub organisations: usize,
     pub faulty: u8,
+    /// Members that did not found the federation; they have devices and no steward.
+    pub guests: usize,
     pub devices: usize,
     pub model: ModelSpec,
     pub rounds: u32,
@@ -46,6 +50,7 @@ impl Default for Plan {
         Self {
             organisations: 4,
             faulty: 1,
+            guests: 0,
             devices: 4,
             model: ModelSpec::Logistic {
                 inputs: 1,
@@ -80,6 +85,8 @@ pub struct World {
     pub context: TaskContext,
     /// Sorted by device id; device `i` here may belong to any organisation.
     pub devices: Vec<TestDevice>,
+    /// Of members that did not found the federation.
+    pub registrations: Vec<Signed<OrgRegistration>>,
     pub rng: ChaCha20Rng,
 }
 
@@ -99,6 +106,9 @@ impl World {
             .collect();
         let aggregator = SecretKey::generate(&mut rng);
         let log = SecretKey::generate(&mut rng);
+        let guests: Vec<Organisation> = (0..plan.guests)
+            .map(|i| Organisation::generate(&format!("Guest {i}"), validity, &mut rng).unwrap())
+            .collect();
         let body = Federation {
             name: "Test federation".into(),
             founders: organisations
@@ -114,6 +124,11 @@ impl World {
         let founders: Vec<&Organisation> = organisations.iter().collect();
         let document = FoundingDocument::found(body, &founders).unwrap();
         let federation = document.verify().unwrap();
+        let registrations: Vec<_> = guests
+            .iter()
+            .map(|org| org.register(&federation.digest(), plan.created).unwrap())
+            .collect();
+        let admitted: Vec<_> = guests.iter().map(|org| org.root().public()).collect();
         let stewards: Vec<SecretKey> = organisations
             .iter()
             .map(|_| SecretKey::generate(&mut rng))
@@ -177,11 +192,16 @@ impl World {
             created: plan.created,
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
-        let context = TaskContext::verify(&federation, &[], &roster, &task).unwrap();
+        let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();
         let mut devices: Vec<TestDevice> = (0..plan.devices)
             .map(|i| {
                 let key = SecretKey::generate(&mut rng);
-                let org = &organisations[i % organisations.len()];
+                let members = organisations.len() + guests.len();
+                let org = organisations
+                    .iter()
+                    .chain(&guests)
+                    .nth(i % members)
+                    .unwrap();
                 let chain = org
                     .issue_device(&key.public(), &format!("d{i}"), validity)
                     .unwrap();
@@ -203,6 +223,7 @@ impl World {
             task,
             context,
             devices,
+            registrations,
             rng,
         }
     }

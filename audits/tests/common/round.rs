@@ -172,7 +172,7 @@ impl World {
             played.submissions.push(submission);
             played.updates.push(x);
         }
-        if played.submissions.is_empty() {
+        if played.submissions.len() < open.task().policy.min_accepted as usize {
             return played;
         }
         self.finish(&open, &announced.secrets, script, &mut played);

@@ -1,0 +1,173 @@
+//! A19: a round is aborted only for a reason that holds. An aggregator that could abort at will could
+//! throw away the sums that it does not like.
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::Signed;
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::phase::JudgeError;
+use dawn_protocol::{
+    AbortReason, Aborted, Judged, Opening, PackageReport, RoundClosed, RoundContext, RoundId,
+    RoundOpen, TaskContext, Terminal,
+};
+
+use crate::blame;
+use crate::chain::Chain;
+use crate::finding::{Finding, Party};
+use crate::preamble::Preamble;
+use crate::rule::AuditRule;
+
+/// A round that ended before its specification still follows the round before.
+pub(crate) fn check_unspecified(
+    preamble: &Preamble,
+    chain: &Chain,
+    round: &RoundId,
+) -> Result<(), Finding> {
+    let known = chain.continues(preamble, round)?;
+    let expected: Option<Digest> = match &preamble.previous {
+        Some(Terminal::Result(result)) => Some(result.peek().model),
+        Some(Terminal::Aborted(_)) => known,
+        None => {
+            let initial = preamble
+                .context
+                .initial_model()
+                .map_err(|e| Finding::of(AuditRule::Model, e))?;
+            Some(model_digest(&initial.to_bytes()))
+        }
+    };
+    Finding::unless(
+        expected.is_none_or(|expected| expected == preamble.model_digest),
+        AuditRule::Model,
+        Party::Provider,
+        "the model is not the one that the rounds before left",
+    )
+}
+
+/// A round that ended without a specification, or with one that too few endorsed.
+pub(crate) fn check_early(
+    chain: &mut Chain,
+    preamble: &Preamble,
+    context: Option<&RoundContext>,
+    aborted: &Signed<Aborted>,
+    specified: bool,
+) -> Result<(), Finding> {
+    let task = &preamble.context;
+    blame::by_aggregator(task, AuditRule::Abort, aborted)?;
+    let body = aborted.peek();
+    match (context, &body.session) {
+        (Some(context), Some(session)) => {
+            blame::aggregator_about(context, AuditRule::Abort, &body.round, session)?;
+        }
+        (None, None) => {}
+        _ => {
+            return Err(aggregator(
+                "the abort names a session without a specification, or none",
+            ));
+        }
+    }
+    match body.reason {
+        AbortReason::TooFewEndorsements if specified => Ok(()),
+        AbortReason::TooFewSealingKeys if !specified => {
+            chain.unchecked().push(format!(
+                "round {}: that too few stewards published a sealing key is the aggregator's word alone",
+                body.round
+            ));
+            Ok(())
+        }
+        AbortReason::BudgetExhausted => exhausted(chain, task, &body.round),
+        reason => Err(untrue(reason)),
+    }
+}
+
+/// A round that ended before it was closed.
+pub(crate) fn check_collecting(
+    chain: &mut Chain,
+    open: &RoundOpen,
+    submitted: usize,
+    aborted: &Signed<Aborted>,
+) -> Result<(), Finding> {
+    let reason = aborted.peek().reason;
+    match reason {
+        AbortReason::TooFewSubmissions if submitted < open.task().policy.min_accepted as usize => {
+            chain.unchecked().push(format!(
+                "round {}: that no more submissions came is the aggregator's word alone",
+                open.round_id()
+            ));
+            Ok(())
+        }
+        AbortReason::BudgetExhausted => exhausted(chain, open, &open.round_id()),
+        reason => Err(untrue(reason)),
+    }
+}
+
+/// A round that ended without a verdict.
+pub(crate) fn check_reporting(
+    chain: &mut Chain,
+    round: &RoundClosed,
+    reports: &[Signed<PackageReport>],
+    aborted: &Signed<Aborted>,
+) -> Result<(), Finding> {
+    let reason = aborted.peek().reason;
+    if reason == AbortReason::BudgetExhausted {
+        return exhausted(chain, round, &round.round_id());
+    }
+    let spent = chain.spent_before(&round.round_id()).unwrap_or(0);
+    match round.verdict(reports, spent) {
+        Err(JudgeError::Abort(expected)) if expected == reason => Ok(()),
+        Err(JudgeError::Violation(violation)) => Err(Finding::of(AuditRule::Reports, violation)),
+        Err(JudgeError::Abort(expected)) => Err(aggregator(format_args!(
+            "the abort says {reason}, but what follows is {expected}"
+        ))),
+        Ok(_) => Err(untrue(reason)),
+    }
+}
+
+/// A judged round that was not opened.
+pub(crate) fn check_opening(
+    preamble: &Preamble,
+    judged: &Judged,
+    openings: &[Signed<Opening>],
+    sum: &[u32],
+    aborted: &Signed<Aborted>,
+) -> Result<(), Finding> {
+    let reason = aborted.peek().reason;
+    let opened = match judged.open(sum, openings) {
+        Err(JudgeError::Abort(expected)) if expected == reason => return Ok(()),
+        Err(JudgeError::Abort(expected)) => {
+            return Err(aggregator(format_args!(
+                "the abort says {reason}, but what follows is {expected}"
+            )));
+        }
+        Err(JudgeError::Violation(violation)) => {
+            return Err(Finding::of(AuditRule::Openings, violation));
+        }
+        Ok(opened) => opened,
+    };
+    let accepted = judged.verdict().accepted_count();
+    match judged.next_model(&preamble.model, opened.sum(), accepted) {
+        Err(expected) if expected == reason => Ok(()),
+        _ => Err(untrue(reason)),
+    }
+}
+
+fn exhausted(chain: &mut Chain, task: &TaskContext, round: &RoundId) -> Result<(), Finding> {
+    match chain.spent_before(round) {
+        Some(before) if task.exceeds_budget(before) => Ok(()),
+        Some(_) => Err(untrue(AbortReason::BudgetExhausted)),
+        None => {
+            chain.unchecked().push(format!(
+                "round {round}: whether the budget was exhausted follows from rounds that are not here"
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn untrue(reason: AbortReason) -> Finding {
+    aggregator(format_args!(
+        "the round was aborted for a reason that does not hold: {reason}"
+    ))
+}
+
+fn aggregator(detail: impl std::fmt::Display) -> Finding {
+    Finding::new(AuditRule::Abort, Party::Aggregator, detail)
+}

@@ -1,0 +1,115 @@
+//! What the stewards said: reports and openings, each its steward's word, about this round, once
+//! (A10, A12).
+
+use std::collections::BTreeSet;
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::Signed;
+use dawn_protocol::{Judged, Opening, PackageReport, RoundClosed, Rule, Violation};
+
+use crate::blame;
+use crate::finding::{Finding, Party};
+use crate::rule::AuditRule;
+
+/// Statements of distinct stewards stand in increasing point.
+pub(crate) fn in_order(rule: AuditRule, last: &mut u8, point: u8) -> Result<(), Finding> {
+    Finding::unless(
+        point > *last,
+        rule,
+        Party::Provider,
+        format_args!(
+            "the statement of the steward at point {point} is twice here, or out of order"
+        ),
+    )?;
+    *last = point;
+    Ok(())
+}
+
+/// A10: every report is its steward's, about this root, and complete.
+pub(crate) fn check_reports(
+    round: &RoundClosed,
+    reports: &[Signed<PackageReport>],
+) -> Result<(), Finding> {
+    let rule = AuditRule::Reports;
+    let mut last = 0;
+    let mut same: Option<(u8, &Signed<PackageReport>)> = None;
+    for report in reports {
+        let body = report.peek();
+        let point = blame::by_steward(round, rule, report, &body.steward)?;
+        blame::steward_about(round, rule, &body.round, &body.session)?;
+        if let Some((before, other)) = same
+            && before == point
+            && other.body_digest() != report.body_digest()
+        {
+            let detail = "a steward signed two different reports in one round";
+            return Err(Finding::new(rule, Party::Steward(body.steward), detail));
+        }
+        in_order(rule, &mut last, point)?;
+        round
+            .verify_report(report)
+            .map_err(|violation| elsewhere(rule, violation))?;
+        same = Some((point, report));
+    }
+    Ok(())
+}
+
+/// A12: every opening is of a steward that may open, and answers this verdict.
+pub(crate) fn check_openings(round: &Judged, openings: &[Signed<Opening>]) -> Result<(), Finding> {
+    let rule = AuditRule::Openings;
+    let mut last = 0;
+    let mut same: Option<(u8, &Signed<Opening>)> = None;
+    for opening in openings {
+        let body = opening.peek();
+        let point = blame::by_steward(round, rule, opening, &body.steward)?;
+        blame::steward_about(round, rule, &body.round, &body.session)?;
+        if let Some((before, other)) = same
+            && before == point
+            && other.body_digest() != opening.body_digest()
+        {
+            let detail = "a steward signed two different openings in one round";
+            return Err(Finding::new(rule, Party::Steward(body.steward), detail));
+        }
+        in_order(rule, &mut last, point)?;
+        // An honest steward answers the verdict that it is shown; this may not be it.
+        Finding::unless(
+            body.verdict == round.verdict_digest(),
+            rule,
+            Party::Provider,
+            "an opening that answers another verdict",
+        )?;
+        round
+            .verify_opening(opening)
+            .map_err(|violation| elsewhere(rule, violation))?;
+        same = Some((point, opening));
+    }
+    Ok(())
+}
+
+/// An honest steward speaks about the root that it is shown; the one here may be another.
+fn elsewhere(rule: AuditRule, violation: Violation) -> Finding {
+    match violation.rule {
+        Rule::Root => Finding::new(rule, Party::Provider, violation.detail),
+        _ => Finding::of(rule, violation),
+    }
+}
+
+/// The statements that a later one names by digest are all here, and no others.
+pub(crate) fn all_named<T>(
+    rule: AuditRule,
+    present: &[Signed<T>],
+    named: &[Digest],
+    by: &str,
+) -> Result<(), Finding> {
+    let present: BTreeSet<Digest> = present.iter().map(Signed::body_digest).collect();
+    let named: BTreeSet<Digest> = named.iter().copied().collect();
+    Finding::unless(
+        present == named,
+        rule,
+        Party::Provider,
+        format_args!(
+            "{} of those that the {by} names are missing, {} others are here",
+            named.difference(&present).count(),
+            present.difference(&named).count(),
+        ),
+    )
+}

@@ -1,0 +1,118 @@
+//! From round to round: nothing missing, nothing told twice, one model after the other, and what
+//! was spent adds up (A15 to A17).
+
+use std::collections::BTreeMap;
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::TaskId;
+use dawn_protocol::{RoundId, Terminal, Verdict};
+
+use crate::finding::{Finding, Party};
+use crate::preamble::Preamble;
+use crate::rule::AuditRule;
+
+/// The end of the last audited round of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) number: u32,
+    /// Body digest of the terminal statement.
+    pub(crate) terminal: Digest,
+    /// The model that the next round starts from.
+    pub(crate) model: Digest,
+    pub(crate) spent_micro_rho: u64,
+}
+
+/// What is known of the rounds before, by task. What is not known is noted, not assumed.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    links: BTreeMap<TaskId, Link>,
+    unchecked: Vec<String>,
+}
+
+impl Chain {
+    /// Checks that a round follows the last one of its task, as far as that one was audited. Gives
+    /// the digest of the model that it must start from, when that is known.
+    pub(crate) fn continues(
+        &self,
+        preamble: &Preamble,
+        round: &RoundId,
+    ) -> Result<Option<Digest>, Finding> {
+        let rule = AuditRule::Continuity;
+        let provider = |holds, detail: &str| Finding::unless(holds, rule, Party::Provider, detail);
+        match &preamble.previous {
+            None => provider(round.number == 1, "how the round before ended is missing")?,
+            Some(terminal) => provider(
+                terminal.round().next() == *round && round.number > 1,
+                "what is here as the end of the round before is not that",
+            )?,
+        }
+        let Some(link) = self.links.get(&round.task) else {
+            return Ok(None);
+        };
+        Finding::unless(
+            round.number == link.number + 1,
+            rule,
+            Party::Provider,
+            format_args!(
+                "round {} comes after round {}: a round is missing or here twice",
+                round.number, link.number
+            ),
+        )?;
+        let named = preamble.previous.as_ref().map(Terminal::digest);
+        Finding::unless(
+            named == Some(link.terminal),
+            rule,
+            Party::Aggregator,
+            "the aggregator signed two ends of one round",
+        )?;
+        Ok(Some(link.model))
+    }
+
+    /// Notes what cannot be checked because the rounds before are not here.
+    pub(crate) fn note_unknown(&mut self, preamble: &Preamble, round: &RoundId) {
+        if self.links.contains_key(&round.task) || round.number == 1 {
+            return;
+        }
+        self.unchecked.push(format!(
+            "round {round}: the rounds before it are not here, so what they spent is taken from the verdict"
+        ));
+        if matches!(preamble.previous, Some(Terminal::Aborted(_))) {
+            self.unchecked.push(format!(
+                "round {round}: the round before was aborted and is not here, so the model it started from is not followed"
+            ));
+        }
+    }
+
+    /// A16: the verdict adds its charge to what was spent before. Only known within a chain.
+    pub(crate) fn check_spent(&self, round: &RoundId, verdict: &Verdict) -> Result<(), Finding> {
+        let Some(before) = self.spent_before(round) else {
+            return Ok(());
+        };
+        Finding::unless(
+            before.checked_add(verdict.charge_micro_rho) == Some(verdict.spent_micro_rho),
+            AuditRule::Budget,
+            Party::Aggregator,
+            format_args!(
+                "{before} micro-rho were spent before and {} are charged, but the verdict says {} are spent",
+                verdict.charge_micro_rho, verdict.spent_micro_rho
+            ),
+        )
+    }
+
+    /// What the rounds before have spent, when they are known.
+    pub(crate) fn spent_before(&self, round: &RoundId) -> Option<u64> {
+        match self.links.get(&round.task) {
+            Some(link) => Some(link.spent_micro_rho),
+            None => (round.number == 1).then_some(0),
+        }
+    }
+
+    /// The next round of this task follows this one.
+    pub(crate) fn link(&mut self, task: TaskId, link: Link) {
+        self.links.insert(task, link);
+    }
+
+    pub(crate) fn unchecked(&mut self) -> &mut Vec<String> {
+        &mut self.unchecked
+    }
+}

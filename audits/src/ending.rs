@@ -1,0 +1,225 @@
+//! The second half of a round: closed list, verdict, sum, and how it ended (A09 to A16, A19).
+
+use std::io::{Read, Seek};
+
+use dawn_identity::Signed;
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::phase::JudgeError;
+use dawn_protocol::{Aborted, Judged, RoundClosed, RoundContext, RoundOpen, RoundResult, Terminal};
+
+use crate::abort;
+use crate::answers;
+use crate::blame;
+use crate::chain::{Chain, Link};
+use crate::finding::{Finding, Party};
+use crate::preamble::Preamble;
+use crate::records::Stop;
+use crate::report::RoundReport;
+use crate::round::{Progress, Told};
+use crate::rule::AuditRule;
+use crate::submissions::{self, Submissions};
+
+/// Checks everything after collecting, and links the round to the chain.
+pub(crate) fn check<R: Read + Seek>(
+    input: &mut R,
+    start: u64,
+    chain: &mut Chain,
+    preamble: Preamble,
+    context: Option<RoundContext>,
+    progress: Progress,
+    told: Told,
+) -> Result<RoundReport, Stop> {
+    let round = told.terminal.round();
+    Finding::unless(
+        round.task == preamble.context.id(),
+        AuditRule::Result,
+        Party::Provider,
+        "the end is of another task",
+    )?;
+    let mut report = RoundReport::new(&preamble, round);
+    if context.is_none() {
+        abort::check_unspecified(&preamble, chain, &round)?;
+    }
+    chain.note_unknown(&preamble, &round);
+    match (progress, &told.terminal) {
+        (Progress::Announced(announced), _) => {
+            let (open, submissions) = *announced;
+            collected(
+                input,
+                start,
+                chain,
+                &preamble,
+                &mut report,
+                open,
+                submissions,
+                &told,
+            )?;
+        }
+        (progress, Terminal::Aborted(aborted)) => {
+            let specified = matches!(progress, Progress::Specified);
+            abort::check_early(chain, &preamble, context.as_ref(), aborted, specified)?;
+            report.aborted(aborted.peek().reason);
+        }
+        (_, Terminal::Result(_)) => {
+            let detail = "a result of a round that was never announced";
+            return Err(Finding::new(AuditRule::Result, Party::Provider, detail).into());
+        }
+    }
+    let spent = report
+        .spent_micro_rho
+        .or(chain.spent_before(&round))
+        .unwrap_or(0);
+    let link = Link {
+        number: round.number,
+        terminal: told.terminal.digest(),
+        model: report.next_model,
+        spent_micro_rho: spent,
+    };
+    report.finish(&preamble.context);
+    chain.link(round.task, link);
+    Ok(report)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call, from the function above"
+)]
+fn collected<R: Read + Seek>(
+    input: &mut R,
+    start: u64,
+    chain: &mut Chain,
+    preamble: &Preamble,
+    report: &mut RoundReport,
+    open: RoundOpen,
+    submissions: Submissions,
+    told: &Told,
+) -> Result<(), Stop> {
+    report.submitted = submissions.len();
+    let Some(closed) = &told.closed else {
+        submissions.unclosed()?;
+        let aborted = ending_abort(&open, told)?;
+        abort::check_collecting(chain, &open, submissions.len(), aborted)?;
+        report.aborted(aborted.peek().reason);
+        return Ok(());
+    };
+    blame::by_aggregator(&open, AuditRule::Closed, closed)?;
+    let body = closed.peek();
+    blame::aggregator_about(&open, AuditRule::Closed, &body.round, &body.session)?;
+    let (roll, mut sum) = submissions.under(body)?;
+    let round = open
+        .close(closed, roll)
+        .map_err(|e| Finding::of(AuditRule::Closed, e))?;
+    answers::check_reports(&round, &told.reports)?;
+    let Some(verdict) = &told.verdict else {
+        let aborted = ending_abort(&round, told)?;
+        abort::check_reporting(chain, &round, &told.reports, aborted)?;
+        report.aborted(aborted.peek().reason);
+        return Ok(());
+    };
+    let judged = judged(chain, round, told, verdict)?;
+    report.judged(&judged);
+    let decisions = &judged.verdict().decisions;
+    let rejected: Vec<usize> = (0..decisions.len())
+        .filter(|index| decisions[*index] != dawn_protocol::Decision::Accepted)
+        .collect();
+    let roll = judged.round_closed().roll();
+    submissions::take_out(input, start, roll, &rejected, &mut sum)?;
+    answers::check_openings(&judged, &told.openings)?;
+    match &told.terminal {
+        Terminal::Result(result) => opened(preamble, report, &judged, told, &sum, result)?,
+        Terminal::Aborted(_) => {
+            let aborted = ending_abort(&judged, told)?;
+            abort::check_opening(preamble, &judged, &told.openings, &sum, aborted)?;
+            report.aborted(aborted.peek().reason);
+        }
+    }
+    Ok(())
+}
+
+/// A11 and A16.
+fn judged(
+    chain: &Chain,
+    round: RoundClosed,
+    told: &Told,
+    verdict: &Signed<dawn_protocol::Verdict>,
+) -> Result<Judged, Finding> {
+    let rule = AuditRule::Verdict;
+    blame::by_aggregator(&round, rule, verdict)?;
+    let body = verdict.peek();
+    blame::aggregator_about(&round, rule, &body.round, &body.session)?;
+    answers::all_named(AuditRule::Reports, &told.reports, &body.reports, "verdict")?;
+    let judged = round
+        .adopt(&told.reports, verdict)
+        .map_err(|e| Finding::of(rule, e))?;
+    chain.check_spent(&judged.round_id(), judged.verdict())?;
+    Ok(judged)
+}
+
+/// A13 to A15: the sum, the result and the next model.
+fn opened(
+    preamble: &Preamble,
+    report: &mut RoundReport,
+    judged: &Judged,
+    told: &Told,
+    sum: &[u32],
+    result: &Signed<RoundResult>,
+) -> Result<(), Finding> {
+    let rule = AuditRule::Result;
+    blame::by_aggregator(judged, rule, result)?;
+    let body = result.peek();
+    blame::aggregator_about(judged, rule, &body.round, &body.session)?;
+    Finding::unless(
+        body.verdict == judged.verdict_digest(),
+        rule,
+        Party::Aggregator,
+        "the aggregator's result is about another verdict than the one it signed here",
+    )?;
+    answers::all_named(
+        AuditRule::Openings,
+        &told.openings,
+        &body.openings,
+        "result",
+    )?;
+    let opened = judged
+        .open(sum, &told.openings)
+        .map_err(|error| match error {
+            JudgeError::Abort(reason) => Finding::new(
+                AuditRule::Sum,
+                Party::Aggregator,
+                format_args!("there is no result: the answers do not open the payloads ({reason})"),
+            ),
+            JudgeError::Violation(violation) => Finding::of(AuditRule::Openings, violation),
+        })?;
+    let accepted = judged.verdict().accepted_count();
+    let next = judged
+        .next_model(&preamble.model, opened.sum(), accepted)
+        .map_err(|reason| {
+            let detail = format_args!("there is no next model: {reason}").to_string();
+            Finding::new(AuditRule::Model, Party::Aggregator, detail)
+        })?;
+    let next = model_digest(&next.to_bytes());
+    opened
+        .verify_result(result, next)
+        .map_err(|e| Finding::of(rule, e))?;
+    report.opened(&opened, next);
+    Ok(())
+}
+
+/// The abort that must be here when there is no result.
+fn ending_abort<'a>(
+    context: &RoundContext,
+    told: &'a Told,
+) -> Result<&'a Signed<Aborted>, Finding> {
+    let Terminal::Aborted(aborted) = &told.terminal else {
+        let detail = "a result of a round without a verdict";
+        return Err(Finding::new(AuditRule::Result, Party::Provider, detail));
+    };
+    blame::by_aggregator(context, AuditRule::Abort, aborted)?;
+    let body = aborted.peek();
+    let Some(session) = &body.session else {
+        let detail = "the abort of an announced round names no session";
+        return Err(Finding::new(AuditRule::Abort, Party::Aggregator, detail));
+    };
+    blame::aggregator_about(context, AuditRule::Abort, &body.round, session)?;
+    Ok(aborted)
+}

@@ -1,0 +1,220 @@
+//! The log in a file, and what it must contain (A18).
+//!
+//! ```text
+//! "DWNL" | head length u32 LE | signed head | for each entry: length u32 LE | envelope
+//! ```
+//!
+//! Entries have no index in the file: their position is their index, so there can be no gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read, Write};
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::merkle::{Frontier, leaf_hash};
+use dawn_identity::{Envelope, KeyId, Signed, Statement, VerifiedFederation};
+use dawn_protocol::log::LogHead;
+use dawn_protocol::{
+    Aborted, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening, PackageReport, RoundId,
+    RoundResult, RoundSpec, SealingKey, Verdict,
+};
+
+use crate::finding::{Finding, Party};
+use crate::records::Stop;
+use crate::report::LogReport;
+use crate::rule::AuditRule;
+
+/// The first four bytes of a log file.
+pub const MAGIC: [u8; 4] = *b"DWNL";
+
+/// The log's leaves under a verified head.
+#[derive(Debug)]
+pub(crate) struct VerifiedLog {
+    leaves: BTreeSet<Digest>,
+    size: u64,
+    root: Digest,
+}
+
+/// Writes a log file: the head, then entry by entry.
+#[derive(Debug)]
+pub struct LogWriter<W>(W);
+
+impl<W: Write> LogWriter<W> {
+    /// Begins a file with the signed head over the entries that will follow.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn new(mut out: W, head: &Signed<LogHead>) -> io::Result<Self> {
+        out.write_all(&MAGIC)?;
+        let mut writer = Self(out);
+        writer.entry(head.bytes())?;
+        Ok(writer)
+    }
+
+    /// The next entry's envelope.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn entry(&mut self, envelope: &[u8]) -> io::Result<()> {
+        let len = u32::try_from(envelope.len()).map_err(io::Error::other)?;
+        self.0.write_all(&len.to_le_bytes())?;
+        self.0.write_all(envelope)
+    }
+
+    /// Flushes and gives the writer back.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.0.flush()?;
+        Ok(self.0)
+    }
+}
+
+/// Reads and verifies a log: entries without gaps under a head that the log's key signed, and no
+/// party heard twice in one round.
+pub(crate) fn read<R: Read>(
+    input: R,
+    federation: &VerifiedFederation,
+) -> Result<VerifiedLog, Stop> {
+    let mut input = BufReader::new(input);
+    let mut magic = [0; 4];
+    input.read_exact(&mut magic).map_err(ended)?;
+    if magic != MAGIC {
+        return Err(provider("it does not begin with DWNL").into());
+    }
+    let head = next(&mut input)?.ok_or_else(|| provider("it ends before its head"))?;
+    let head = Signed::<LogHead>::from_bytes(&head).map_err(provider)?;
+    let head = head.verify(&federation.log).map_err(provider)?;
+    let mut frontier = Frontier::new();
+    let mut leaves = BTreeSet::new();
+    let mut heard = Heard::default();
+    while let Some(entry) = next(&mut input)? {
+        let leaf = leaf_hash(&entry);
+        frontier.push(leaf);
+        leaves.insert(leaf);
+        heard.note(&entry)?;
+    }
+    if (frontier.size(), frontier.root()) != (head.size, head.root) {
+        let detail = format_args!(
+            "{} entries are here, the signed head is over {} with another root",
+            frontier.size(),
+            head.size
+        )
+        .to_string();
+        return Err(provider(detail).into());
+    }
+    Ok(VerifiedLog {
+        leaves,
+        size: head.size,
+        root: head.root,
+    })
+}
+
+impl VerifiedLog {
+    /// Every statement is in the log.
+    pub(crate) fn contains(
+        &self,
+        place: &str,
+        said: &[(Digest, &'static str)],
+    ) -> Result<(), Finding> {
+        match said.iter().find(|(leaf, _)| !self.leaves.contains(leaf)) {
+            Some((_, kind)) => Err(Finding::new(
+                AuditRule::Log,
+                Party::Aggregator,
+                format_args!("a {kind} of {place} is not in the log"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn report(&self, statements_found: usize) -> LogReport {
+        LogReport {
+            size: self.size,
+            root: self.root,
+            statements_found,
+        }
+    }
+}
+
+fn next(input: &mut impl Read) -> Result<Option<Vec<u8>>, Stop> {
+    let mut len = [0; 4];
+    match input.read(&mut len[..1]).map_err(Stop::Unreadable)? {
+        0 => return Ok(None),
+        _ => input.read_exact(&mut len[1..]).map_err(ended)?,
+    }
+    let len = u32::from_le_bytes(len) as usize;
+    if len == 0 || len > MAX_STATEMENT_BYTES {
+        return Err(provider("an entry is empty or longer than 65,535 bytes").into());
+    }
+    let mut bytes = vec![0; len];
+    input.read_exact(&mut bytes).map_err(ended)?;
+    Ok(Some(bytes))
+}
+
+fn ended(error: io::Error) -> Stop {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => provider("it ends in the middle of an entry").into(),
+        _ => Stop::Unreadable(error),
+    }
+}
+
+fn provider(detail: impl std::fmt::Display) -> Finding {
+    Finding::new(
+        AuditRule::Log,
+        Party::Provider,
+        format_args!("the log: {detail}"),
+    )
+}
+
+/// Who said what in which round: two different things of one kind are two histories.
+#[derive(Default)]
+struct Heard {
+    bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
+}
+
+impl Heard {
+    /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
+    /// so their signatures were verified where they are used; here only the signer's own envelope
+    /// counts, and it is compared with itself.
+    fn note(&mut self, entry: &[u8]) -> Result<(), Finding> {
+        let Ok(envelope) = Envelope::parse(entry, MAX_STATEMENT_BYTES) else {
+            return Ok(());
+        };
+        let Some((slot, round)) = slot(&envelope) else {
+            return Ok(());
+        };
+        let (signer, body) = (envelope.signer(), envelope.body_digest());
+        match self.bodies.insert((slot, round, signer), body) {
+            Some(before) if before != body => Err(Finding::new(
+                AuditRule::Log,
+                Party::Aggregator,
+                format_args!(
+                    "the log has two different statements of kind {slot} by one party in round {round}"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The kind under which a party speaks once, and the round. A result and an abort are one kind.
+fn slot(envelope: &Envelope) -> Option<(&'static str, RoundId)> {
+    macro_rules! round_of {
+        ($slot:expr, $type:ty) => {{
+            let signed = Signed::<$type>::from_envelope(envelope.clone()).ok()?;
+            Some(($slot, signed.peek().round))
+        }};
+    }
+    match envelope.kind() {
+        SealingKey::KIND => round_of!(SealingKey::KIND, SealingKey),
+        RoundSpec::KIND => round_of!(RoundSpec::KIND, RoundSpec),
+        Endorsement::KIND => round_of!(Endorsement::KIND, Endorsement),
+        Closed::KIND => round_of!(Closed::KIND, Closed),
+        PackageReport::KIND => round_of!(PackageReport::KIND, PackageReport),
+        Verdict::KIND => round_of!(Verdict::KIND, Verdict),
+        Opening::KIND => round_of!(Opening::KIND, Opening),
+        RoundResult::KIND => round_of!("end", RoundResult),
+        Aborted::KIND => round_of!("end", Aborted),
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! What a transcript begins with: federation, members, roster, task, what was before (A02 to A04).
+
+use std::io::Read;
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::{Members, PublicKey, Signed, VerifiedFederation};
+use dawn_learn::Model;
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::{Rule, Task, TaskContext, Terminal};
+
+use crate::finding::{Finding, Party};
+use crate::records::{Records, Stop, take, take_if};
+use crate::rule::AuditRule;
+use crate::said::Said;
+
+/// The verified beginning of a transcript.
+pub(crate) struct Preamble {
+    pub(crate) context: TaskContext,
+    /// How the round before ended; signed by the aggregator.
+    pub(crate) previous: Option<Terminal>,
+    pub(crate) model: Model,
+    pub(crate) model_digest: Digest,
+}
+
+/// Reads and verifies everything before the specification. `pin` is the federation's digest; none
+/// trusts the document in the transcript.
+pub(crate) fn read<R: Read>(
+    records: &mut Records<R>,
+    pin: Option<&Digest>,
+    said: &mut Said,
+) -> Result<Preamble, Stop> {
+    let document = take!(records, Founding);
+    let federation = match pin {
+        Some(pin) => document.verify_pinned(pin),
+        None => document.verify(),
+    };
+    let federation = federation.map_err(|e| provider(AuditRule::Federation, e))?;
+    let admitted = members(records, &federation, said)?;
+    let roster = take!(records, Roster);
+    roster
+        .verify(&federation, &admitted)
+        .map_err(|e| provider(AuditRule::Roster, e))?;
+    let task = take!(records, Task);
+    said.note(&task);
+    check_task_signature(&task, &federation, &admitted)?;
+    let context =
+        TaskContext::verify(&federation, &admitted, &roster, &task).map_err(|violation| {
+            match violation.rule {
+                // The owner signed for other documents than these: whoever put them together erred.
+                Rule::TaskBinding | Rule::Roster => provider(AuditRule::Task, violation),
+                _ => Finding::of(AuditRule::Task, violation),
+            }
+        })?;
+    let previous = take_if!(records, Previous).map(|terminal| *terminal);
+    if let Some(terminal) = &previous {
+        context
+            .verify_terminal(terminal)
+            .map_err(|e| provider(AuditRule::Continuity, e))?;
+        said.note_terminal(terminal);
+    }
+    let bytes = take!(records, Model);
+    let model = Model::from_bytes(&bytes).map_err(|e| provider(AuditRule::Model, e))?;
+    Finding::unless(
+        model.spec() == context.task().model,
+        AuditRule::Model,
+        Party::Provider,
+        "the model is not of the task's shape",
+    )?;
+    Ok(Preamble {
+        context,
+        previous,
+        model,
+        model_digest: model_digest(&bytes),
+    })
+}
+
+fn members<R: Read>(
+    records: &mut Records<R>,
+    federation: &VerifiedFederation,
+    said: &mut Said,
+) -> Result<Vec<PublicKey>, Stop> {
+    let mut members = Members::founders_of(federation);
+    let mut admitted = Vec::new();
+    while let Some(registration) = take_if!(records, Registration) {
+        said.note(&registration);
+        let created = registration.peek().created;
+        let verified = registration
+            .verify_registration(&federation.digest(), created)
+            .map_err(|e| provider(AuditRule::Roster, e))?;
+        let org = members
+            .admit(verified.root)
+            .map_err(|e| provider(AuditRule::Roster, e))?;
+        Finding::unless(
+            !admitted.contains(&verified.root),
+            AuditRule::Roster,
+            Party::Provider,
+            format_args!("organisation {org} is registered twice"),
+        )?;
+        admitted.push(verified.root);
+    }
+    Ok(admitted)
+}
+
+/// The owner's word, before the owner is blamed for anything in it.
+fn check_task_signature(
+    task: &Signed<Task>,
+    federation: &VerifiedFederation,
+    admitted: &[PublicKey],
+) -> Result<(), Finding> {
+    let members =
+        Members::with_admitted(federation, admitted).map_err(|e| provider(AuditRule::Roster, e))?;
+    let body = task.peek();
+    let root = members
+        .root(&body.owner)
+        .ok_or_else(|| provider(AuditRule::Task, "the task's owner is not a member"))?;
+    let issuer = body
+        .issuer
+        .verify(root)
+        .map_err(|e| provider(AuditRule::Task, e))?;
+    task.verify(&issuer.key)
+        .map_err(|e| provider(AuditRule::Task, e))?;
+    Ok(())
+}
+
+fn provider(rule: AuditRule, detail: impl std::fmt::Display) -> Finding {
+    Finding::new(rule, Party::Provider, detail)
+}

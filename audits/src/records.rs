@@ -1,0 +1,103 @@
+//! The records of one transcript, one ahead, and how reading ends.
+
+use std::io::{self, Read};
+
+use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
+
+use crate::finding::{Finding, Party};
+use crate::rule::AuditRule;
+
+/// Why an audit stops.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A rule is broken.
+    Broken(Box<Finding>),
+    /// The input cannot be read; that says nothing about any party.
+    Unreadable(io::Error),
+}
+
+impl From<Finding> for Stop {
+    fn from(finding: Finding) -> Self {
+        Self::Broken(Box::new(finding))
+    }
+}
+
+impl From<TranscriptError> for Stop {
+    fn from(error: TranscriptError) -> Self {
+        match error {
+            TranscriptError::Io(error) => Self::Unreadable(error),
+            error => Finding::new(AuditRule::Container, Party::Provider, error).into(),
+        }
+    }
+}
+
+/// A transcript's records with a look at the next one. Two records are held at most.
+pub(crate) struct Records<R> {
+    reader: TranscriptReader<R>,
+    next: Option<Record>,
+}
+
+impl<R: Read> Records<R> {
+    pub(crate) fn new(input: R) -> Result<Self, Stop> {
+        let mut records = Self {
+            reader: TranscriptReader::new(input),
+            next: None,
+        };
+        records.advance()?;
+        Ok(records)
+    }
+
+    fn advance(&mut self) -> Result<(), Stop> {
+        self.next = self.reader.next_record()?;
+        Ok(())
+    }
+
+    pub(crate) fn peek(&self) -> Option<&Record> {
+        self.next.as_ref()
+    }
+
+    pub(crate) fn take(&mut self) -> Result<Record, Stop> {
+        let record = self.next.take().ok_or_else(|| out_of_place("nothing"))?;
+        self.advance()?;
+        Ok(record)
+    }
+
+    /// Reads to the end without looking at the records: is at least the container whole?
+    pub(crate) fn drain(mut self) -> Result<(), Stop> {
+        while self.next.is_some() {
+            self.advance()?;
+        }
+        Ok(())
+    }
+}
+
+/// What the container's own order makes impossible, told as a broken container all the same.
+pub(crate) fn out_of_place(what: &str) -> Stop {
+    let detail = format_args!("{what} where another record should be").to_string();
+    Finding::new(AuditRule::Container, Party::Provider, detail).into()
+}
+
+/// Takes the next record if it is of a kind.
+macro_rules! take_if {
+    ($records:expr, $variant:ident) => {
+        match $records.peek() {
+            Some(dawn_protocol::transcript::Record::$variant(_)) => match $records.take()? {
+                dawn_protocol::transcript::Record::$variant(inner) => Some(inner),
+                other => return Err($crate::records::out_of_place(other.kind().name())),
+            },
+            _ => None,
+        }
+    };
+}
+
+/// Takes the next record, which must be of a kind.
+macro_rules! take {
+    ($records:expr, $variant:ident) => {
+        match $records.take()? {
+            dawn_protocol::transcript::Record::$variant(inner) => inner,
+            other => return Err($crate::records::out_of_place(other.kind().name())),
+        }
+    };
+}
+
+pub(crate) use {take, take_if};

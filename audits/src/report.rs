@@ -1,0 +1,230 @@
+//! What an audit found, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::{OrgId, StewardId, TaskId};
+use dawn_protocol::digests::sum_digest;
+use dawn_protocol::{AbortReason, Judged, Opened, RoundId, TaskContext};
+use serde::{Deserialize, Serialize};
+
+use crate::finding::Finding;
+use crate::preamble::Preamble;
+
+/// The answer of an audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Answer {
+    /// Every rule holds.
+    Pass,
+    /// A rule is broken.
+    Fail,
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// PASS or FAIL.
+    pub answer: Answer,
+    /// The first broken rule and the party to blame.
+    pub finding: Option<Finding>,
+    /// The file or round in which it was found.
+    pub place: Option<String>,
+    /// Digest of the founding document that everything was checked against.
+    pub federation: Option<Digest>,
+    /// Whether that digest was given to the auditor. Otherwise it trusts the transcript's own.
+    pub federation_pinned: bool,
+    /// The rounds that were audited and found in order, in order.
+    pub rounds: Vec<RoundReport>,
+    /// The log that the statements were found in.
+    pub log: Option<LogReport>,
+    /// What could not be checked with what was there.
+    pub unchecked: Vec<String>,
+}
+
+/// What became of one round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// The task.
+    pub task: TaskId,
+    /// The round's number.
+    pub number: u32,
+    /// Why there is no result; none: there is one.
+    pub aborted: Option<String>,
+    /// Submissions in the transcript.
+    pub submitted: usize,
+    /// Submissions in the sum.
+    pub accepted: u32,
+    /// How many submissions were left out, by reason.
+    pub rejected: BTreeMap<String, u32>,
+    /// How many submissions are in the sum, by organisation.
+    pub organisations: BTreeMap<OrgId, u32>,
+    /// Stewards whose answers were wrong. The round opened in spite of them.
+    pub wrong_stewards: Vec<StewardId>,
+    /// What the round cost, in micro-rho.
+    pub charge_micro_rho: u64,
+    /// What the task has spent with it, as far as a verdict says.
+    pub spent_micro_rho: Option<u64>,
+    /// The epsilon of that at the task's delta; none when it is not finite or not known.
+    pub epsilon: Option<f64>,
+    /// Digest of the opened sum, recomputed.
+    pub sum: Option<Digest>,
+    /// The model that the round started from.
+    pub model: Digest,
+    /// The model that the next round starts from.
+    pub next_model: Digest,
+}
+
+/// The log under its signed head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// Number of entries.
+    pub size: u64,
+    /// Root over them, recomputed.
+    pub root: Digest,
+    /// Statements of the audited rounds that were looked up in it.
+    pub statements_found: usize,
+}
+
+impl RoundReport {
+    pub(crate) fn new(preamble: &Preamble, round: RoundId) -> Self {
+        Self {
+            task: round.task,
+            number: round.number,
+            aborted: None,
+            submitted: 0,
+            accepted: 0,
+            rejected: BTreeMap::new(),
+            organisations: BTreeMap::new(),
+            wrong_stewards: Vec::new(),
+            charge_micro_rho: 0,
+            spent_micro_rho: None,
+            epsilon: None,
+            sum: None,
+            model: preamble.model_digest,
+            next_model: preamble.model_digest,
+        }
+    }
+
+    pub(crate) fn aborted(&mut self, reason: AbortReason) {
+        self.aborted = Some(reason.name().to_owned());
+    }
+
+    pub(crate) fn judged(&mut self, judged: &Judged) {
+        let verdict = judged.verdict();
+        self.charge_micro_rho = verdict.charge_micro_rho;
+        self.spent_micro_rho = Some(verdict.spent_micro_rho);
+        let entries = judged.round_closed().roll().entries();
+        for (entry, decision) in entries.iter().zip(&verdict.decisions) {
+            if *decision == dawn_protocol::Decision::Accepted {
+                *self.organisations.entry(entry.org).or_default() += 1;
+            } else {
+                *self.rejected.entry(decision.name().to_owned()).or_default() += 1;
+            }
+        }
+        self.accepted = verdict.accepted_count();
+    }
+
+    pub(crate) fn opened(&mut self, opened: &Opened, next_model: Digest) {
+        self.wrong_stewards = opened.culprits().to_vec();
+        self.sum = Some(sum_digest(opened.sum()));
+        self.next_model = next_model;
+    }
+
+    pub(crate) fn finish(&mut self, context: &TaskContext) {
+        self.epsilon = self
+            .spent_micro_rho
+            .and_then(|spent| context.epsilon(spent));
+    }
+}
+
+impl AuditReport {
+    /// Whether every rule holds.
+    pub fn passed(&self) -> bool {
+        self.answer == Answer::Pass
+    }
+
+    /// `PASS`, or the number of the first broken rule and the party to blame: one line.
+    pub fn summary(&self) -> String {
+        match &self.finding {
+            None => "PASS".to_owned(),
+            Some(finding) => format!("FAIL {} by {}", finding.rule.number(), finding.culprit),
+        }
+    }
+
+    /// The whole report as JSON.
+    ///
+    /// # Errors
+    /// None that a caller could cause; the serialiser's type says otherwise.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(federation) = &self.federation {
+            let trust = if self.federation_pinned {
+                "pinned"
+            } else {
+                "NOT pinned: taken from the transcript itself"
+            };
+            writeln!(f, "federation {federation} ({trust})")?;
+        }
+        for round in &self.rounds {
+            writeln!(f, "{round}")?;
+        }
+        if let Some(log) = &self.log {
+            writeln!(
+                f,
+                "log of {} entries, root {}: {} statements found",
+                log.size, log.root, log.statements_found
+            )?;
+        }
+        for unchecked in &self.unchecked {
+            writeln!(f, "not checked: {unchecked}")?;
+        }
+        match &self.finding {
+            None => write!(f, "PASS"),
+            Some(finding) => {
+                writeln!(f, "FAIL {}", finding.rule)?;
+                if let Some(place) = &self.place {
+                    writeln!(f, "  in       {place}")?;
+                }
+                writeln!(f, "  because  {}", finding.detail)?;
+                write!(f, "  to blame {}", finding.culprit)
+            }
+        }
+    }
+}
+
+impl fmt::Display for RoundReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let round = RoundId::new(self.task, self.number);
+        match &self.aborted {
+            Some(reason) => write!(
+                f,
+                "round {round}: aborted ({reason}), {} submitted",
+                self.submitted
+            )?,
+            None => write!(
+                f,
+                "round {round}: {} submitted, {} accepted of {} organisations",
+                self.submitted,
+                self.accepted,
+                self.organisations.len()
+            )?,
+        }
+        for (reason, count) in &self.rejected {
+            write!(f, ", {count} {reason}")?;
+        }
+        for steward in &self.wrong_stewards {
+            write!(f, ", wrong answer of steward {steward}")?;
+        }
+        match self.epsilon {
+            Some(epsilon) => write!(f, ", epsilon {epsilon:.3}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! One transcript, from its first record to its last: the round re-executed (docs/audit.md).
+
+use std::io::{BufReader, Read, Seek};
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::Signed;
+use dawn_protocol::transcript::Record;
+use dawn_protocol::{
+    Closed, Endorsement, Opening, PackageReport, RoundContext, RoundId, RoundOpen, Terminal,
+    Verdict,
+};
+
+use crate::answers;
+use crate::blame;
+use crate::chain::Chain;
+use crate::ending;
+use crate::finding::{Finding, Party};
+use crate::preamble::{self, Preamble};
+use crate::records::{Records, Stop, out_of_place, take, take_if};
+use crate::report::RoundReport;
+use crate::rule::AuditRule;
+use crate::said::Said;
+use crate::submissions::{self, Submissions};
+
+/// What was said after collecting, as it stands in the transcript.
+pub(crate) struct Told {
+    pub(crate) closed: Option<Box<Signed<Closed>>>,
+    pub(crate) reports: Vec<Signed<PackageReport>>,
+    pub(crate) verdict: Option<Box<Signed<Verdict>>>,
+    pub(crate) openings: Vec<Signed<Opening>>,
+    pub(crate) terminal: Terminal,
+}
+
+/// How far a round came before it ended.
+pub(crate) enum Progress {
+    /// No specification.
+    Unspecified,
+    /// A specification with fewer than T endorsements.
+    Specified,
+    /// Endorsed; submissions may have come.
+    Announced(Box<(RoundOpen, Submissions)>),
+}
+
+/// Audits one transcript and carries on the chain of rounds.
+///
+/// # Errors
+/// The first broken rule. When the container itself turns out to be damaged, that is told instead:
+/// a damaged file says nothing about any party.
+pub(crate) fn audit<R: Read + Seek>(
+    input: &mut R,
+    pin: Option<&Digest>,
+    chain: &mut Chain,
+    said: &mut Said,
+) -> Result<RoundReport, Stop> {
+    let start = input.stream_position().map_err(Stop::Unreadable)?;
+    let mut records = Records::new(BufReader::new(&mut *input))?;
+    let read = match read(&mut records, pin, chain, said) {
+        Ok(read) => read,
+        Err(stop) => {
+            records.drain()?;
+            return Err(stop);
+        }
+    };
+    drop(records);
+    let (preamble, context, progress, told) = read;
+    ending::check(input, start, chain, preamble, context, progress, told)
+}
+
+type Read1 = (Preamble, Option<RoundContext>, Progress, Told);
+
+fn read<R: Read>(
+    records: &mut Records<R>,
+    pin: Option<&Digest>,
+    chain: &Chain,
+    said: &mut Said,
+) -> Result<Read1, Stop> {
+    let preamble = preamble::read(records, pin, said)?;
+    let (context, progress) = match take_if!(records, Spec) {
+        None => (None, Progress::Unspecified),
+        Some(spec) => {
+            said.note(&spec);
+            for key in spec.peek().sealing_keys.iter().flatten() {
+                said.note(key);
+            }
+            let context = specification(&preamble, chain, &spec)?;
+            let endorsements = endorsements(records, &context, said)?;
+            let progress = announced(records, &context, &endorsements)?;
+            (Some(context), progress)
+        }
+    };
+    let told = told(records, said)?;
+    match records.take()? {
+        Record::End(_) => Ok((preamble, context, progress, told)),
+        other => Err(out_of_place(other.kind().name())),
+    }
+}
+
+/// A05, and with the chain A15 and A17.
+fn specification(
+    preamble: &Preamble,
+    chain: &Chain,
+    spec: &Signed<dawn_protocol::RoundSpec>,
+) -> Result<RoundContext, Finding> {
+    let task = &preamble.context;
+    blame::by_aggregator(task, AuditRule::RoundSpec, spec)?;
+    let round = spec.peek().round;
+    Finding::unless(
+        round.task == task.id(),
+        AuditRule::RoundSpec,
+        Party::Provider,
+        "the specification is of another task",
+    )?;
+    let context = task
+        .verify_spec(spec)
+        .map_err(|e| Finding::of(AuditRule::RoundSpec, e))?;
+    let model_before = chain.continues(preamble, &round)?;
+    context
+        .verify_previous(preamble.previous.as_ref(), model_before)
+        .map_err(|e| Finding::of(AuditRule::Continuity, e))?;
+    Finding::unless(
+        preamble.model_digest == context.spec().model,
+        AuditRule::Model,
+        Party::Provider,
+        "the model is not the one that the specification names",
+    )?;
+    Ok(context)
+}
+
+/// A06: every endorsement on its own. Whether there are enough, [`announced`] says.
+fn endorsements<R: Read>(
+    records: &mut Records<R>,
+    context: &RoundContext,
+    said: &mut Said,
+) -> Result<Vec<Signed<Endorsement>>, Stop> {
+    let mut endorsements = Vec::new();
+    let mut last = 0;
+    while let Some(endorsement) = take_if!(records, Endorsement) {
+        said.note(&endorsement);
+        let body = endorsement.peek();
+        let rule = AuditRule::Endorsements;
+        let point = blame::by_steward(context, rule, &endorsement, &body.steward)?;
+        blame::steward_about(context, rule, &body.round, &body.session)?;
+        answers::in_order(rule, &mut last, point)?;
+        endorsements.push(*endorsement);
+    }
+    Ok(endorsements)
+}
+
+fn announced<R: Read>(
+    records: &mut Records<R>,
+    context: &RoundContext,
+    endorsements: &[Signed<Endorsement>],
+) -> Result<Progress, Stop> {
+    let enough = endorsements.len() >= usize::from(context.threshold().t());
+    if !enough && matches!(records.peek(), Some(Record::Terminal(_))) {
+        return Ok(Progress::Specified);
+    }
+    // Nobody signed that there were enough of them: what is missing was left out of the file, or
+    // the aggregator went on without.
+    let open = RoundOpen::new(context.clone(), endorsements)
+        .map_err(|e| Finding::new(AuditRule::Endorsements, Party::Provider, e.detail))?;
+    let submissions = submissions::read(records, &open)?;
+    Ok(Progress::Announced(Box::new((open, submissions))))
+}
+
+fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop> {
+    let closed = take_if!(records, Closed);
+    closed.iter().for_each(|signed| said.note(signed));
+    let mut reports = Vec::new();
+    while let Some(report) = take_if!(records, Report) {
+        said.note(&report);
+        reports.push(*report);
+    }
+    let verdict = take_if!(records, Verdict);
+    verdict.iter().for_each(|signed| said.note(signed));
+    let mut openings = Vec::new();
+    while let Some(opening) = take_if!(records, Opening) {
+        said.note(&opening);
+        openings.push(*opening);
+    }
+    let terminal = *take!(records, Terminal);
+    said.note_terminal(&terminal);
+    Ok(Told {
+        closed,
+        reports,
+        verdict,
+        openings,
+        terminal,
+    })
+}
+
+/// The round that a transcript is about, from its first records; nothing is verified. For sorting.
+pub(crate) fn peek_round<R: Read>(input: R) -> Result<RoundId, Stop> {
+    let mut records = Records::new(BufReader::new(input))?;
+    loop {
+        match records.take()? {
+            Record::Spec(spec) => return Ok(spec.peek().round),
+            Record::Terminal(terminal) => return Ok(terminal.round()),
+            Record::End(_) => return Err(out_of_place("the end")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The submissions of a round as they pass by: headers into the roll, payloads into a sum (A07, A08).
+//!
+//! Which payloads belong into the sum is known only when the verdict comes, after all of them. So
+//! all are added, one in memory at a time, and the rejected ones, usually few, are taken out again
+//! in a second pass over the file.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::mask::{self, PayloadHasher};
+use dawn_crypto::merkle;
+use dawn_protocol::roll::Roll;
+use dawn_protocol::transcript::{Record, TranscriptReader};
+use dawn_protocol::{Closed, RoundOpen, Violation};
+
+use crate::finding::{Finding, Party};
+use crate::records::{Records, Stop, out_of_place, take, take_if};
+use crate::rule::AuditRule;
+
+/// Everything that devices sent in a round.
+pub(crate) struct Submissions {
+    roll: Roll,
+    /// Over the headers as they are, whether or not they can be read.
+    leaves: Vec<Digest>,
+    /// Why the list is not one that can be closed. Told only when the root shows who made it.
+    unlisted: Option<Violation>,
+    /// The sum of the payloads of all headers that verify.
+    total: Vec<u32>,
+}
+
+/// Reads all submissions of a round.
+pub(crate) fn read<R: Read>(
+    records: &mut Records<R>,
+    open: &RoundOpen,
+) -> Result<Submissions, Stop> {
+    let mut read = Submissions {
+        roll: Roll::new(),
+        leaves: Vec::new(),
+        unlisted: None,
+        total: vec![0; open.dimension().padded()],
+    };
+    while let Some(header) = take_if!(records, Header) {
+        let payload = take!(records, Payload);
+        read.leaves.push(merkle::leaf_hash(&header));
+        if read.unlisted.is_some() {
+            continue;
+        }
+        match read.roll.push(open, open.roster().members(), &header) {
+            Ok(_) => read.add(open, &payload)?,
+            Err(violation) => read.unlisted = Some(violation),
+        }
+    }
+    Ok(read)
+}
+
+impl Submissions {
+    pub(crate) fn len(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// Checks the payload of the last entry and adds it.
+    fn add(&mut self, open: &RoundOpen, payload: &[u8]) -> Result<(), Finding> {
+        let index = self.roll.len() - 1;
+        let Some(entry) = self.roll.entries().last() else {
+            return Ok(());
+        };
+        // A registration that is left out of the file must not make an honest verdict look false.
+        Finding::unless(
+            open.roster().members().root(&entry.org).is_some(),
+            AuditRule::Submissions,
+            Party::Provider,
+            format_args!(
+                "organisation {} of submission {index} has no registration here",
+                entry.org
+            ),
+        )?;
+        let words = checked_payload(payload, &entry.payload, index)?;
+        if entry.refused.is_none() {
+            mask::add_assign(&mut self.total, &words);
+        }
+        Ok(())
+    }
+
+    /// Without a closed root every header has to stand for itself: nobody signed for the list.
+    pub(crate) fn unclosed(&self) -> Result<(), Finding> {
+        let refused = self
+            .roll
+            .entries()
+            .iter()
+            .find_map(|entry| entry.refused.as_deref());
+        match self.unlisted.as_ref().or(refused) {
+            Some(violation) => Err(Finding::new(
+                AuditRule::Submissions,
+                Party::Provider,
+                violation,
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The roll under the closed root, and the sum. Says who made a list that cannot be closed: the
+    /// aggregator if its signed root covers it, else whoever changed it afterwards.
+    pub(crate) fn under(self, closed: &Closed) -> Result<(Roll, Vec<u32>), Finding> {
+        Finding::unless(
+            merkle::root(&self.leaves) == closed.root,
+            AuditRule::Closed,
+            Party::Provider,
+            "the submissions are not those under the closed root",
+        )?;
+        match self.unlisted {
+            Some(violation) => Err(Finding::of(AuditRule::Submissions, violation)),
+            None => Ok((self.roll, self.total)),
+        }
+    }
+}
+
+fn checked_payload(payload: &[u8], expected: &Digest, index: usize) -> Result<Vec<u32>, Finding> {
+    let mut hasher = PayloadHasher::new();
+    hasher.update(payload);
+    Finding::unless(
+        hasher.finalize() == *expected,
+        AuditRule::Payloads,
+        Party::Provider,
+        format_args!("the payload of submission {index} is not the one that its header names"),
+    )?;
+    // The device signed for these very bytes; the aggregator must not have taken them.
+    mask::parse_payload(payload).map_err(|error| {
+        let detail = format_args!("the payload of submission {index}: {error}").to_string();
+        Finding::new(AuditRule::Payloads, Party::Aggregator, detail)
+    })
+}
+
+/// Takes the payloads of the rejected submissions out of the sum: a second pass over the file, which
+/// begins at `start`. The digests are compared again, in case the file is another one by now.
+pub(crate) fn take_out<R: Read + Seek>(
+    input: &mut R,
+    start: u64,
+    roll: &Roll,
+    rejected: &[usize],
+    sum: &mut [u32],
+) -> Result<(), Stop> {
+    let mut rejected = rejected
+        .iter()
+        .copied()
+        .filter(|index| {
+            roll.entries()
+                .get(*index)
+                .is_some_and(|entry| entry.refused.is_none())
+        })
+        .peekable();
+    if rejected.peek().is_none() {
+        return Ok(());
+    }
+    input
+        .seek(SeekFrom::Start(start))
+        .map_err(Stop::Unreadable)?;
+    let mut reader = TranscriptReader::new(BufReader::new(input));
+    let mut index = 0;
+    while let Some(next) = rejected.peek() {
+        match reader.next_record()? {
+            Some(Record::Payload(payload)) => {
+                if index == *next {
+                    let words = checked_payload(&payload, &roll.entries()[index].payload, index)?;
+                    mask::sub_assign(sum, &words);
+                    rejected.next();
+                }
+                index += 1;
+            }
+            Some(_) => {}
+            None => return Err(out_of_place("the end")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! Auditing what is at hand: one transcript, or a directory of them with their log.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::VerifiedFederation;
+use dawn_protocol::RoundId;
+use dawn_protocol::transcript::{Record, TranscriptReader};
+use thiserror::Error;
+
+use crate::chain::Chain;
+use crate::finding::Party;
+use crate::log;
+use crate::records::Stop;
+use crate::report::{Answer, AuditReport};
+use crate::round;
+use crate::said::Said;
+
+/// How transcript files end.
+pub const TRANSCRIPT_EXTENSION: &str = "dawn";
+/// The name of the log in a directory.
+pub const LOG_FILE: &str = "log.dawnlog";
+
+/// What the auditor brings itself.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Digest of the founding document. Without it the one in the first transcript is trusted, and
+    /// the report says so.
+    pub federation: Option<Digest>,
+}
+
+/// Why there is no report. Says nothing about any party.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// A file or directory cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is nothing to audit.
+    #[error("{0}: no transcript (*.dawn) is here")]
+    Nothing(PathBuf),
+    /// The service could not be asked.
+    #[error("the service cannot be asked: {0}")]
+    Service(#[from] dawn_transport::TransportError),
+}
+
+/// Audits one transcript.
+///
+/// # Errors
+/// Those of the reader.
+pub fn verify_transcript<R: Read + Seek>(
+    input: &mut R,
+    options: &Options,
+) -> Result<AuditReport, io::Error> {
+    let mut audit = Audit::new(options);
+    audit.transcript("the transcript", input)?;
+    Ok(audit.finish())
+}
+
+/// Audits a file, or a directory: all its transcripts in the order of their rounds, and its log.
+///
+/// # Errors
+/// [`AuditError`] when there is nothing to read.
+pub fn verify_path(path: &Path, options: &Options) -> Result<AuditReport, AuditError> {
+    let mut audit = Audit::new(options);
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| AuditError::Unreadable { path, source }
+    };
+    if !path.is_dir() {
+        let mut file = File::open(path).map_err(at(path))?;
+        audit
+            .transcript(&path.display().to_string(), &mut file)
+            .map_err(at(path))?;
+        return Ok(audit.finish());
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(at(path))? {
+        let file = entry.map_err(at(path))?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == TRANSCRIPT_EXTENSION)
+        {
+            files.push(file);
+        }
+    }
+    if files.is_empty() {
+        return Err(AuditError::Nothing(path.to_owned()));
+    }
+    for file in in_order(files)? {
+        let mut input = File::open(&file).map_err(at(&file))?;
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        audit.transcript(&name, &mut input).map_err(at(&file))?;
+    }
+    let log = path.join(LOG_FILE);
+    match File::open(&log) {
+        Ok(file) => audit.log(file).map_err(at(&log))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => audit
+            .chain
+            .unchecked()
+            .push("there is no log here: whether every statement is in it is not known".to_owned()),
+        Err(error) => return Err(at(&log)(error)),
+    }
+    Ok(audit.finish())
+}
+
+/// Sorts files by task and round. One that does not say what it is about is audited first, which
+/// tells what is wrong with it.
+fn in_order(files: Vec<PathBuf>) -> Result<Vec<PathBuf>, AuditError> {
+    let mut sorted: Vec<(Option<RoundId>, PathBuf)> = Vec::new();
+    for file in files {
+        let unreadable = |source| AuditError::Unreadable {
+            path: file.clone(),
+            source,
+        };
+        let input = File::open(&file).map_err(unreadable)?;
+        let round = match round::peek_round(input) {
+            Ok(round) => Some(round),
+            Err(Stop::Broken(_)) => None,
+            Err(Stop::Unreadable(error)) => return Err(unreadable(error)),
+        };
+        sorted.push((round, file));
+    }
+    sorted.sort();
+    Ok(sorted.into_iter().map(|(_, file)| file).collect())
+}
+
+/// An audit under way: transcripts in order, then the log.
+pub(crate) struct Audit {
+    pin: Option<Digest>,
+    federation: Option<VerifiedFederation>,
+    pub(crate) chain: Chain,
+    said: Vec<(String, Said)>,
+    report: AuditReport,
+}
+
+impl Audit {
+    pub(crate) fn new(options: &Options) -> Self {
+        let pin = options.federation;
+        Self {
+            pin,
+            federation: None,
+            chain: Chain::default(),
+            said: Vec::new(),
+            report: AuditReport {
+                answer: Answer::Pass,
+                finding: None,
+                place: None,
+                federation: pin,
+                federation_pinned: pin.is_some(),
+                rounds: Vec::new(),
+                log: None,
+                unchecked: Vec::new(),
+            },
+        }
+    }
+
+    /// Whether a rule was found broken; nothing further is looked at.
+    pub(crate) fn failed(&self) -> bool {
+        self.report.finding.is_some()
+    }
+
+    /// Audits the next transcript.
+    pub(crate) fn transcript<R: Read + Seek>(
+        &mut self,
+        place: &str,
+        input: &mut R,
+    ) -> Result<(), io::Error> {
+        if self.failed() {
+            return Ok(());
+        }
+        if self.federation.is_none() {
+            self.learn_federation(input)?;
+        }
+        let mut said = Said::default();
+        match round::audit(input, self.pin.as_ref(), &mut self.chain, &mut said) {
+            Ok(round) => {
+                let place = format!("{place} (round {})", RoundId::new(round.task, round.number));
+                self.report.rounds.push(round);
+                self.said.push((place, said));
+            }
+            Err(stop) => self.stop(place, stop)?,
+        }
+        Ok(())
+    }
+
+    /// Audits the log; after all transcripts.
+    pub(crate) fn log<R: Read>(&mut self, input: R) -> Result<(), io::Error> {
+        let (false, Some(federation)) = (self.failed(), &self.federation) else {
+            return Ok(());
+        };
+        let found = log::read(input, federation).and_then(|log| {
+            let mut found = 0;
+            for (place, said) in &self.said {
+                log.contains(place, said.leaves())?;
+                found += said.leaves().len();
+            }
+            Ok(log.report(found))
+        });
+        match found {
+            Ok(report) => self.report.log = Some(report),
+            Err(stop) => self.stop("the log", stop)?,
+        }
+        Ok(())
+    }
+
+    /// Notes something that could not be checked.
+    pub(crate) fn unchecked(&mut self, what: String) {
+        self.chain.unchecked().push(what);
+    }
+
+    pub(crate) fn finish(mut self) -> AuditReport {
+        self.report.unchecked = std::mem::take(self.chain.unchecked());
+        self.report
+    }
+
+    /// As [`Audit::finish`] for what came from the aggregator itself: then it is the provider.
+    pub(crate) fn finish_from_aggregator(self) -> AuditReport {
+        let mut report = self.finish();
+        if let Some(finding) = &mut report.finding
+            && finding.culprit == Party::Provider
+        {
+            finding.culprit = Party::Aggregator;
+        }
+        report
+    }
+
+    /// The federation of the first transcript is that of all of them.
+    fn learn_federation<R: Read + Seek>(&mut self, input: &mut R) -> Result<(), io::Error> {
+        let start = input.stream_position()?;
+        let first = TranscriptReader::new(&mut *input).next_record();
+        input.seek(io::SeekFrom::Start(start))?;
+        // Whatever is wrong here, the audit of this transcript will say it.
+        if let Ok(Some(Record::Founding(document))) = first
+            && let Ok(federation) = document.verify()
+        {
+            self.report.federation = Some(self.pin.unwrap_or(federation.digest()));
+            self.pin.get_or_insert(federation.digest());
+            self.federation = Some(federation);
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, place: &str, stop: Stop) -> Result<(), io::Error> {
+        match stop {
+            Stop::Unreadable(error) => Err(error),
+            Stop::Broken(finding) => {
+                self.report.answer = Answer::Fail;
+                self.report.finding = Some(*finding);
+                self.report.place = Some(place.to_owned());
+                Ok(())
+            }
+        }
+    }
+}

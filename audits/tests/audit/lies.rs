@@ -1,0 +1,316 @@
+//! Fully signed, dishonest transcripts: each lie is caught, by its rule, and the liar is named.
+
+use dawn_audits::{AuditRule, Party};
+use dawn_crypto::digest::Digest;
+use dawn_crypto::mask::payload_digest;
+use dawn_identity::{Signed, Statement};
+use dawn_learn::Model;
+use dawn_protocol::digests::{matrix_seed, model_digest};
+use dawn_protocol::{Closed, Decision, RoundResult, RoundSpec, Terminal, Verdict};
+
+use crate::common::World;
+use crate::common::round::{PlayedRound, Script};
+use crate::common::transcript::transcript;
+use crate::{assert_broken, audit};
+
+pub fn world_and_round(seed: u64) -> (World, PlayedRound) {
+    let mut world = World::new(seed);
+    let round = world.play(None, &Script::default());
+    (world, round)
+}
+
+/// The round with a statement that was changed and then signed by the aggregator.
+pub fn resigned<T: Statement + Clone>(
+    world: &World,
+    signed: &Signed<T>,
+    change: impl FnOnce(&mut T),
+) -> Signed<T> {
+    let mut body = signed.peek().clone();
+    change(&mut body);
+    Signed::sign(&body, &world.aggregator).unwrap()
+}
+
+pub fn with_result(
+    world: &World,
+    round: &PlayedRound,
+    change: impl FnOnce(&mut RoundResult),
+) -> Vec<u8> {
+    let mut round = round.clone();
+    let Terminal::Result(result) = &round.terminal else {
+        panic!("no result")
+    };
+    round.terminal = Terminal::Result(resigned(world, result, change));
+    transcript(world, &round)
+}
+
+fn with_verdict(world: &World, round: &PlayedRound, change: impl FnOnce(&mut Verdict)) -> Vec<u8> {
+    let mut round = round.clone();
+    round.verdict = round
+        .verdict
+        .map(|verdict| resigned(world, &verdict, change));
+    transcript(world, &round)
+}
+
+fn with_closed(world: &World, round: &PlayedRound, change: impl FnOnce(&mut Closed)) -> Vec<u8> {
+    let mut round = round.clone();
+    round.closed = round.closed.map(|closed| resigned(world, &closed, change));
+    transcript(world, &round)
+}
+
+fn with_spec(world: &World, round: &PlayedRound, change: impl FnOnce(&mut RoundSpec)) -> Vec<u8> {
+    let mut round = round.clone();
+    round.spec = resigned(world, &round.spec, change);
+    transcript(world, &round)
+}
+
+#[test]
+fn lies_in_the_result() {
+    let (world, round) = world_and_round(11);
+    let caught = |change: fn(&mut RoundResult), rule| {
+        let bytes = with_result(&world, &round, change);
+        assert_broken(&audit(&world, &bytes), rule, Party::Aggregator);
+    };
+    caught(|result| result.sum = Digest([1; 32]), AuditRule::Sum);
+    caught(|result| result.model = Digest([1; 32]), AuditRule::Model);
+    caught(|result| result.accepted -= 1, AuditRule::Result);
+    caught(|result| result.verdict = Digest([1; 32]), AuditRule::Result);
+    caught(
+        |result| result.session.0 = Digest([1; 32]),
+        AuditRule::Result,
+    );
+    caught(
+        |result| {
+            result.points.remove(0);
+        },
+        AuditRule::Result,
+    );
+    let innocent = world.steward_id(3);
+    let bytes = with_result(&world, &round, |result| result.culprits = vec![innocent]);
+    assert_broken(&audit(&world, &bytes), AuditRule::Result, Party::Aggregator);
+}
+
+#[test]
+fn lies_in_the_verdict() {
+    let (world, round) = world_and_round(13);
+    let caught = |change: fn(&mut Verdict), rule| {
+        let bytes = with_verdict(&world, &round, change);
+        assert_broken(&audit(&world, &bytes), rule, Party::Aggregator);
+    };
+    // An honest submission is left out.
+    caught(
+        |verdict| verdict.decisions[1] = Decision::TooFewStewards,
+        AuditRule::Verdict,
+    );
+    caught(
+        |verdict| {
+            verdict.openers.pop();
+        },
+        AuditRule::Verdict,
+    );
+    caught(|verdict| verdict.root = Digest([1; 32]), AuditRule::Verdict);
+    caught(
+        |verdict| verdict.session.0 = Digest([1; 32]),
+        AuditRule::Verdict,
+    );
+    caught(
+        |verdict| {
+            verdict.charge_micro_rho -= 1;
+            verdict.spent_micro_rho -= 1;
+        },
+        AuditRule::Budget,
+    );
+    // What was spent before round 1 is nothing.
+    caught(|verdict| verdict.spent_micro_rho += 1, AuditRule::Budget);
+}
+
+#[test]
+fn a_submission_that_too_few_stewards_opened_is_let_in() {
+    let mut world = World::new(14);
+    let round = world.play(
+        None,
+        &Script {
+            complaints: vec![(1, 2)],
+            ..Script::default()
+        },
+    );
+    let bytes = with_verdict(&world, &round, |verdict| {
+        assert_eq!(verdict.decisions[2], Decision::TooFewStewards);
+        verdict.decisions[2] = Decision::Accepted;
+    });
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Verdict,
+        Party::Aggregator,
+    );
+}
+
+#[test]
+fn a_report_that_the_verdict_left_out_or_that_is_left_out_of_the_file() {
+    let (world, round) = world_and_round(15);
+    let bytes = with_verdict(&world, &round, |verdict| {
+        verdict.reports.pop();
+    });
+    assert_broken(&audit(&world, &bytes), AuditRule::Reports, Party::Provider);
+    let mut fewer = round.clone();
+    fewer.reports.pop();
+    let bytes = transcript(&world, &fewer);
+    assert_broken(&audit(&world, &bytes), AuditRule::Reports, Party::Provider);
+    let mut fewer = round;
+    fewer.openings.pop();
+    let bytes = transcript(&world, &fewer);
+    assert_broken(&audit(&world, &bytes), AuditRule::Openings, Party::Provider);
+}
+
+#[test]
+fn lies_in_the_closed_list() {
+    let (world, round) = world_and_round(17);
+    let bytes = with_closed(&world, &round, |closed| closed.count += 1);
+    assert_broken(&audit(&world, &bytes), AuditRule::Closed, Party::Aggregator);
+    let bytes = with_closed(&world, &round, |closed| closed.session.0 = Digest([1; 32]));
+    assert_broken(&audit(&world, &bytes), AuditRule::Closed, Party::Aggregator);
+    // Nobody can tell whether the root or the list is false: whoever brings both has to explain it.
+    let bytes = with_closed(&world, &round, |closed| closed.root = Digest([1; 32]));
+    assert_broken(&audit(&world, &bytes), AuditRule::Closed, Party::Provider);
+    let mut fewer = round;
+    fewer.submissions.remove(1);
+    let bytes = transcript(&world, &fewer);
+    assert_broken(&audit(&world, &bytes), AuditRule::Closed, Party::Provider);
+}
+
+#[test]
+fn a_device_is_listed_twice_under_a_signed_root() {
+    let (world, mut round) = world_and_round(18);
+    round.submissions.insert(1, round.submissions[0].clone());
+    let leaves: Vec<Digest> = round
+        .submissions
+        .iter()
+        .map(|submission| dawn_crypto::merkle::leaf_hash(submission.header.bytes()))
+        .collect();
+    let bytes = with_closed(&world, &round, |closed| {
+        closed.root = dawn_crypto::merkle::root(&leaves);
+        closed.count += 1;
+    });
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Submissions,
+        Party::Aggregator,
+    );
+}
+
+#[test]
+fn a_payload_that_must_not_have_been_taken() {
+    let (world, mut round) = world_and_round(19);
+    let device = &world.devices[0];
+    // The device signs for a word that is not an element of the field.
+    let submission = &mut round.submissions[0];
+    submission.payload[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut hasher = dawn_crypto::mask::PayloadHasher::new();
+    hasher.update(&submission.payload);
+    let mut header = submission.header.peek().clone();
+    header.payload = hasher.finalize();
+    submission.header = Signed::sign(&header, &device.key).unwrap();
+    let bytes = transcript(&world, &round);
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Payloads,
+        Party::Aggregator,
+    );
+    assert_ne!(payload_digest(&[]), header.payload);
+}
+
+#[test]
+fn lies_in_the_specification() {
+    let (world, round) = world_and_round(20);
+    let caught = |change: fn(&mut RoundSpec), rule| {
+        let bytes = with_spec(&world, &round, change);
+        assert_broken(&audit(&world, &bytes), rule, Party::Aggregator);
+    };
+    caught(|spec| spec.matrix_seed = [1; 32], AuditRule::RoundSpec);
+    caught(|spec| spec.charge_micro_rho = 0, AuditRule::RoundSpec);
+    caught(|spec| spec.dimension += 1, AuditRule::RoundSpec);
+    caught(|spec| spec.roster = Digest([1; 32]), AuditRule::RoundSpec);
+    caught(
+        |spec| {
+            spec.sealing_keys[0] = None;
+            spec.matrix_seed = matrix_seed(&spec.round, &spec.sealing_keys);
+        },
+        AuditRule::RoundSpec,
+    );
+    caught(|spec| spec.sealing_keys.swap(0, 1), AuditRule::RoundSpec);
+    // The first model is not the aggregator's to choose.
+    caught(|spec| spec.model = Digest([1; 32]), AuditRule::Model);
+}
+
+#[test]
+fn a_specification_that_too_few_endorsed() {
+    let (world, mut round) = world_and_round(21);
+    round
+        .endorsements
+        .truncate(usize::from(world.context.threshold().t()) - 1);
+    let bytes = transcript(&world, &round);
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Endorsements,
+        Party::Provider,
+    );
+}
+
+#[test]
+fn a_round_that_does_not_start_from_the_model_before() {
+    let mut world = World::new(22);
+    let first = world.play(None, &Script::default());
+    let spec = first.model.spec();
+    let other = Model::from_weights(spec, vec![1, 2, 3, 4]).unwrap();
+    let lie = PlayedRound {
+        next_model: other.clone(),
+        ..first
+    };
+    let second = world.play(Some(&lie), &Script::default());
+    assert_eq!(second.spec.peek().model, model_digest(&other.to_bytes()));
+    let bytes = transcript(&world, &second);
+    assert_broken(&audit(&world, &bytes), AuditRule::Model, Party::Aggregator);
+}
+
+#[test]
+fn a_header_that_does_not_verify_is_in_nobodys_sum() {
+    // The aggregator closes over a header that its device did not sign, and accepts it.
+    let (mut world, mut round) = world_and_round(24);
+    let forged = Signed::sign(round.submissions[0].header.peek(), &world.devices[1].key).unwrap();
+    round.submissions[0].header = forged;
+    let leaves: Vec<Digest> = round
+        .submissions
+        .iter()
+        .map(|submission| dawn_crypto::merkle::leaf_hash(submission.header.bytes()))
+        .collect();
+    let root = dawn_crypto::merkle::root(&leaves);
+    round.closed = round
+        .closed
+        .map(|closed| resigned(&world, &closed, |c| c.root = root));
+    for (point, report) in (1u8..).zip(&mut round.reports) {
+        let mut body = report.peek().clone();
+        body.root = root;
+        *report = Signed::sign(&body, world.steward_key(point)).unwrap();
+    }
+    let reports: Vec<Digest> = round.reports.iter().map(Signed::body_digest).collect();
+    round.verdict = round.verdict.map(|verdict| {
+        resigned(&world, &verdict, |verdict| {
+            verdict.root = root;
+            verdict.reports = reports;
+        })
+    });
+    let bytes = transcript(&world, &round);
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Verdict,
+        Party::Aggregator,
+    );
+    world.devices.clear();
+}
+
+#[test]
+fn another_federation_than_the_pinned_one() {
+    let (world, round) = world_and_round(29);
+    let other = World::new(30);
+    let report = audit(&other, &transcript(&world, &round));
+    assert_broken(&report, AuditRule::Federation, Party::Provider);
+}

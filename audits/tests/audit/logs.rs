@@ -1,0 +1,147 @@
+//! The log: without gaps, under its signed head, with everything in it and nobody heard twice.
+
+use std::fs;
+
+use dawn_audits::log::LogWriter;
+use dawn_audits::verify::LOG_FILE;
+use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_path};
+use dawn_crypto::digest::Digest;
+use dawn_crypto::merkle;
+use dawn_identity::{SecretKey, Signed};
+use dawn_protocol::{LogHead, Terminal};
+
+use crate::assert_broken;
+use crate::common::World;
+use crate::common::round::{PlayedRound, Script};
+use crate::common::transcript::transcript;
+
+/// What an honest aggregator logs about a round.
+pub fn entries(world: &World, round: &PlayedRound) -> Vec<Vec<u8>> {
+    let mut entries = vec![world.document().to_bytes(), world.roster.to_bytes()];
+    entries.push(world.task.bytes().to_vec());
+    let keys = round.spec.peek().sealing_keys.iter().flatten();
+    entries.extend(keys.map(|key| key.bytes().to_vec()));
+    entries.push(round.spec.bytes().to_vec());
+    entries.extend(round.endorsements.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(round.closed.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(round.reports.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(round.verdict.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(round.openings.iter().map(|said| said.bytes().to_vec()));
+    entries.push(round.terminal.bytes().to_vec());
+    entries
+}
+
+pub fn head(entries: &[Vec<u8>], key: &SecretKey) -> Signed<LogHead> {
+    let leaves: Vec<Digest> = entries
+        .iter()
+        .map(|entry| merkle::leaf_hash(entry))
+        .collect();
+    let head = LogHead {
+        size: leaves.len() as u64,
+        root: merkle::root(&leaves),
+        time_ms: 1,
+    };
+    Signed::sign(&head, key).unwrap()
+}
+
+fn file(head: &Signed<LogHead>, entries: &[Vec<u8>]) -> Vec<u8> {
+    let mut writer = LogWriter::new(Vec::new(), head).unwrap();
+    entries
+        .iter()
+        .for_each(|entry| writer.entry(entry).unwrap());
+    writer.finish().unwrap()
+}
+
+fn audit(world: &World, round: &PlayedRound, log: &[u8]) -> AuditReport {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("1.dawn"), transcript(world, round)).unwrap();
+    fs::write(dir.path().join(LOG_FILE), log).unwrap();
+    verify_path(
+        dir.path(),
+        &Options {
+            federation: Some(world.federation.digest()),
+        },
+    )
+    .unwrap()
+}
+
+fn scene(seed: u64) -> (World, PlayedRound, Vec<Vec<u8>>) {
+    let mut world = World::new(seed);
+    let round = world.play(None, &Script::default());
+    let entries = entries(&world, &round);
+    (world, round, entries)
+}
+
+#[test]
+fn a_complete_log_passes() {
+    let (world, round, entries) = scene(51);
+    let report = audit(&world, &round, &file(&head(&entries, &world.log), &entries));
+    assert!(report.passed(), "{report}");
+    let log = report.log.unwrap();
+    assert_eq!(
+        (log.size, log.statements_found),
+        (entries.len() as u64, entries.len() - 2)
+    );
+    assert!(report.unchecked.is_empty());
+}
+
+#[test]
+fn a_statement_that_is_not_in_the_log_is_hidden() {
+    let (world, round, entries) = scene(52);
+    for place in 2..entries.len() {
+        let mut fewer = entries.clone();
+        fewer.remove(place);
+        let report = audit(&world, &round, &file(&head(&fewer, &world.log), &fewer));
+        assert_broken(&report, AuditRule::Log, Party::Aggregator);
+    }
+}
+
+#[test]
+fn a_log_that_is_not_the_one_under_the_head_fails() {
+    let (world, round, entries) = scene(53);
+    let honest = head(&entries, &world.log);
+    let provider = |log: &[u8]| {
+        assert_broken(&audit(&world, &round, log), AuditRule::Log, Party::Provider);
+    };
+    let mut swapped = entries.clone();
+    swapped.swap(0, 1);
+    provider(&file(&honest, &swapped));
+    provider(&file(&honest, &entries[..entries.len() - 1]));
+    provider(&file(&honest, &[&entries[..], &entries[..1]].concat()));
+    provider(&file(&head(&entries, &world.aggregator), &entries));
+    let bytes = file(&honest, &entries);
+    for len in [0, 3, 4, 9, 100, bytes.len() - 1] {
+        provider(&bytes[..len]);
+    }
+    for at in (0..bytes.len()).step_by(997) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x20;
+        provider(&changed);
+    }
+}
+
+#[test]
+fn two_statements_of_one_party_in_one_round_are_two_histories() {
+    let (world, round, mut entries) = scene(54);
+    let mut verdict = round.verdict.as_ref().unwrap().peek().clone();
+    verdict.spent_micro_rho += 1;
+    entries.push(
+        Signed::sign(&verdict, &world.aggregator)
+            .unwrap()
+            .bytes()
+            .to_vec(),
+    );
+    let report = audit(&world, &round, &file(&head(&entries, &world.log), &entries));
+    assert_broken(&report, AuditRule::Log, Party::Aggregator);
+
+    // A result and an abort are two ends.
+    entries.pop();
+    let context = world.context.verify_spec(&round.spec).unwrap();
+    let open = dawn_protocol::RoundOpen::new(context, &round.endorsements).unwrap();
+    let Terminal::Aborted(abort) = world.abort(&open, dawn_protocol::AbortReason::Policy) else {
+        panic!("not an abort")
+    };
+    entries.push(abort.bytes().to_vec());
+    let report = audit(&world, &round, &file(&head(&entries, &world.log), &entries));
+    assert_broken(&report, AuditRule::Log, Party::Aggregator);
+}

@@ -1,0 +1,53 @@
+//! The auditor against honest and dishonest rounds, damaged files and garbage.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod arithmetic;
+mod budget;
+mod damage;
+mod directories;
+mod honest;
+mod lies;
+mod logs;
+mod service;
+mod stewards;
+
+use std::io::Cursor;
+
+use common::World;
+use common::round::{PlayedRound, Script};
+use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_transcript};
+
+/// Audits bytes under the world's federation.
+pub fn audit(world: &World, bytes: &[u8]) -> AuditReport {
+    let options = Options {
+        federation: Some(world.federation.digest()),
+    };
+    verify_transcript(&mut Cursor::new(bytes), &options).unwrap()
+}
+
+/// Fails with this rule and this party to blame.
+#[track_caller]
+pub fn assert_broken(report: &AuditReport, rule: AuditRule, culprit: Party) {
+    let finding = report
+        .finding
+        .as_ref()
+        .expect("the auditor found nothing wrong");
+    assert_eq!(
+        (finding.rule, finding.culprit),
+        (rule, culprit),
+        "{finding}"
+    );
+}
+
+/// A world and its rounds, one after the other by these scripts.
+pub fn rounds(world: &mut World, scripts: &[Script]) -> Vec<PlayedRound> {
+    let mut played: Vec<PlayedRound> = vec![];
+    for script in scripts {
+        let round = world.play(played.last(), script);
+        played.push(round);
+    }
+    played
+}
