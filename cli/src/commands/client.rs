@@ -1,0 +1,95 @@
+//! `dawn client`: a device that takes part, for trying out; an edge app embeds the library instead.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use dawn_client::{Client, ClientError};
+use dawn_identity::TaskId;
+use dawn_learn::data::{CsvFormat, LabelColumn, read_csv};
+use rand_core::UnwrapErr;
+use serde_json::json;
+
+use crate::{files, output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Takes part in the rounds of a task until it ends.
+    Join {
+        /// Folder of the device, as `dawn device enrol` made it.
+        #[arg(long)]
+        device: PathBuf,
+        #[arg(long)]
+        server: String,
+        #[arg(long)]
+        task: TaskId,
+        /// The device's own data: one sample a line, features then the label.
+        #[arg(long)]
+        csv: PathBuf,
+        /// Features are divided by 2 to this power.
+        #[arg(long, default_value_t = 0)]
+        scale_bits: u8,
+        /// Stop after so many rounds.
+        #[arg(long)]
+        rounds: Option<u32>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(command: Command) -> Result<ExitCode> {
+    let Command::Join {
+        device,
+        server,
+        task,
+        csv,
+        scale_bits,
+        rounds,
+        json,
+    } = command;
+    let (key, chain, founding) = files::load_device(&device)?;
+    let pin = founding.digest();
+    let client = Client::builder()
+        .server(server)
+        .federation(founding, pin)
+        .device(chain, key)
+        .state_dir(device.join("state"))
+        .build()?;
+    let mut participation = client.join(task).await?;
+    let model = participation.task().model;
+    let format = CsvFormat {
+        inputs: model.inputs(),
+        classes: model.classes() as u32,
+        fraction_bits: 0,
+        scale_bits,
+        label: LabelColumn::Last,
+        header: false,
+        max_samples: dawn_learn::data::MAX_SAMPLES,
+    };
+    let file = File::open(&csv).with_context(|| format!("cannot read {}", csv.display()))?;
+    let data =
+        read_csv(BufReader::new(file), &format).with_context(|| csv.display().to_string())?;
+    let mut receipts = Vec::new();
+    while rounds.is_none_or(|most| (receipts.len() as u32) < most) {
+        let open = match participation.next_round(Duration::from_secs(30)).await {
+            Ok(Some(open)) => open,
+            Ok(None) => continue,
+            Err(ClientError::Ended(_)) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let round = open.id();
+        let rng = &mut UnwrapErr(getrandom::SysRng);
+        let update = open.train(&data, rng)?;
+        let receipt = open.submit(update, rng).await?;
+        eprintln!("round {}: receipt for {}", round.number, receipt.header);
+        receipts.push(json!({"round": round.number, "header": receipt.header}));
+    }
+    let done = json!({"device": client.device(), "task": task, "receipts": receipts});
+    output::report(json, &done, |_| {
+        format!("took part in {} rounds", receipts.len())
+    })
+}

@@ -1,0 +1,86 @@
+//! `dawn demo`: the main job.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use dawn_learn::ModelSpec;
+use dawn_sim::demo::{self, DataSource, DemoOptions};
+
+use crate::output;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// What is learnt from: digits (built in) or fashion (Debian package dataset-fashion-mnist).
+    #[arg(long, default_value = "digits")]
+    data: DataSource,
+    /// The model, for example logistic:64-10 or mlp:64-32-10; the data's usual one when absent.
+    #[arg(long)]
+    model: Option<ModelSpec>,
+    /// Organisations, each with one steward.
+    #[arg(long, default_value_t = 6)]
+    orgs: u8,
+    /// Devices of all organisations together.
+    #[arg(long, default_value_t = 100)]
+    devices: u32,
+    #[arg(long, default_value_t = 10)]
+    rounds: u32,
+    /// Share of the devices that fail in each round, at a random point.
+    #[arg(long, default_value_t = 0.2)]
+    dropout: f64,
+    /// Privacy target over all rounds, at delta 1e-5; the least noise that masking allows when absent.
+    #[arg(long)]
+    epsilon: Option<f64>,
+    /// Round in which one steward is killed for good; 0 for none.
+    #[arg(long, default_value_t = 3)]
+    kill_steward_in: u32,
+    /// Folder for transcripts, logs and the report.
+    #[arg(long, default_value = "dawn-demo")]
+    out: PathBuf,
+    /// Seed of the split, the failures and the training.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object on the last line of standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let options = DemoOptions {
+        data: arguments.data,
+        model: arguments.model,
+        organisations: arguments.orgs,
+        devices: arguments.devices,
+        rounds: arguments.rounds,
+        dropout: arguments.dropout,
+        epsilon: arguments.epsilon,
+        kill_steward_in: arguments.kill_steward_in,
+        out: arguments.out,
+        seed: arguments.seed,
+        binary: std::env::current_exe().context("cannot find the dawn binary itself")?,
+        progress: true,
+    };
+    let summary = demo::run(options).await?;
+    let passed = summary.audit == "PASS" && summary.sum_errors == 0;
+    output::report(arguments.json, &summary, |s| {
+        format!(
+            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks and noise)\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {} (check them again: dawn audit verify {})",
+            s.audit,
+            100.0 * s.accuracy,
+            100.0 * s.accuracy_plain,
+            demo::summary::epsilon_text(s.epsilon),
+            s.delta,
+            s.sum_errors,
+            s.stewards - s.stewards_offline,
+            s.stewards,
+            s.report,
+            s.transcript,
+            s.transcript,
+        )
+    })?;
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,99 @@
+//! `dawn federation`: the founding document that everybody pins.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use dawn_identity::{Admission, Federation, FoundingDocument};
+use dawn_transport::Api;
+use serde_json::json;
+
+use crate::{files, output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Founds a federation of organisations whose keys are on this machine, and posts the document.
+    Found {
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        server: String,
+        /// Folder of a founding organisation; once per founder.
+        #[arg(long = "org", required = true)]
+        orgs: Vec<PathBuf>,
+        /// How many founders must sign a roster; more than half of them.
+        #[arg(long)]
+        roster_quorum: Option<u16>,
+        /// Where to write the document that devices and stewards pin.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows a founding document, from a file or a server.
+    Show {
+        /// File or http(s) address.
+        source: String,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Found {
+            name,
+            server,
+            orgs,
+            roster_quorum,
+            out,
+            json,
+        } => {
+            let organisations = files::load_organisations(&orgs)?;
+            let founders: Vec<_> = organisations.iter().collect();
+            let api = Api::new(&server)?;
+            let info = api.aggregator().await?;
+            let federation = Federation {
+                name,
+                founders: founders.iter().map(|o| o.founder_entry()).collect(),
+                aggregator: info.aggregator_key,
+                log: info.log_key,
+                admission: Admission::Open,
+                roster_quorum: roster_quorum.unwrap_or(founders.len() as u16 / 2 + 1),
+                created: files::now(),
+            };
+            let document = FoundingDocument::found(federation, &founders)?;
+            files::write_new(&out, &document.to_bytes(), 0o644)?;
+            api.post_federation(&document).await?;
+            let done =
+                json!({"federation": document.digest(), "founders": founders.len(), "file": out});
+            output::report(json, &done, |_| {
+                format!(
+                    "founded {}: pin this digest, or {}",
+                    document.digest(),
+                    out.display()
+                )
+            })
+        }
+        Command::Show { source, json } => {
+            let document = if source.starts_with("http") {
+                Api::new(&source)?.federation().await?
+            } else {
+                files::load_founding(source.as_ref())?
+            };
+            let verified = document.verify()?;
+            let federation = &verified.document().federation;
+            let shown = json!({
+                "federation": verified.digest(),
+                "name": federation.name,
+                "founders": federation.founders.iter().map(|f| json!({"name": f.name, "root": f.root})).collect::<Vec<_>>(),
+                "aggregator": federation.aggregator,
+                "log": federation.log,
+                "roster_quorum": federation.roster_quorum,
+                "created": federation.created,
+            });
+            output::report(json, &shown, |v| format!("{v:#}"))
+        }
+    }
+}

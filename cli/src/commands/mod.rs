@@ -1,0 +1,12 @@
+//! One file per noun.
+
+pub mod aggregator;
+pub mod audit;
+pub mod client;
+pub mod demo;
+pub mod device;
+pub mod federation;
+pub mod org;
+pub mod roster;
+pub mod steward;
+pub mod task;

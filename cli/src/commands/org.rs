@@ -1,0 +1,79 @@
+//! `dawn org`: an organisation's keys and its registration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use dawn_identity::{Organisation, Validity};
+use dawn_transport::Api;
+use rand_core::UnwrapErr;
+use serde_json::json;
+
+use crate::{files, output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Makes the organisation's root and issuer keys.
+    Init {
+        /// Name for people.
+        #[arg(long)]
+        name: String,
+        /// Folder for the keys; the root key belongs offline.
+        #[arg(long)]
+        dir: PathBuf,
+        /// How long the issuer key may issue credentials.
+        #[arg(long, default_value_t = 365)]
+        days: u64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Registers the organisation with a federation's aggregator.
+    Register {
+        #[arg(long)]
+        dir: PathBuf,
+        /// The aggregator, as http(s)://host:port
+        #[arg(long)]
+        server: String,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Init {
+            name,
+            dir,
+            days,
+            json,
+        } => {
+            let validity = Validity::starting(files::now() - 60, days * 24 * 3600);
+            let organisation =
+                Organisation::generate(&name, validity, &mut UnwrapErr(getrandom::SysRng))?;
+            files::save_organisation(&dir, &organisation)?;
+            let made = json!({"org": organisation.id(), "name": name, "dir": dir});
+            output::report(json, &made, |_| {
+                format!(
+                    "{} is organisation {}",
+                    organisation.name(),
+                    organisation.id()
+                )
+            })
+        }
+        Command::Register { dir, server, json } => {
+            let organisation = files::load_organisation(&dir)?;
+            let api = Api::new(&server)?;
+            let federation = api.federation().await?.verify()?.digest();
+            api.register_org(&organisation.register(&federation, files::now())?)
+                .await?;
+            let done = json!({"org": organisation.id(), "federation": federation});
+            output::report(json, &done, |_| {
+                format!(
+                    "{} is registered with federation {federation}",
+                    organisation.name()
+                )
+            })
+        }
+    }
+}

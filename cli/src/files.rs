@@ -1,0 +1,144 @@
+//! Where keys and documents lie on disk. Secret keys are created with owner-only permissions and
+//! never overwritten.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use dawn_identity::{
+    CredentialChain, FoundingDocument, Organisation, SecretKey, Signed, from_canonical_bounded,
+    to_canonical,
+};
+
+/// Largest document that a command reads from a file.
+const MAX_DOCUMENT_BYTES: u64 = 1 << 20;
+
+/// Reads a bounded file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    let size = fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
+    if size > MAX_DOCUMENT_BYTES {
+        bail!(
+            "{} has {size} bytes: that is no document of ours",
+            path.display()
+        );
+    }
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Reads a bounded text file.
+pub fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read(path)?).with_context(|| format!("{} is not text", path.display()))
+}
+
+/// Writes a file that must not be there yet.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("cannot create {} (it is never overwritten)", path.display()))?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Creates a directory for one owner.
+pub fn private_dir(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot create the folder {}", path.display()))
+}
+
+/// Reads a secret key.
+pub fn read_key(path: &Path) -> Result<SecretKey> {
+    let text = zeroize::Zeroizing::new(read_text(path)?);
+    SecretKey::from_pkcs8_pem(&text)
+        .with_context(|| format!("{} holds no Ed25519 key", path.display()))
+}
+
+/// Writes a secret key.
+pub fn write_key(path: &Path, key: &SecretKey) -> Result<()> {
+    write_new(path, key.to_pkcs8_pem().as_bytes(), 0o600)
+}
+
+/// Saves an organisation: `name`, `root.pem`, `issuer.pem`, `issuer.cose`.
+pub fn save_organisation(dir: &Path, organisation: &Organisation) -> Result<()> {
+    private_dir(dir)?;
+    write_key(&dir.join("root.pem"), organisation.root())?;
+    write_key(&dir.join("issuer.pem"), organisation.issuer())?;
+    write_new(
+        &dir.join("issuer.cose"),
+        organisation.certificate().bytes(),
+        0o644,
+    )?;
+    write_new(&dir.join("name"), organisation.name().as_bytes(), 0o644)
+}
+
+/// Reads what [`save_organisation`] wrote.
+pub fn load_organisation(dir: &Path) -> Result<Organisation> {
+    let name = read_text(&dir.join("name"))?;
+    let certificate = Signed::from_bytes(&read(&dir.join("issuer.cose"))?).with_context(|| {
+        format!(
+            "{} holds no issuer certificate",
+            dir.join("issuer.cose").display()
+        )
+    })?;
+    Organisation::from_parts(
+        name.trim_end(),
+        read_key(&dir.join("root.pem"))?,
+        read_key(&dir.join("issuer.pem"))?,
+        certificate,
+    )
+    .with_context(|| format!("the files in {} do not belong together", dir.display()))
+}
+
+/// Saves a device: `device.pem`, `credential.cbor`, `federation.cbor`.
+pub fn save_device(
+    dir: &Path,
+    key: &SecretKey,
+    chain: &CredentialChain,
+    founding: &FoundingDocument,
+) -> Result<()> {
+    private_dir(dir)?;
+    write_key(&dir.join("device.pem"), key)?;
+    write_new(&dir.join("credential.cbor"), &to_canonical(chain), 0o644)?;
+    write_new(&dir.join("federation.cbor"), &founding.to_bytes(), 0o644)
+}
+
+/// Reads what [`save_device`] wrote.
+pub fn load_device(dir: &Path) -> Result<(SecretKey, CredentialChain, FoundingDocument)> {
+    let path = dir.join("credential.cbor");
+    let chain = from_canonical_bounded(&read(&path)?, MAX_DOCUMENT_BYTES as usize)
+        .with_context(|| format!("{} holds no credential", path.display()))?;
+    Ok((
+        read_key(&dir.join("device.pem"))?,
+        chain,
+        load_founding(&dir.join("federation.cbor"))?,
+    ))
+}
+
+/// Reads a founding document.
+pub fn load_founding(path: &Path) -> Result<FoundingDocument> {
+    FoundingDocument::from_bytes(&read(path)?)
+        .with_context(|| format!("{} holds no founding document", path.display()))
+}
+
+/// Folders of several organisations.
+pub fn load_organisations(dirs: &[PathBuf]) -> Result<Vec<Organisation>> {
+    dirs.iter().map(|dir| load_organisation(dir)).collect()
+}
+
+/// Unix seconds.
+pub fn now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}

@@ -1,0 +1,297 @@
+//! The device population of the demo: who drops out where, and what each device does in a round.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
+use dawn_crypto::gaussian::Gaussian;
+use dawn_crypto::mask::{self, MaskKey};
+use dawn_identity::{DeviceId, FoundingDocument, TaskId};
+use dawn_learn::{Dataset, train};
+use dawn_protocol::RoundId;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use tokio::sync::Semaphore;
+
+use super::breaking::break_upload;
+use super::federation::Device;
+
+/// Where a device fails in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropOut {
+    /// It never asks for the round.
+    Absent,
+    /// It trains and masks, and loses its power before the first byte leaves.
+    BeforeUpload,
+    /// Its connection breaks in the middle of the upload.
+    DuringUpload,
+    /// It uploads everything and is gone before the receipt arrives: its update counts.
+    AfterUpload,
+}
+
+const KINDS: [DropOut; 4] = [
+    DropOut::Absent,
+    DropOut::BeforeUpload,
+    DropOut::DuringUpload,
+    DropOut::AfterUpload,
+];
+
+/// Chooses which devices fail in a round, and where: exactly `round(devices * rate)` of them.
+pub fn drop_outs(devices: usize, rate: f64, seed: [u8; 32]) -> Vec<Option<DropOut>> {
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    let mut order: Vec<usize> = (0..devices).collect();
+    for i in (1..devices).rev() {
+        order.swap(i, (rng.next_u64() % (i as u64 + 1)) as usize);
+    }
+    let failing = (devices as f64 * rate).round() as usize;
+    let mut plan = vec![None; devices];
+    for &device in order.iter().take(failing) {
+        plan[device] = Some(KINDS[(rng.next_u32() % 4) as usize]);
+    }
+    plan
+}
+
+/// What the demo knows of a submission, to compare with what was opened.
+pub struct Uploaded {
+    /// Index of the device.
+    pub index: usize,
+    /// `v = x + e`, one value per coordinate: what the sum must consist of.
+    pub vector: Vec<i32>,
+    /// The seed of its training.
+    pub training_seed: [u8; 32],
+    /// Bytes of its upload.
+    pub bytes: u64,
+}
+
+/// Uploads by round and device, shared between the devices and the demo.
+#[derive(Clone, Default)]
+pub struct Uploads(Arc<Mutex<BTreeMap<(u32, DeviceId), Uploaded>>>);
+
+impl Uploads {
+    fn add(&self, round: u32, device: DeviceId, upload: Uploaded) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert((round, device), upload);
+    }
+
+    /// Takes what was recorded for a round.
+    pub fn take(&self, round: u32) -> BTreeMap<DeviceId, Uploaded> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys: Vec<_> = all.keys().filter(|(r, _)| *r == round).copied().collect();
+        keys.into_iter()
+            .filter_map(|key| Some((key.1, all.remove(&key)?)))
+            .collect()
+    }
+}
+
+/// What all devices of the demo share.
+pub struct World {
+    /// The aggregator's address.
+    pub server: String,
+    /// The task that they take part in.
+    pub task: TaskId,
+    /// Who fails where: one list per round, one entry per device.
+    pub plan: Vec<Vec<Option<DropOut>>>,
+    /// What they sent.
+    pub uploads: Uploads,
+    /// Two cores play all devices: so many may compute at once.
+    pub cores: Arc<Semaphore>,
+    /// Seed of everything that the demo chooses.
+    pub seed: [u8; 32],
+}
+
+/// A device with its client library and its data.
+pub struct Player {
+    index: usize,
+    id: DeviceId,
+    client: Client,
+    data: Arc<Dataset>,
+    world: Arc<World>,
+}
+
+impl Player {
+    /// Puts the client library into a device.
+    pub fn new(
+        index: usize,
+        device: Device,
+        founding: &FoundingDocument,
+        state: &Path,
+        data: Arc<Dataset>,
+        world: Arc<World>,
+    ) -> Result<Self> {
+        let id = device.chain.claimed_device();
+        let client = Client::builder()
+            .server(&world.server)
+            .federation(founding.clone(), founding.digest())
+            .device(device.chain, device.key)
+            .state_dir(state.join(format!("device-{index}")))
+            .build()
+            .with_context(|| format!("setting up device {index}"))?;
+        Ok(Self {
+            index,
+            id,
+            client,
+            data,
+            world,
+        })
+    }
+
+    /// Takes part in every round until the task ends, failing as planned.
+    pub async fn live(self) -> Result<()> {
+        let mut participation = self.client.join(self.world.task).await?;
+        loop {
+            let open = match participation.next_round(Duration::from_secs(30)).await {
+                Ok(Some(open)) => open,
+                Ok(None) => continue,
+                Err(ClientError::Ended(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            let RoundId { number, .. } = open.id();
+            let fail = self.planned(number);
+            if fail == Some(DropOut::Absent) {
+                continue;
+            }
+            // A device that comes too late is one more drop-out, not the end of the demo.
+            if let Err(error) = self.play(open, fail).await {
+                tracing::warn!(device = self.index, round = number, "dropped: {error:#}");
+            }
+        }
+    }
+
+    fn planned(&self, round: u32) -> Option<DropOut> {
+        *self.world.plan.get(round as usize - 1)?.get(self.index)?
+    }
+
+    async fn play(&self, open: OpenRound, fail: Option<DropOut>) -> Result<()> {
+        let number = open.id().number;
+        let (index, data) = (self.index, Arc::clone(&self.data));
+        let seed = derive(
+            &self.world.seed,
+            "device",
+            &[u64::from(number), index as u64],
+        );
+        let permit = Arc::clone(&self.world.cores).acquire_owned().await?;
+        let (open, prepared, upload) = tokio::task::spawn_blocking(move || -> Result<_> {
+            let (prepared, upload) = prepare(&open, index, &data, seed)?;
+            drop(permit);
+            Ok((open, prepared, upload))
+        })
+        .await??;
+        if fail == Some(DropOut::BeforeUpload) {
+            return Ok(());
+        }
+        // Recorded before it is sent: a device that is gone before its receipt may well be in the sum.
+        self.world.uploads.add(number, self.id, upload);
+        match fail {
+            Some(DropOut::DuringUpload) => {
+                let half = prepared.wire().len() / 2;
+                break_upload(
+                    &self.world.server,
+                    &open.id(),
+                    &self.id,
+                    prepared.wire(),
+                    half,
+                )
+                .await
+            }
+            Some(DropOut::AfterUpload) => {
+                let all = prepared.wire().len();
+                break_upload(
+                    &self.world.server,
+                    &open.id(),
+                    &self.id,
+                    prepared.wire(),
+                    all,
+                )
+                .await
+            }
+            _ => {
+                open.send(&prepared).await?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Trains, masks and signs. The demo seeds the device's generator, so that it can draw the same
+/// error again and knows the vector that is hidden; a real device's generator is the system's.
+fn prepare(
+    open: &OpenRound,
+    index: usize,
+    data: &Dataset,
+    seed: [u8; 32],
+) -> Result<(PreparedSubmission, Uploaded)> {
+    let task = open.verified().task();
+    let training_seed = derive(&seed, "training", &[]);
+    let mut rng = ChaCha20Rng::from_seed(derive(&seed, "secrets", &[]));
+    let delta = train(open.model(), data, &task.train, training_seed)?;
+    let update = open.quantise(&delta, &mut rng)?;
+    let mut again = rng.clone();
+    let prepared = open.prepare(&update, &mut rng)?;
+    // The order in which PreparedSubmission draws: key, then error.
+    let _ = MaskKey::sample(&mut again);
+    let dimension = open.verified().dimension();
+    let error = mask::sample_error(&Gaussian::new(task.sigma_error), &dimension, &mut again);
+    let vector = update
+        .reveal()
+        .iter()
+        .zip(error.iter())
+        .map(|(x, e)| x + e)
+        .collect();
+    let bytes = prepared.wire().len() as u64;
+    Ok((
+        prepared,
+        Uploaded {
+            index,
+            vector,
+            training_seed,
+            bytes,
+        },
+    ))
+}
+
+/// A seed that follows from the demo's seed, a purpose and numbers.
+pub fn derive(seed: &[u8; 32], purpose: &str, numbers: &[u64]) -> [u8; 32] {
+    let numbers: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let digest = dawn_crypto::digest::hash(
+        dawn_crypto::digest::labels::SIMULATION,
+        &[seed, purpose.as_bytes(), &numbers],
+    );
+    digest.0
+}
+
+/// Sums what the accepted devices sent, coordinate by coordinate.
+pub fn true_sum<'a>(accepted: impl Iterator<Item = &'a Uploaded>, dimension: usize) -> Vec<i64> {
+    let mut sum = vec![0i64; dimension];
+    for upload in accepted {
+        for (total, value) in sum.iter_mut().zip(&upload.vector) {
+            *total += i64::from(*value);
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_the_asked_for_share_fails() {
+        for (devices, rate, failing) in [(100, 0.2, 20), (10, 0.0, 0), (7, 1.0, 7), (3, 0.5, 2)] {
+            let plan = drop_outs(devices, rate, [9; 32]);
+            assert_eq!(plan.len(), devices);
+            assert_eq!(plan.iter().flatten().count(), failing);
+        }
+        assert_ne!(drop_outs(100, 0.2, [1; 32]), drop_outs(100, 0.2, [2; 32]));
+    }
+
+    #[test]
+    fn seeds_depend_on_everything() {
+        let seed = derive(&[1; 32], "a", &[1, 2]);
+        assert_ne!(seed, derive(&[2; 32], "a", &[1, 2]));
+        assert_ne!(seed, derive(&[1; 32], "b", &[1, 2]));
+        assert_ne!(seed, derive(&[1; 32], "a", &[2, 1]));
+    }
+}

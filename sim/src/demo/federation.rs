@@ -1,0 +1,192 @@
+//! The members of the demo: organisations, their stewards and devices, founded and registered over REST.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use dawn_crypto::shamir::Threshold;
+use dawn_identity::{
+    Admission, CredentialChain, Federation, FoundingDocument, Organisation, Roster, RosterEntry,
+    SecretKey, SignedRoster, StewardId, Validity,
+};
+use dawn_transport::Api;
+use rand_core::CryptoRng;
+
+/// How long the demo's issuer certificates and device credentials last.
+const VALIDITY_SECONDS: u64 = 30 * 24 * 3600;
+
+/// One organisation with the steward that it runs.
+pub struct Member {
+    /// Root and issuer keys; a real organisation keeps the root offline.
+    pub organisation: Organisation,
+    /// The steward's signing key.
+    pub steward: SecretKey,
+}
+
+impl Member {
+    /// The steward's identifier.
+    pub fn steward_id(&self) -> StewardId {
+        StewardId::of(&self.organisation.id(), &self.steward.public())
+    }
+}
+
+/// One enrolled device.
+pub struct Device {
+    /// Index of its organisation.
+    pub member: usize,
+    /// Its credential.
+    pub chain: CredentialChain,
+    /// Its key.
+    pub key: SecretKey,
+}
+
+/// A founded federation.
+pub struct Founded {
+    /// The members, in roster order: the steward of `members[i]` has evaluation point `i + 1`.
+    pub members: Vec<Member>,
+    /// What everybody pins.
+    pub founding: FoundingDocument,
+    /// The signed roster of epoch 1.
+    pub roster: SignedRoster,
+}
+
+/// The most malicious stewards that m stewards can bear while one of them may be away:
+/// the largest f with `A <= m - 1`, and 0 where there is none.
+pub fn tolerated(stewards: u8) -> u8 {
+    (0..stewards)
+        .rev()
+        .find(|f| Threshold::new(stewards, *f).is_ok_and(|t| t.a() < stewards))
+        .unwrap_or(0)
+}
+
+/// Founds a federation of `count` organisations on a running aggregator: founding document,
+/// registrations, stewards, roster.
+pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) -> Result<Founded> {
+    let server = api
+        .aggregator()
+        .await
+        .context("asking for the aggregator's keys")?;
+    let members = (0..count)
+        .map(|i| {
+            let validity = Validity::starting(now - 60, VALIDITY_SECONDS);
+            Ok(Member {
+                organisation: Organisation::generate(&name_of(i), validity, rng)?,
+                steward: SecretKey::generate(rng),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let organisations: Vec<&Organisation> = members.iter().map(|m| &m.organisation).collect();
+    let federation = Federation {
+        name: "Dawn demo".into(),
+        founders: organisations.iter().map(|o| o.founder_entry()).collect(),
+        aggregator: server.aggregator_key,
+        log: server.log_key,
+        admission: Admission::Open,
+        roster_quorum: u16::from(count) / 2 + 1,
+        created: now,
+    };
+    let founding = FoundingDocument::found(federation, &organisations)?;
+    api.post_federation(&founding)
+        .await
+        .context("posting the founding document")?;
+    let pin = founding.digest();
+    for member in &members {
+        let organisation = &member.organisation;
+        api.register_org(&organisation.register(&pin, now)?)
+            .await
+            .with_context(|| format!("registering {}", organisation.name()))?;
+        let enrolment = organisation.enrol_steward(&pin, &member.steward, now)?;
+        api.enrol_steward(&organisation.id(), &enrolment)
+            .await
+            .with_context(|| format!("enrolling the steward of {}", organisation.name()))?;
+    }
+    let roster = Roster {
+        federation: pin,
+        epoch: 1,
+        threshold: Threshold::new(count, tolerated(count))?,
+        stewards: members
+            .iter()
+            .map(|m| RosterEntry {
+                org: m.organisation.id(),
+                steward: m.steward.public(),
+            })
+            .collect(),
+        created: now,
+    };
+    let signatures = organisations
+        .iter()
+        .map(|o| roster.sign(o.root()))
+        .collect();
+    let roster = SignedRoster::assemble(roster, signatures)?;
+    api.post_roster(&roster)
+        .await
+        .context("posting the roster")?;
+    Ok(Founded {
+        members,
+        founding,
+        roster,
+    })
+}
+
+impl Founded {
+    /// Enrols one device of a member.
+    pub fn enrol<R: CryptoRng>(
+        &self,
+        member: usize,
+        label: &str,
+        now: u64,
+        rng: &mut R,
+    ) -> Result<Device> {
+        let key = SecretKey::generate(rng);
+        let validity = Validity::starting(now - 60, VALIDITY_SECONDS);
+        let chain =
+            self.members[member]
+                .organisation
+                .issue_device(&key.public(), label, validity)?;
+        Ok(Device { member, chain, key })
+    }
+}
+
+/// Writes a secret key where only its owner can read it.
+pub fn write_key(path: &Path, key: &SecretKey) -> Result<PathBuf> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot create the key file {}", path.display()))?;
+    file.write_all(key.to_pkcs8_pem().as_bytes())?;
+    file.sync_all()?;
+    Ok(path.to_path_buf())
+}
+
+fn name_of(index: u8) -> String {
+    const NAMES: [&str; 8] = [
+        "Aurora Clinics",
+        "Borealis Grid",
+        "Cirrus Farms",
+        "Delta Ports",
+        "Equinox Rail",
+        "Fjord Sensors",
+        "Gale Logistics",
+        "Harbour Relief",
+    ];
+    match NAMES.get(usize::from(index)) {
+        Some(name) => (*name).into(),
+        None => format!("Organisation {}", index + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn six_stewards_bear_one_liar_and_one_absence() {
+        for (m, f) in [(3, 0), (4, 0), (6, 1), (8, 1), (11, 2)] {
+            assert_eq!(tolerated(m), f, "m = {m}");
+        }
+    }
+}

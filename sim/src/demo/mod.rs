@@ -1,0 +1,158 @@
+//! The demo: six organisations learn together on one machine, through a real server, with real
+//! failures, and an auditor confirms every round.
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`options`] | what can be chosen |
+//! | [`federation`] | the members, founded and registered over REST |
+//! | [`setting`] | data, model, split, and the task with its noise |
+//! | [`processes`] | server and stewards as processes that can be killed |
+//! | [`server`] | starting and stopping them all |
+//! | [`devices`], [`breaking`] | the device population and how it fails |
+//! | [`observe`] | reading a round's transcript |
+//! | [`rounds`] | following the rounds and comparing them with the truth |
+//! | [`plain`] | the same training without masks and noise |
+//! | [`summary`], [`report`], [`svg`] | what is shown |
+
+pub mod breaking;
+pub mod devices;
+pub mod federation;
+pub mod observe;
+pub mod options;
+pub mod plain;
+pub mod processes;
+pub mod report;
+pub mod rounds;
+pub mod server;
+pub mod setting;
+pub mod summary;
+pub mod svg;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use dawn_learn::Model;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+pub use federation::tolerated;
+pub use options::DemoOptions;
+pub use setting::DataSource;
+pub use summary::DemoSummary;
+
+use devices::{Player, Uploads, World, drop_outs};
+use rounds::Follower;
+use server::Stage;
+use setting::Setting;
+
+/// Runs the demo. Progress goes to standard error.
+///
+/// # Errors
+/// Whatever keeps it from finishing; what was written so far stays in the output folder.
+pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
+    let begun = Instant::now();
+    options.check()?;
+    let out = options.prepare_output()?;
+    let setting = Setting::prepare(&options)?;
+    let mut rng = ChaCha20Rng::from_seed(options.seed_for("members"));
+
+    options.say(&format!(
+        "starting the aggregator, {} organisations, {} devices",
+        options.organisations, options.devices
+    ));
+    let mut stage = Stage::open(&options.binary, &out.logs).await?;
+    let api = stage.api().clone();
+    let now = unix_seconds();
+    let founded = federation::found(&api, options.organisations, now, &mut rng).await?;
+    stage.start_stewards(&founded)?;
+    let owner = &founded.members[0].organisation;
+    let roster = founded.roster.peek().digest();
+    let task = setting.task(&options, founded.founding.digest(), roster, owner, now)?;
+    let task_id = task.peek().id();
+
+    let uploads = Uploads::default();
+    let world = Arc::new(World {
+        server: stage.url().to_owned(),
+        task: task_id,
+        plan: (1..=options.rounds)
+            .map(|r| {
+                drop_outs(
+                    options.devices as usize,
+                    options.dropout,
+                    options.seed_for(&format!("drop-outs {r}")),
+                )
+            })
+            .collect(),
+        uploads: uploads.clone(),
+        cores: Arc::new(Semaphore::new(
+            std::thread::available_parallelism().map_or(2, usize::from),
+        )),
+        seed: options.seed_for("devices"),
+    });
+    let state = tempfile::tempdir()?;
+    let mut players = Vec::new();
+    for (index, shard) in setting.shards.iter().enumerate() {
+        let device = founded.enrol(
+            setting.owners[index],
+            &format!("device-{index}"),
+            now,
+            &mut rng,
+        )?;
+        players.push(Player::new(
+            index,
+            device,
+            &founded.founding,
+            state.path(),
+            Arc::new(shard.clone()),
+            Arc::clone(&world),
+        )?);
+    }
+    api.post_task(&task).await.context("posting the task")?;
+    let mut devices = JoinSet::new();
+    for player in players {
+        devices.spawn(player.live());
+    }
+
+    let model = Model::initial(setting.model, task.peek().initial_seed)?;
+    let mut follower = Follower::new(&options, &setting, &founded, task.peek(), model, uploads)?;
+    let rows = follower.follow(&mut stage, &mut devices).await?;
+
+    options.say("auditing every round from its transcript");
+    let trusted = dawn_audits::Options {
+        federation: Some(founded.founding.digest()),
+    };
+    let audit =
+        dawn_audits::verify_service(stage.url(), &[task_id], &out.transcripts, &trusted).await?;
+    let stewards_offline = stage.killed();
+    devices.abort_all();
+    stage.close()?;
+
+    let last = rows.last().context("the task had no round")?;
+    let summary = DemoSummary {
+        accuracy: last.accuracy,
+        accuracy_plain: last.accuracy_plain,
+        epsilon: last.epsilon,
+        delta: 10f64.powi(-i32::from(setting::DELTA_EXPONENT)),
+        sum_errors: follower.sum_errors(),
+        stewards: u32::from(options.organisations),
+        stewards_offline,
+        audit: audit.summary(),
+        transcript: out.transcripts.display().to_string(),
+        report: out.report.display().to_string(),
+        setting: options.describe(&setting, task.peek()),
+        seconds: begun.elapsed().as_secs_f64(),
+        rounds: rows,
+    };
+    std::fs::write(&out.report, report::html(&summary))?;
+    std::fs::write(&out.summary, serde_json::to_vec_pretty(&summary)?)?;
+    Ok(summary)
+}
+
+fn unix_seconds() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}

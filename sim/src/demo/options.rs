@@ -1,0 +1,154 @@
+//! What can be chosen about a demo run, and where it writes.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use dawn_learn::ModelSpec;
+use dawn_protocol::Task;
+
+use super::devices::derive;
+use super::setting::{DataSource, Setting};
+
+/// File that marks a folder as the output of a demo: only such a folder is ever emptied.
+const MARKER: &str = ".dawn-demo";
+
+/// Choices of a demo run.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// What is learnt from.
+    pub data: DataSource,
+    /// The model; the data set's usual one when absent.
+    pub model: Option<ModelSpec>,
+    /// Organisations, each with one steward: 3 to 16.
+    pub organisations: u8,
+    /// Devices of all organisations together.
+    pub devices: u32,
+    /// Rounds.
+    pub rounds: u32,
+    /// Share of the devices that fail in each round, 0 up to 1.
+    pub dropout: f64,
+    /// Privacy target over all rounds; noise is the least that masking allows when absent.
+    pub epsilon: Option<f64>,
+    /// The round in which one steward is killed for good; none when 0.
+    pub kill_steward_in: u32,
+    /// Folder for transcripts and report.
+    pub out: PathBuf,
+    /// Seed of everything that is drawn by lot, except secrets of server and stewards.
+    pub seed: u64,
+    /// The `dawn` binary that server and stewards are started from.
+    pub binary: PathBuf,
+    /// Whether progress is shown on standard error.
+    pub progress: bool,
+}
+
+/// Where a demo run writes.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// One transcript per round, the log, nothing else.
+    pub transcripts: PathBuf,
+    /// The HTML report.
+    pub report: PathBuf,
+    /// The summary as JSON.
+    pub summary: PathBuf,
+    /// Logs of server and stewards.
+    pub logs: PathBuf,
+}
+
+impl DemoOptions {
+    /// Refuses choices that cannot work.
+    pub fn check(&self) -> Result<()> {
+        ensure!(
+            (3..=16).contains(&self.organisations),
+            "--orgs must be between 3 and 16: fewer cannot form a threshold"
+        );
+        ensure!(
+            (u32::from(self.organisations)..=5_000).contains(&self.devices),
+            "--devices must be between --orgs and 5000"
+        );
+        ensure!(
+            (1..=1_000).contains(&self.rounds),
+            "--rounds must be between 1 and 1000"
+        );
+        ensure!(
+            (0.0..0.9).contains(&self.dropout),
+            "--dropout must be at least 0 and below 0.9"
+        );
+        if let Some(epsilon) = self.epsilon {
+            ensure!(
+                epsilon.is_finite() && epsilon > 0.0,
+                "--epsilon must be a positive number"
+            );
+        }
+        Ok(())
+    }
+
+    /// The seed for one purpose.
+    pub fn seed_for(&self, purpose: &str) -> [u8; 32] {
+        derive(&[0; 32], purpose, &[self.seed])
+    }
+
+    /// Prints a line of progress.
+    pub fn say(&self, line: &str) {
+        if self.progress {
+            eprintln!("{line}");
+        }
+    }
+
+    /// The run in one sentence.
+    pub fn describe(&self, setting: &Setting, task: &Task) -> String {
+        let privacy = match self.epsilon {
+            Some(epsilon) => format!("noise for epsilon {epsilon} over all rounds"),
+            None => "the least noise that masking allows".into(),
+        };
+        format!(
+            "{} data, model {} ({} parameters), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {privacy} (sigma {:.1} per device, clip {})",
+            self.data,
+            setting.model,
+            setting.model.parameters(),
+            self.organisations,
+            self.devices,
+            self.rounds,
+            100.0 * self.dropout,
+            task.sigma_error.to_f64(),
+            task.quantiser.clip
+        )
+    }
+
+    /// Makes the output folder, or empties the one of an earlier demo.
+    pub fn prepare_output(&self) -> Result<Output> {
+        let root = &self.out;
+        if root.exists() {
+            let empty = fs::read_dir(root)
+                .with_context(|| format!("cannot read the output folder {}", root.display()))?
+                .next()
+                .is_none();
+            ensure!(
+                empty || root.join(MARKER).exists(),
+                "{} exists and is not the output of a demo: choose another folder with --out",
+                root.display()
+            );
+            if !empty {
+                fs::remove_dir_all(root)
+                    .with_context(|| format!("cannot empty {}", root.display()))?;
+            }
+        }
+        let folder = |name: &str| -> Result<PathBuf> {
+            let path = root.join(name);
+            fs::create_dir_all(&path)
+                .with_context(|| format!("cannot create {}", path.display()))?;
+            Ok(path)
+        };
+        let output = Output {
+            transcripts: folder("transcripts")?,
+            logs: folder("logs")?,
+            report: root.join("report.html"),
+            summary: root.join("summary.json"),
+        };
+        fs::write(
+            root.join(MARKER),
+            "Made by `dawn demo`; the next demo empties this folder.\n",
+        )?;
+        Ok(output)
+    }
+}

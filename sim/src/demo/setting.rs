@@ -1,0 +1,208 @@
+//! What the demo learns: data set, model, split, and the task with its noise and policy.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, ensure};
+use dawn_crypto::params::{Dimension, Sigma};
+use dawn_identity::{Digest, Organisation, Signed};
+use dawn_learn::data::{PartitionSpec, Shard, Split, digits, fashion_mnist, partition};
+use dawn_learn::{Dataset, ModelSpec, Preset};
+use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, dp};
+
+use super::DemoOptions;
+
+/// The delta that the demo states epsilon at: 10^-5, well below one device in a hundred.
+pub const DELTA_EXPONENT: u8 = 5;
+
+/// A data set that the demo can learn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataSource {
+    /// 1,797 images of 8 x 8 pixels; built in.
+    Digits,
+    /// 70,000 images of 28 x 28 pixels, from a Debian package.
+    Fashion,
+}
+
+impl DataSource {
+    /// Reads it.
+    pub fn load(self) -> Result<Split> {
+        match self {
+            Self::Digits => Ok(digits()?),
+            Self::Fashion => Ok(fashion_mnist(None)?),
+        }
+    }
+
+    /// The model that the demo trains on it. With a privacy target the smaller model wins: noise
+    /// grows with the number of parameters.
+    pub fn model(self, private: bool) -> ModelSpec {
+        let text = match (self, private) {
+            (Self::Digits, false) => "mlp:64-32-10",
+            (Self::Digits, true) => "logistic:64-10",
+            (Self::Fashion, false) => "mlp:784-64-10",
+            (Self::Fashion, true) => "logistic:784-10",
+        };
+        text.parse().expect("the built-in models are well formed")
+    }
+}
+
+impl FromStr for DataSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "digits" => Ok(Self::Digits),
+            "fashion" => Ok(Self::Fashion),
+            other => Err(format!(
+                "there is no data set {other:?}: use digits or fashion"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for DataSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digits => "digits",
+            Self::Fashion => "fashion",
+        })
+    }
+}
+
+/// Data and split.
+pub struct Setting {
+    /// One training set per device.
+    pub shards: Vec<Dataset>,
+    /// Which member each device belongs to.
+    pub owners: Vec<usize>,
+    /// Held out; nobody trains on it.
+    pub test: Dataset,
+    /// The model's shape.
+    pub model: ModelSpec,
+    /// Training and quantisation.
+    pub preset: Preset,
+}
+
+impl Setting {
+    /// Loads the data and splits it unevenly over organisations and devices.
+    pub fn prepare(options: &DemoOptions) -> Result<Self> {
+        let split = options.data.load()?;
+        let private = options.epsilon.is_some();
+        let model = match options.model {
+            Some(model) => model,
+            None => options.data.model(private),
+        };
+        ensure!(
+            model.inputs() == split.train.inputs(),
+            "the model {model} has {} inputs, the {} data has {}: choose a model that fits",
+            model.inputs(),
+            options.data,
+            split.train.inputs()
+        );
+        let spec = PartitionSpec {
+            organisations: usize::from(options.organisations),
+            devices: options.devices as usize,
+            // Organisations know different labels, but none only one.
+            alpha: 1 << 16,
+        };
+        let shards: Vec<Shard> = partition(&split.train, &spec, options.seed_for("partition"))?;
+        Ok(Self {
+            owners: shards.iter().map(|s| s.organisation).collect(),
+            shards: shards
+                .iter()
+                .map(|s| split.train.subset(&s.samples))
+                .collect::<Result<_, _>>()?,
+            test: split.test,
+            model,
+            preset: if private {
+                Preset::Private
+            } else {
+                Preset::Plain
+            },
+        })
+    }
+
+    /// The task, signed by the first organisation's issuer.
+    pub fn task(
+        &self,
+        options: &DemoOptions,
+        federation: Digest,
+        roster: Digest,
+        owner: &Organisation,
+        now: u64,
+    ) -> Result<Signed<Task>> {
+        let settings = self.preset.settings(&self.model);
+        let policy = policy(options);
+        let (sigma_error, budget_micro_rho) = match options.epsilon {
+            None => (Sigma::ERROR_MIN, None),
+            Some(target) => {
+                let plan = dp::Plan {
+                    clip: settings.quantiser.clip,
+                    rounds: options.rounds,
+                    padded_dimension: Dimension::new(self.model.parameters())?.padded(),
+                    min_honest: policy.min_honest,
+                    delta_exponent: DELTA_EXPONENT,
+                };
+                let sigma = plan.calibrate(target).context(
+                    "that epsilon needs more noise than the largest supported deviation: allow more epsilon, fewer rounds or more devices",
+                )?;
+                (sigma, Some(plan.total_micro_rho(sigma)?))
+            }
+        };
+        let task = Task {
+            version: PROTOCOL_VERSION,
+            name: format!("{} demo", options.data),
+            owner: owner.id(),
+            issuer: owner.certificate().clone(),
+            federation,
+            roster,
+            model: self.model,
+            initial_seed: options.seed_for("initial model"),
+            train: settings.train,
+            quantiser: settings.quantiser,
+            sigma_error,
+            rounds: options.rounds,
+            policy,
+            deadlines: Deadlines {
+                keying_ms: 10_000,
+                // Part of the time until which devices may submit: waited for in every round.
+                endorsing_ms: 3_000,
+                collecting_ms: collecting_ms(options, &self.model),
+                reporting_ms: 30_000,
+                opening_ms: 30_000,
+                grace_ms: 1_000,
+            },
+            privacy: PrivacyPlan {
+                budget_micro_rho,
+                delta_exponent: DELTA_EXPONENT,
+            },
+            data_source: options.data.to_string(),
+            created: now,
+        };
+        Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
+    }
+}
+
+/// Nine tenths of the devices that are expected to stay must be accepted, and four fifths of
+/// those are counted on to be honest.
+fn policy(options: &DemoOptions) -> Policy {
+    let staying = f64::from(options.devices) * (1.0 - options.dropout);
+    let min_accepted = ((staying * 0.9) as u32).max(2);
+    Policy {
+        min_accepted,
+        min_honest: (min_accepted * 4 / 5).max(2),
+        min_organisations: u16::from(options.organisations.min(2)),
+        // Twice an even share.
+        max_org_share_permille: (2000 / u16::from(options.organisations).max(1)).clamp(1, 1000),
+        max_submissions: options.devices.max(2),
+        target_submissions: options.devices.max(2),
+    }
+}
+
+/// Devices train, mask and upload within this time; those that cannot are dropped. Two cores have
+/// to play all devices here.
+fn collecting_ms(options: &DemoOptions, model: &ModelSpec) -> u32 {
+    let each = 20 + model.parameters() as u64 / 200;
+    let total = 1_500 + u64::from(options.devices) * each;
+    u32::try_from(total).unwrap_or(u32::MAX).min(600_000)
+}

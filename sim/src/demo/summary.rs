@@ -1,0 +1,112 @@
+//! What a demo run reports: one row per round, one object for machines, one table for people.
+
+use serde::Serialize;
+
+/// One round of the demo.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoundRow {
+    /// Round number, from 1.
+    pub round: u32,
+    /// Submissions that the aggregator acknowledged.
+    pub submitted: u32,
+    /// Submissions inside the opened sum.
+    pub accepted: u32,
+    /// Acknowledged submissions that the verdict left out.
+    pub rejected: u32,
+    /// Devices that never finished their upload in this round.
+    pub dropped: u32,
+    /// Accuracy of the new model on the held-out test set, 0..=1.
+    pub accuracy: f64,
+    /// Accuracy of the same training without masks and noise.
+    pub accuracy_plain: f64,
+    /// Epsilon spent up to and including this round at the task's delta; `None` where it is not finite.
+    pub epsilon: Option<f64>,
+    /// Seconds from the first sealing key to the signed result.
+    pub seconds: f64,
+    /// Mean bytes of one upload (header, packages, payload).
+    pub bytes_per_device: u64,
+    /// `"opened"`, or why the round was given up.
+    pub outcome: String,
+    /// Stewards that were found to have answered wrongly.
+    pub culprits: Vec<String>,
+    /// Milliseconds per phase: keying, endorsing, collecting, reporting, opening.
+    pub phases_ms: Vec<(String, u64)>,
+}
+
+/// The whole run; the last line of standard output with `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct DemoSummary {
+    /// One entry per round.
+    pub rounds: Vec<RoundRow>,
+    /// Final accuracy on the held-out test set, 0..=1.
+    pub accuracy: f64,
+    /// Final accuracy of the same training without masks and noise.
+    pub accuracy_plain: f64,
+    /// Total epsilon at `delta`; `None` where it is not finite.
+    pub epsilon: Option<f64>,
+    /// The delta of `epsilon`, as the accountant counted it.
+    pub delta: f64,
+    /// Coordinates over all rounds in which the opened sum differs from the true sum of the accepted vectors.
+    pub sum_errors: u64,
+    /// Stewards in the roster.
+    pub stewards: u32,
+    /// Stewards that were killed for good during the run.
+    pub stewards_offline: u32,
+    /// `"PASS"`, or the first broken rule and who is to blame.
+    pub audit: String,
+    /// The folder with one transcript per round and the log.
+    pub transcript: String,
+    /// The HTML report.
+    pub report: String,
+    /// Data set, model and privacy target in words.
+    pub setting: String,
+    /// Seconds of the whole run.
+    pub seconds: f64,
+}
+
+/// The header of the table that `dawn demo` prints while it runs.
+pub fn table_header() -> String {
+    format!(
+        "{:>5} {:>9} {:>8} {:>8} {:>7} {:>8} {:>7} {:>9} {:>7} {:>9}  {}",
+        "round",
+        "submitted",
+        "accepted",
+        "rejected",
+        "dropped",
+        "accuracy",
+        "(plain)",
+        "epsilon",
+        "seconds",
+        "KB/device",
+        "outcome"
+    )
+}
+
+impl RoundRow {
+    /// One line of the table.
+    pub fn line(&self) -> String {
+        format!(
+            "{:>5} {:>9} {:>8} {:>8} {:>7} {:>7.1}% {:>6.1}% {:>9} {:>7.1} {:>9.1}  {}",
+            self.round,
+            self.submitted,
+            self.accepted,
+            self.rejected,
+            self.dropped,
+            100.0 * self.accuracy,
+            100.0 * self.accuracy_plain,
+            epsilon_text(self.epsilon),
+            self.seconds,
+            self.bytes_per_device as f64 / 1000.0,
+            self.outcome
+        )
+    }
+}
+
+/// Epsilon for people: two decimals, or a dash where it is not finite.
+pub fn epsilon_text(epsilon: Option<f64>) -> String {
+    match epsilon {
+        Some(value) if value < 1000.0 => format!("{value:.2}"),
+        Some(value) => format!("{value:.1e}"),
+        None => "-".into(),
+    }
+}

@@ -1,0 +1,215 @@
+//! Small inline SVG charts for the report: lines and stacked bars, readable without scripts.
+//!
+//! One file of markup beats a plotting dependency here: the report must open offline, years later.
+
+use std::fmt::Write as _;
+
+/// A named series of one value per round; `None` leaves a gap.
+pub struct Series<'a> {
+    /// What the legend says.
+    pub name: &'a str,
+    /// A CSS colour.
+    pub colour: &'a str,
+    /// One value per round, first round first.
+    pub values: Vec<Option<f64>>,
+}
+
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 240.0;
+const LEFT: f64 = 52.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 34.0;
+
+/// A line chart with one point per round.
+pub fn lines(title: &str, unit: &str, series: &[Series<'_>]) -> String {
+    let top = series
+        .iter()
+        .flat_map(|s| s.values.iter().flatten())
+        .fold(0.0f64, |a, b| a.max(*b));
+    let rounds = rounds_of(series);
+    let mut out = frame(title, unit, top, rounds, series);
+    for s in series {
+        let points: Vec<(f64, f64)> = s
+            .values
+            .iter()
+            .enumerate()
+            .filter_map(|(i, v)| v.map(|v| (x_at(i, rounds), y_at(v, top))))
+            .collect();
+        let path: Vec<String> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
+        let _ = write!(
+            out,
+            "<polyline fill='none' stroke='{}' stroke-width='2' points='{}'/>",
+            s.colour,
+            path.join(" ")
+        );
+        for ((x, y), value) in points.iter().zip(s.values.iter().flatten()) {
+            let _ = write!(
+                out,
+                "<circle cx='{x:.1}' cy='{y:.1}' r='3' fill='{}'><title>{}: {}</title></circle>",
+                s.colour,
+                escape(s.name),
+                number(*value)
+            );
+        }
+    }
+    out.push_str("</svg></figure>");
+    out
+}
+
+/// Bars with the series stacked upon each other, one bar per round.
+pub fn stacked_bars(title: &str, unit: &str, series: &[Series<'_>]) -> String {
+    let rounds = rounds_of(series);
+    let total = |i: usize| -> f64 {
+        series
+            .iter()
+            .filter_map(|s| s.values.get(i).copied().flatten())
+            .sum()
+    };
+    let top = (0..rounds).map(total).fold(0.0f64, f64::max);
+    let mut out = frame(title, unit, top, rounds, series);
+    let width = ((WIDTH - LEFT - RIGHT) / rounds.max(1) as f64 * 0.62).min(34.0);
+    for i in 0..rounds {
+        let mut base = 0.0;
+        for s in series {
+            let Some(value) = s.values.get(i).copied().flatten() else {
+                continue;
+            };
+            let (low, high) = (y_at(base, top), y_at(base + value, top));
+            base += value;
+            let _ = write!(
+                out,
+                "<rect x='{:.1}' y='{high:.1}' width='{width:.1}' height='{:.1}' fill='{}'><title>{}: {}</title></rect>",
+                x_at(i, rounds) - width / 2.0,
+                (low - high).max(0.0),
+                s.colour,
+                escape(s.name),
+                number(value)
+            );
+        }
+    }
+    out.push_str("</svg></figure>");
+    out
+}
+
+fn rounds_of(series: &[Series<'_>]) -> usize {
+    series.iter().map(|s| s.values.len()).max().unwrap_or(0)
+}
+
+fn x_at(index: usize, rounds: usize) -> f64 {
+    let step = (WIDTH - LEFT - RIGHT) / rounds.max(1) as f64;
+    LEFT + step * (index as f64 + 0.5)
+}
+
+fn y_at(value: f64, top: f64) -> f64 {
+    let top = if top > 0.0 { top } else { 1.0 };
+    TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top)
+}
+
+fn frame(title: &str, unit: &str, top: f64, rounds: usize, series: &[Series<'_>]) -> String {
+    let mut out = format!(
+        "<figure><figcaption>{} <span class='unit'>{}</span><span class='legend'>",
+        escape(title),
+        escape(unit)
+    );
+    for s in series {
+        let _ = write!(
+            out,
+            "<i style='background:{}'></i>{} ",
+            s.colour,
+            escape(s.name)
+        );
+    }
+    let _ = write!(
+        out,
+        "</span></figcaption><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{}'>",
+        escape(title)
+    );
+    for step in 0..=4 {
+        let value = top * f64::from(step) / 4.0;
+        let y = y_at(value, top);
+        let _ = write!(
+            out,
+            "<line x1='{LEFT}' x2='{:.1}' y1='{y:.1}' y2='{y:.1}' class='grid'/><text x='{:.1}' y='{:.1}' text-anchor='end'>{}</text>",
+            WIDTH - RIGHT,
+            LEFT - 6.0,
+            y + 4.0,
+            number(value)
+        );
+    }
+    // At most ten labels, so that a hundred rounds stay readable.
+    let every = rounds.div_ceil(10).max(1);
+    for i in (0..rounds).step_by(every) {
+        let _ = write!(
+            out,
+            "<text x='{:.1}' y='{:.1}' text-anchor='middle'>{}</text>",
+            x_at(i, rounds),
+            HEIGHT - BOTTOM + 16.0,
+            i + 1
+        );
+    }
+    let _ = write!(
+        out,
+        "<text x='{:.1}' y='{:.1}' text-anchor='middle'>round</text>",
+        (WIDTH + LEFT) / 2.0,
+        HEIGHT - 4.0
+    );
+    out
+}
+
+fn number(value: f64) -> String {
+    if value == 0.0 {
+        "0".into()
+    } else if value.abs() >= 1000.0 {
+        format!("{value:.0}")
+    } else if value.abs() >= 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+/// Escapes text for HTML and single-quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&#39;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_cannot_leave_their_place() {
+        let chart = lines(
+            "<script>",
+            "'",
+            &[Series {
+                name: "'/><script>",
+                colour: "#000",
+                values: vec![Some(1.0), None, Some(2.0)],
+            }],
+        );
+        assert!(!chart.contains("<script>"));
+        assert_eq!(chart.matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn empty_charts_are_still_charts() {
+        assert!(lines("a", "b", &[]).ends_with("</svg></figure>"));
+        assert!(stacked_bars("a", "b", &[]).ends_with("</svg></figure>"));
+    }
+}
