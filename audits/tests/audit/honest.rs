@@ -68,15 +68,26 @@ fn away_wrong_and_complaining_stewards_do_not_fail_a_round() {
         ..Plan::default()
     };
     let mut world = World::with(3, &plan);
-    let script = Script {
-        absent: vec![6],
+    let liar = Script {
         lying_openers: vec![2],
         ..Script::default()
     };
-    let round = world.play(None, &script);
+    let round = world.play(None, &liar);
     let report = audit(&world, &transcript(&world, &round));
     assert!(report.passed(), "{report}");
     assert_eq!(report.rounds[0].wrong_stewards, [world.steward_id(2)]);
+
+    // With one more away, fewer than A agree: the sum opens, but nobody can be named.
+    let round = world.play(
+        None,
+        &Script {
+            absent: vec![6],
+            ..liar
+        },
+    );
+    let report = audit(&world, &transcript(&world, &round));
+    assert!(report.passed(), "{report}");
+    assert!(report.rounds[0].wrong_stewards.is_empty() && report.rounds[0].sum.is_some());
 
     // One steward complains about one submission, two about another: the first may stay.
     let script = Script {
