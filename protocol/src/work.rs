@@ -91,9 +91,15 @@ pub fn work_to_bytes(items: &Vec<WorkItem>) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError`].
 pub fn work_from_bytes(bytes: &[u8]) -> Result<Vec<WorkItem>, DecodeError> {
-    let items: Vec<WorkItem> = from_canonical_bounded(bytes, MAX_WORK_BYTES)?;
-    BrokenRule::unless(items.len() <= MAX_WORK_ITEMS, "at most 16 items of work")?;
-    Ok(items)
+    check_items(bytes, MAX_WORK_ITEMS, "at most 16 items of work")?;
+    from_canonical_bounded(bytes, MAX_WORK_BYTES)
+}
+
+/// Refuses a list by the number of items that it announces. In memory an item is many times larger
+/// than the smallest encoding of one, so this comes before decoding.
+fn check_items(bytes: &[u8], most: usize, rule: &'static str) -> Result<(), BrokenRule> {
+    let announced = minicbor::Decoder::new(bytes).array().ok().flatten();
+    BrokenRule::unless(announced.is_some_and(|items| items <= most as u64), rule)
 }
 
 /// One submission's header and the asking steward's package of it.
@@ -153,5 +159,37 @@ impl PackagePage {
             "a page's headers and packages are bounded",
         )?;
         Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dawn_identity::TaskId;
+
+    fn keys(count: u32) -> Vec<u8> {
+        let task = TaskId(dawn_crypto::digest::Digest([1; 32]));
+        let item = |number| WorkItem::PublishSealingKey {
+            round: RoundId::new(task, number),
+        };
+        work_to_bytes(&(1..=count).map(item).collect())
+    }
+
+    /// As many of the smallest items as fit the limit would take hundreds of megabytes.
+    #[test]
+    fn too_many_small_items_are_refused_before_they_take_memory() {
+        let smallest = keys(2).len() - keys(1).len();
+        let memory = MAX_WORK_BYTES / smallest * size_of::<WorkItem>();
+        assert!(memory > 200 << 20, "{memory}");
+        assert_eq!(work_from_bytes(&keys(16)).expect("16").len(), 16);
+        // Were the items decoded first, the cut would be found and this be malformed.
+        let bytes = keys(17);
+        let cut = &bytes[..bytes.len() - 1];
+        assert!(matches!(
+            work_from_bytes(cut),
+            Err(DecodeError::Rule(BrokenRule("at most 16 items of work")))
+        ));
+        let indefinite = [&[0x9f], &keys(16)[1..], &[0xff]].concat();
+        assert!(work_from_bytes(&indefinite).is_err());
     }
 }

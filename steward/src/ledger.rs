@@ -9,26 +9,37 @@ use crate::error::{Refusal, StewardError};
 use crate::state::StewardState;
 
 impl StewardState {
-    /// What both ledgers would say after a round of this charge, when the task has spent at least `stated` with it.
+    /// What both ledgers would say after a round of this charge. `stated` is what the round's verdict says that the
+    /// task has spent with it; there is none before the verdict.
+    ///
+    /// Any two sets of T stewards have an honest one in common, so that a verdict which leaves out a round that was
+    /// opened finds an opener who knows better: the budget holds although no steward answers in every round.
     ///
     /// # Errors
     /// [`Refusal::Budget`], [`Refusal::LedgerUnknown`]; [`Rule::Charge`] when `stated` is more than all rounds so far
-    /// can have cost.
+    /// can have cost, or less than this steward knows of.
     pub(crate) fn afford(
         &self,
         change: &Change<'_>,
         context: &TaskContext,
         round: &RoundId,
-        stated: u64,
+        stated: Option<u64>,
     ) -> Result<Spending, StewardError> {
         let task = context.task();
         let charge = context.charge_micro_rho();
-        if stated > charge.saturating_mul(u64::from(round.number)) {
-            let detail =
-                "more is said to be spent than all rounds of the task so far can have cost";
-            return Err(Violation::new(Culprit::Aggregator, Rule::Charge, detail).into());
-        }
         let before = change.task(&round.task)?.spent;
+        let known = before.saturating_add(charge);
+        let wrong = |detail: &str| {
+            StewardError::from(Violation::new(Culprit::Aggregator, Rule::Charge, detail))
+        };
+        if stated.is_some_and(|stated| stated > charge.saturating_mul(u64::from(round.number))) {
+            return Err(wrong(
+                "more is said to be spent than all rounds of the task so far can have cost",
+            ));
+        }
+        if stated.is_some_and(|stated| stated < known) {
+            return Err(wrong("less is said to be spent than this steward knows of"));
+        }
         let refuse = |ledger: String, spent, limit| {
             StewardError::from(Refusal::Budget {
                 round: *round,
@@ -38,7 +49,7 @@ impl StewardState {
                 limit,
             })
         };
-        let after = before.saturating_add(charge).max(stated);
+        let after = stated.unwrap_or(known);
         if let Some(limit) = task.privacy.budget_micro_rho.filter(|limit| after > *limit) {
             return Err(refuse("the task".to_owned(), after - charge, limit));
         }

@@ -89,7 +89,8 @@ impl StewardState {
             let findings = change
                 .findings(&round)?
                 .ok_or(VaultError::Damaged("the findings of a round"))?;
-            self.afford(change, &task, &round, verdict.peek().spent_micro_rho)?;
+            let stated = Some(verdict.peek().spent_micro_rho);
+            self.afford(change, &task, &round, stated)?;
             Ok(Ok((report.envelope, Findings::from_bytes(&findings)?)))
         })?;
         let (own_report, findings) = match gate {
@@ -153,7 +154,7 @@ impl StewardState {
                 change,
                 work.judged.task_context(),
                 &round,
-                work.judged.verdict().spent_micro_rho,
+                Some(work.judged.verdict().spent_micro_rho),
             )?;
             self.charge(change, work.judged.task_context(), spending)?;
             let bytes = self.keep(

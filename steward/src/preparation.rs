@@ -51,7 +51,7 @@ impl StewardState {
                 }
                 .into());
             }
-            self.afford(change, &context, round, 0)?;
+            self.afford(change, &context, round, None)?;
             self.end_earlier_rounds(change, &round.task, round.number)?;
             task = change.task(&round.task)?;
             task.highest = round.number;

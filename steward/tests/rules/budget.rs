@@ -1,10 +1,10 @@
 //! Every steward keeps its own ledger, and does not open beyond the budget whatever the aggregator says.
 
-use dawn_protocol::{Rule, Verdict};
+use dawn_protocol::{AbortReason, Aborted, Rule, Terminal, Verdict};
 use dawn_steward::{Refusal, StewardError, StewardState};
 
-use crate::assert_rule;
 use crate::world::{World, refusal};
+use crate::{assert_rule, now};
 
 /// Runs round 1 up to the opening, with a verdict that says that this was spent before.
 fn open_with(
@@ -122,4 +122,39 @@ fn the_aggregator_can_only_raise_the_ledger() {
     // In round 1 nothing can have been spent before.
     assert_rule!(refusal(open_with(&mut world, &state, 1)), Rule::Charge);
     assert_eq!(state.vault().spent("digits").expect("ledger"), 0);
+}
+
+/// An aggregator that lets other stewards open each round and states only what these know of could have the task opened
+/// more often than its budget allows. A steward that knows of more refuses.
+#[test]
+fn a_verdict_that_leaves_out_what_was_spent_is_refused() {
+    let mut world = World::new();
+    let state = world.start();
+    let charge = world.context.charge_micro_rho();
+    open_with(&mut world, &state, 0).expect("open");
+    let aborted = Terminal::Aborted(world.by_aggregator(&Aborted {
+        round: world.id(1),
+        session: None,
+        reason: AbortReason::TooFewOpenings,
+        detail: String::new(),
+    }));
+    let own = world.sealing_key(&state, 2).expect("sealing key");
+    let model = world.initial_model();
+    let round = world.round_with(&own, 2, Some(&aborted), model);
+    state
+        .endorse(&round.spec, Some(&aborted), now(), &mut world.rng)
+        .expect("endorse");
+    let closed = world.closed(&round, &[0, 1, 2, 3]);
+    let own = world.report(&state, &closed).expect("report");
+    let reports = world.reports(&round, &closed, &own, &[2, 3, 4, 5]);
+    let low = world.verdict(&closed, &reports, 0);
+    assert_rule!(
+        refusal(world.open(&state, &closed, &reports, &low)),
+        Rule::Charge
+    );
+    let right = world.verdict(&closed, &reports, charge);
+    world
+        .open(&state, &closed, &reports, &right)
+        .expect("opened");
+    assert_eq!(state.vault().spent("digits").expect("ledger"), 2 * charge);
 }

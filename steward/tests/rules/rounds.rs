@@ -98,10 +98,15 @@ impl World {
     ) -> (Round, ClosedRound) {
         let round = self.first_round(state);
         self.endorse(state, &round).expect("endorse");
-        let announcement = self.announce(&round, &[2, 3, 4, 5]);
-        let submissions = self.submissions(&announcement, organisations);
-        let closed = self.close(&announcement, submissions);
+        let closed = self.closed(&round, organisations);
         (round, closed)
+    }
+
+    /// An endorsed round up to its closing.
+    pub fn closed(&mut self, round: &Round, organisations: &[usize]) -> ClosedRound {
+        let announcement = self.announce(round, &[2, 3, 4, 5]);
+        let submissions = self.submissions(&announcement, organisations);
+        self.close(&announcement, submissions)
     }
 
     /// The report of the real steward, in pages of this size.
