@@ -125,15 +125,9 @@ impl Api {
         first: u32,
     ) -> Result<PackagePage, TransportError> {
         let path = format!("{}/packages/{steward}", round_path(round));
-        // The wire asks for what comes after an index.
-        let after: Vec<_> = first
-            .checked_sub(1)
-            .map(|last| ("after", u64::from(last)))
-            .into_iter()
-            .collect();
-        let answer = self
-            .call(Call::get(&path, limits::PACKAGE_PAGE).query(&after))
-            .await?;
+        let after = [("after", u64::from(first))];
+        let call = Call::get(&path, limits::PACKAGE_PAGE).query(&after);
+        let answer = self.call(call).await?;
         let malformed = |why: String| TransportError::Malformed {
             what: "page of packages",
             why,

@@ -168,7 +168,7 @@ async fn packages(
     State(script): State<Shared>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Answer {
-    let first = number(&query, "after").map_or(0, |after| after + 1);
+    let first = number(&query, "after").unwrap_or(0);
     let script = lock(&script);
     script
         .pages
