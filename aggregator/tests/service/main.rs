@@ -1,0 +1,17 @@
+//! The service against a real Postgres over real HTTP.
+
+#![allow(clippy::unwrap_used)]
+
+mod devices;
+mod raw;
+mod stewards;
+mod world;
+
+mod aborts;
+mod hostile;
+mod log;
+mod registry;
+mod replicas;
+mod restart;
+mod rounds;
+mod submissions;

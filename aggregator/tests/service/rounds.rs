@@ -1,0 +1,141 @@
+//! Whole rounds.
+
+use dawn_crypto::merkle;
+use dawn_identity::{OrgId, Signed};
+use dawn_learn::{Model, apply_update};
+use dawn_protocol::digests::model_digest;
+use dawn_protocol::transcript::{Record, TranscriptReader};
+use dawn_protocol::{RoundResult, Terminal};
+
+use crate::devices::announcement;
+use crate::stewards::work_through;
+use crate::world::World;
+
+/// The vector of device i: distinct, so that a missing or doubled one shows in the sum.
+pub fn vector(i: usize) -> Vec<i32> {
+    (0..15).map(|j| 1 << ((i + j) % 8)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rounds_open_the_sum_of_what_was_submitted() {
+    let mut world = World::with(6, 1).await;
+    let (running, api) = world.start_enrolled().await;
+    let task = world.task(|_| {});
+    let context = world.context(&task);
+    api.post_task(&task).await.unwrap();
+    let mut stewards = world.stewards(&context);
+    // One steward is away all the time.
+    stewards.truncate(5);
+    let devices = world.devices(4);
+    let mut model = context.initial_model().unwrap();
+    for number in 1..=2 {
+        let id = context.round(number);
+        work_through(&api, &mut stewards, &id, &["collecting"]).await;
+        let announcement = announcement(&api, &context, number - 1).await;
+        assert_eq!(announcement.spec.peek().model, model_digest(&model.to_bytes()));
+        let round = context.verify_spec(&announcement.spec).unwrap();
+        for (i, device) in devices.iter().enumerate() {
+            let submission = device.prepare(&context, &announcement, &vector(i), 1000 + i as u64);
+            let receipt = device.submit(&api, &announcement, &submission).await.unwrap();
+            round.verify_receipt(&receipt, &submission.header).unwrap();
+        }
+        work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
+        let result = result(&api, &id).await;
+        assert_eq!(result.peek().accepted, 4);
+        assert!(result.peek().culprits.is_empty());
+        // The noise of one device has deviation 6.36: the sum is within 100 of that of the vectors.
+        let bytes = api.model(&result.peek().model, 1 << 20).await.unwrap();
+        let next = Model::from_bytes(&bytes).unwrap();
+        let exact: Vec<i32> = (0..15).map(|j| (0..4).map(|i| vector(i)[j]).sum()).collect();
+        let expected = apply_update(&model, &exact, 4, 10).unwrap();
+        for (found, expected) in next.weights().iter().zip(expected.weights()) {
+            assert!((found - expected).abs() < 100 << 10, "{found} is far from {expected}");
+        }
+        model = next;
+    }
+    let status = api.task_status(&context.id()).await.unwrap();
+    assert_eq!(status["ended"], true);
+    assert_eq!(status["rounds"][1]["accepted"], 4);
+    assert_eq!(status["spent_micro_rho"], 2 * context.charge_micro_rho());
+    assert!(matches!(
+        api.open_round(&context.id(), 0, 0).await.unwrap(),
+        dawn_transport::RoundPoll::Ended
+    ));
+    running.shutdown().await.unwrap();
+}
+
+pub async fn result(api: &dawn_transport::Api, id: &dawn_protocol::RoundId) -> Signed<RoundResult> {
+    let entries = api.statements(id).await.unwrap();
+    let last = entries.last().unwrap();
+    Signed::from_bytes(&last.envelope).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_transcript_has_everything_in_its_order() {
+    let mut world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let task = world.task(|_| {});
+    let context = world.context(&task);
+    api.post_task(&task).await.unwrap();
+    let mut stewards = world.stewards(&context);
+    let devices = world.devices(4);
+    for number in 1..=2 {
+        let id = context.round(number);
+        work_through(&api, &mut stewards, &id, &["collecting"]).await;
+        let announcement = announcement(&api, &context, number - 1).await;
+        for (i, device) in devices.iter().enumerate() {
+            let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
+            device.submit(&api, &announcement, &submission).await.unwrap();
+        }
+        work_through(&api, &mut stewards, &id, &["done"]).await;
+    }
+    for number in 1..=2 {
+        let mut bytes = Vec::new();
+        // It is written by a job when the round has ended; the client asks again while it is.
+        api.download_transcript(&context.round(number), 1 << 24, &mut bytes)
+            .await
+            .unwrap();
+        let mut reader = TranscriptReader::new(&bytes[..]);
+        let mut headers = Vec::new();
+        let mut root = None;
+        let mut kinds = Vec::new();
+        while let Some(record) = reader.next_record().unwrap() {
+            kinds.push(record.kind().name());
+            match record {
+                Record::Header(header) => headers.push(merkle::leaf_hash(&header)),
+                Record::Closed(closed) => root = Some(closed.peek().root),
+                Record::Terminal(terminal) => assert!(matches!(*terminal, Terminal::Result(_))),
+                _ => {}
+            }
+        }
+        assert_eq!(headers.len(), 4);
+        assert_eq!(root, Some(merkle::root(&headers)));
+        assert_eq!(kinds.contains(&"previous result"), number == 2);
+        assert_eq!(kinds.iter().filter(|kind| **kind == "opening").count(), 3);
+    }
+    // Sealed packages do not outlive their round; payloads stay for auditors.
+    assert_eq!(world.objects("packages"), 0);
+    assert_eq!(world.objects("payloads"), 8);
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_did_not_found_takes_part() {
+    let mut world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let newcomer = dawn_identity::Organisation::generate(
+        "newcomer",
+        dawn_identity::Validity::starting(crate::world::now_s() - 10, 86_400),
+        &mut world.rng,
+    )
+    .unwrap();
+    let digest = world.federation.digest();
+    api.register_org(&newcomer.register(&digest, crate::world::now_s()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(api.registrations().await.unwrap().len(), 4);
+    let org: OrgId = newcomer.id();
+    let shown = api.org(&org).await.unwrap();
+    assert_eq!(shown["founder"], false);
+    running.shutdown().await.unwrap();
+}
