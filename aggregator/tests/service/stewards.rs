@@ -10,7 +10,7 @@ use dawn_protocol::package::open_package;
 use dawn_protocol::phase::{RoundClosed, RoundOpen};
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Endorsement, Opening, Outcome, PackageReport, RoundAnnouncement, RoundId, SealingKey, TaskContext,
+    Closed, Endorsement, Outcome, PackageReport, RoundAnnouncement, RoundId, SealingKey, TaskContext,
     WorkItem,
 };
 use dawn_transport::{Api, TransportError};
@@ -153,13 +153,6 @@ impl Steward {
         let report = self.sign(&closed.report(self.id, outcomes));
         self.opened.insert(*id, Opened { closed, shares });
         report
-    }
-
-    /// What another statement of this kind would look like: signed, well formed, and different.
-    pub fn other_opening(&self, opening: &Opening) -> Signed<Opening> {
-        let mut other = opening.clone();
-        other.share_sum = ShareSum::zero();
-        self.sign(&other)
     }
 }
 

@@ -227,6 +227,17 @@ impl World {
         number
     }
 
+    pub async fn count_statements(&self, kind: &str) -> i64 {
+        let mut connection = PgConnection::connect(self.postgres.url()).await.unwrap();
+        let count = sqlx::query_scalar("select count(*) from statements where kind = $1")
+            .bind(kind)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        count
+    }
+
     pub async fn run_sql(&self, sql: &'static str) {
         let mut connection = PgConnection::connect(self.postgres.url()).await.unwrap();
         sqlx::query(sql).execute(&mut connection).await.unwrap();
