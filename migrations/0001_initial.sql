@@ -73,6 +73,8 @@ create table rounds (
     submitted integer not null default 0,
     submitted_bytes bigint not null default 0,
     accepted integer,
+    -- How many submissions got each decision, by its code; null before the verdict.
+    decided integer[],
     next_model bytea,
     abort_reason text,
     charge_micro_rho bigint,
@@ -128,6 +130,8 @@ create index log_round on log (task, number, index) where task is not null;
 create table log_head (
     only_one boolean primary key default true check (only_one),
     size bigint not null,
+    -- Counts what replicas should notice and what is not logged; see size + revision.
+    revision bigint not null default 0,
     -- Roots of the full subtrees, largest first, 32 bytes each.
     frontier bytea not null
 );

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -31,6 +30,7 @@ pub struct App {
     pub uploads: Semaphore,
     pub(crate) known: Known,
     changes: watch::Sender<u64>,
+    jobs: watch::Sender<u64>,
     stopping: watch::Sender<bool>,
     pub(crate) heads: tokio::sync::Mutex<HashMap<u64, Vec<u8>>>,
 }
@@ -54,23 +54,56 @@ impl App {
             uploads,
             known: Known::default(),
             changes: watch::Sender::new(0),
+            jobs: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             heads: tokio::sync::Mutex::new(HashMap::new()),
         }
     }
 
-    /// Says that something in the database changed: workers and long polls of this process look again.
+    /// Says that a phase or a statement changed: requests that wait, and workers, look again.
     pub fn changed(&self) {
         self.changes
             .send_modify(|count| *count = count.wrapping_add(1));
+        self.job_due();
     }
 
-    /// Tells changes of this process apart from now on.
+    /// Says that a job is due: workers of this process look at once.
+    pub fn job_due(&self) {
+        self.jobs
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Waits for changes, for requests. Those of other replicas arrive through [`App::pulse`].
     pub fn changes(&self) -> Watcher {
         Watcher {
-            changes: self.changes.subscribe(),
+            signal: self.changes.subscribe(),
             stopping: self.stopping.subscribe(),
-            poll: self.config.limits.poll(),
+        }
+    }
+
+    /// Waits for jobs, for workers.
+    pub fn jobs(&self) -> Watcher {
+        Watcher {
+            signal: self.jobs.subscribe(),
+            stopping: self.stopping.subscribe(),
+        }
+    }
+
+    /// Looks whether other replicas changed something, on behalf of everybody who waits in this process:
+    /// a thousand waiting devices cost one small query each time.
+    pub async fn pulse(self: Arc<Self>) {
+        let mut known = None;
+        while !self.is_stopping() {
+            match self.store.revision().await {
+                Ok(revision) => {
+                    if known.is_some_and(|known| known != revision) {
+                        self.changed();
+                    }
+                    known = Some(revision);
+                }
+                Err(error) => tracing::warn!(%error, "cannot look for changes"),
+            }
+            tokio::time::sleep(self.config.limits.poll()).await;
         }
     }
 
@@ -92,25 +125,23 @@ impl App {
     }
 }
 
-/// Waits for changes, those of other replicas by looking again after a while.
+/// Waits for a signal.
 #[derive(Debug)]
 pub struct Watcher {
-    changes: watch::Receiver<u64>,
+    signal: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    poll: Duration,
 }
 
 impl Watcher {
-    /// Returns when something may have changed; `false` when it is time to give up.
+    /// Returns when something may have changed since the last call; `false` when it is time to give up.
     pub async fn wait(&mut self, until: Instant) -> bool {
         if Instant::now() >= until || *self.stopping.borrow() {
             return false;
         }
-        let poll = Instant::now() + self.poll;
         tokio::select! {
-            _ = self.changes.changed() => true,
+            _ = self.signal.changed() => true,
             _ = self.stopping.changed() => false,
-            () = tokio::time::sleep_until(poll.min(until)) => true,
+            () = tokio::time::sleep_until(until) => false,
         }
     }
 }

@@ -139,13 +139,15 @@ impl App {
         Ok(members)
     }
 
-    /// The members as last seen, read again when `org` is not among them: a member stays one.
+    /// The members as last seen, read again when `org` has registered since: a member stays one.
     ///
     /// # Errors
     /// As [`App::federation`].
     pub async fn members_with(&self, org: &OrgId) -> Result<Arc<Members>, ContextError> {
         match peek(&self.known.members) {
             Some(members) if members.root(org).is_some() => Ok(members),
+            // A stranger costs one small query.
+            Some(members) if self.store.org(org).await?.is_none() => Ok(members),
             _ => self.members().await,
         }
     }

@@ -50,11 +50,16 @@ impl Keys {
     /// # Errors
     /// [`KeysError`]; a key that exists is never replaced.
     pub fn open_or_create(directory: &Path) -> Result<Self, KeysError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|source| io(directory, source))?;
+        // Only the keys are private: an embedded Postgres may have to enter the directories above.
+        if let Some(parent) = directory.parent() {
+            std::fs::create_dir_all(parent).map_err(|source| io(parent, source))?;
+        }
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(io(directory, error));
+            }
+            _ => {}
+        }
         Ok(Self {
             aggregator: open_or_create(&directory.join("aggregator.pem"))?,
             log: open_or_create(&directory.join("log.pem"))?,

@@ -87,6 +87,7 @@ impl Aggregator {
             JoinSet::new()
         };
         let mut server = JoinSet::new();
+        server.spawn(Arc::clone(&app).pulse());
         server.spawn(http::serve::serve(
             Arc::clone(&app),
             listener,

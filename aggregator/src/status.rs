@@ -72,25 +72,27 @@ pub struct RoundStatus {
     pub bytes: u64,
 }
 
-/// The status of a task.
+/// Rounds in one answer.
+const LISTED: u32 = 1000;
+
+/// The status of a task, with its rounds from the one after `after` on, a thousand at most.
 ///
 /// # Errors
 /// No such task, or the database fails.
-pub async fn task_status(app: &App, task: &TaskId) -> Result<TaskStatus, ContextError> {
+pub async fn task_status(app: &App, task: &TaskId, after: u32) -> Result<TaskStatus, ContextError> {
     let context = app.task_context(task).await?;
     let row = app.store.task(task).await?.ok_or(ContextError::NoTask)?;
-    let mut spent = 0;
-    let mut charged = 0;
+    let (mut spent, mut charged) = app.store.charged_until(task, after).await?;
     let mut rounds = Vec::new();
-    for round in app.store.rounds_of(task).await? {
+    for round in app.store.rounds_of(task, after, LISTED).await? {
         if let Some(charge) = round.charge_micro_rho {
             spent += charge;
             charged += 1;
         }
-        let decisions = app.store.decisions(&round.round).await?;
-        rounds.push(round_status(&context, &round, &decisions, spent, charged));
+        rounds.push(round_status(&context, &round, spent, charged));
     }
     let body = context.task();
+    let (spent, charged) = app.store.charged_until(task, row.rounds).await?;
     Ok(TaskStatus {
         task: task.to_string(),
         name: row.name,
@@ -123,17 +125,15 @@ fn epsilon(context: &TaskContext, micro_rho: u64, rounds: u32) -> Option<f64> {
 fn round_status(
     context: &TaskContext,
     round: &RoundRow,
-    decisions: &[(u8, u32)],
     spent_micro_rho: u64,
     charged: u32,
 ) -> RoundStatus {
-    let rejected = decisions
+    let rejected = Decision::ALL
         .iter()
-        .filter_map(|(code, count)| {
-            let decision = Decision::ALL
-                .iter()
-                .find(|decision| **decision as u8 == *code)?;
-            (*decision != Decision::Accepted).then_some((decision.name(), *count))
+        .filter(|decision| **decision != Decision::Accepted)
+        .filter_map(|decision| {
+            let count = *round.decided.get(*decision as usize)?;
+            (count > 0).then_some((decision.name(), count))
         })
         .collect();
     RoundStatus {

@@ -41,14 +41,12 @@ pub fn start(app: &Arc<App>) -> JoinSet<()> {
 }
 
 async fn work(app: Arc<App>) {
-    let mut changes = app.changes();
+    let mut due = app.jobs();
     while !app.is_stopping() {
         match lease(&app).await {
             Ok(Some(lease)) => run(&app, lease).await,
             Ok(None) => {
-                changes
-                    .wait(Instant::now() + app.config.limits.poll())
-                    .await;
+                due.wait(Instant::now() + app.config.limits.poll()).await;
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot look for jobs");

@@ -13,7 +13,7 @@ use crate::store::rounds::Phase;
 #[derive(Debug)]
 pub enum Announced {
     /// This one.
-    Round(RoundAnnouncement),
+    Round(Box<RoundAnnouncement>),
     /// Not now.
     None,
     /// Never again: the task has ended.
@@ -54,7 +54,9 @@ pub async fn wait_for_round(
         let found =
             newest.filter(|round| round.phase == Phase::Collecting && round.round.number > after);
         if let Some(round) = found {
-            return Ok(Announced::Round(announcement(app, &round.round).await?));
+            return Ok(Announced::Round(Box::new(
+                announcement(app, &round.round).await?,
+            )));
         }
         if !changes.wait(until).await {
             return Ok(Announced::None);

@@ -106,17 +106,28 @@ pub async fn get_task(
     Ok(cbor(StatusCode::OK, row.signed_task))
 }
 
+/// Which rounds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    #[serde(default)]
+    after: u32,
+}
+
 /// The rounds of a task so far, for people.
 #[utoipa::path(get, path = "/v1/tasks/{task}/status", tag = "tasks",
-    params(("task" = String, Path, description = "Identifier, 64 hexadecimal digits")),
+    params(
+        ("task" = String, Path, description = "Identifier, 64 hexadecimal digits"),
+        ("after" = Option<u32>, Query, description = "Rounds with larger numbers, a thousand at most")),
     responses(
         (status = 200, body = TaskStatus),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn get_status(
     State(app): State<Arc<App>>,
     Params(task): Params<TaskId>,
+    Asked(page): Asked<Page>,
 ) -> Result<Json<TaskStatus>, Problem> {
-    Ok(Json(task_status(&app, &task).await?))
+    Ok(Json(task_status(&app, &task, page.after).await?))
 }
 
 /// Which round, and how long to wait for it.

@@ -11,6 +11,7 @@ use dawn_protocol::container::{ContainerLimits, MAGIC};
 use dawn_protocol::round_context::{RoundContext, VerifiedSubmission};
 use dawn_protocol::submission::{MAX_PACKAGE_BYTES, package_digest};
 use dawn_protocol::{Receipt, RoundId, SubmissionHeader};
+use http::StatusCode;
 
 use super::payload::PayloadCheck;
 use crate::app::App;
@@ -44,20 +45,14 @@ pub async fn submit(
     device: &DeviceId,
     body: Body,
 ) -> Result<Receipted, Problem> {
-    let patience = Duration::from_millis(app.config.limits.idle_timeout_ms);
-    let _slot = tokio::time::timeout(patience, app.uploads.acquire())
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .ok_or_else(|| Problem::unavailable("too many uploads at a time; try again"))?;
-    let gauge = app.metrics.gauge("dawn_uploads");
-    gauge.increment(1.0);
+    let _counted = InProgress::new(app.metrics.gauge("dawn_uploads"));
     let mut reader = BodyReader::new(body, &app.config.limits);
     let outcome = take(app, id, device, &mut reader).await;
-    if !matches!(&outcome, Ok(receipted) if receipted.new) {
-        reader.drain(DRAIN_BYTES).await;
+    match &outcome {
+        Ok(receipted) if receipted.new => {}
+        Err(problem) if problem.status() == StatusCode::REQUEST_TIMEOUT => {}
+        _ => reader.drain(DRAIN_BYTES).await,
     }
-    gauge.decrement(1.0);
     let label = match &outcome {
         Ok(receipted) if receipted.new => "stored",
         Ok(_) => "repeated",
@@ -66,6 +61,22 @@ pub async fn submit(
     app.metrics
         .count("dawn_submissions_total", &[("outcome", label)]);
     outcome
+}
+
+/// Counts an upload until it ends, however it ends.
+struct InProgress(metrics::Gauge);
+
+impl InProgress {
+    fn new(gauge: metrics::Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
 }
 
 async fn take(
@@ -103,6 +114,13 @@ async fn take(
         return Err(second_submission(app, id, device, &header).await);
     }
     check_round(app, id, &context).await?;
+    // Only who may submit takes one of the places for large bodies.
+    let patience = Duration::from_millis(app.config.limits.idle_timeout_ms);
+    let _place = tokio::time::timeout(patience, app.uploads.acquire())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(|| Problem::unavailable("too many uploads at a time; try again"))?;
 
     let packages = read_packages(reader, &context, &verified).await?;
     let payload_key = ObjectKey::payload(&verified.header().payload);
@@ -118,15 +136,18 @@ async fn take(
     let new = row(app, &context, &signed, &verified, header, bytes)?;
     let receipt = new.receipt.clone();
     let outcome = app.store.add_submission(&new, &app.payloads).await;
-    if matches!(outcome, Ok(Submitted::Now)) {
-        app.changed();
-        return Ok(Receipted { receipt, new: true });
-    }
-    if !matches!(outcome, Ok(Submitted::Before(_)) | Err(_)) {
-        forget(app, &payload_key, &packages_key).await;
+    match &outcome {
+        // After an error nobody knows whether it committed: the sweep will.
+        Ok(Submitted::Now { .. } | Submitted::Before(_)) | Err(_) => {}
+        Ok(_) => forget(app, &payload_key, &packages_key).await,
     }
     match outcome? {
-        Submitted::Now => Ok(Receipted { receipt, new: true }),
+        Submitted::Now { target_reached } => {
+            if target_reached {
+                app.job_due();
+            }
+            Ok(Receipted { receipt, new: true })
+        }
         Submitted::Before(stored) if stored.header_digest == new.header_digest => Ok(Receipted {
             receipt: stored.receipt,
             new: false,

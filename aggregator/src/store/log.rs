@@ -71,7 +71,23 @@ fn frontier_bytes(frontier: &Frontier) -> Vec<u8> {
     frontier.subtrees().iter().flat_map(|peak| peak.0).collect()
 }
 
+/// Says to all replicas that something changed that is not in the log.
+pub(super) async fn bump(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("update log_head set revision = revision + 1")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 impl Store {
+    /// A number that grows with every phase and statement, at whichever replica.
+    pub async fn revision(&self) -> Result<i64, StoreError> {
+        let revision = sqlx::query_scalar("select size + revision from log_head")
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(revision)
+    }
+
     /// Size and root of the log.
     pub async fn log_head(&self) -> Result<(u64, Digest), StoreError> {
         let head = sqlx::query("select size, frontier from log_head")

@@ -83,6 +83,8 @@ pub struct RoundRow {
     pub submitted_bytes: u64,
     /// Accepted by the verdict.
     pub accepted: Option<u32>,
+    /// How many submissions got each decision, by its code; empty before the verdict.
+    pub decided: Vec<u32>,
     /// Digest of the weights that the round produced.
     pub next_model: Option<Digest>,
     /// Why there is none.
@@ -216,15 +218,39 @@ impl Store {
             .transpose()
     }
 
-    /// All rounds of a task that have begun, in their order.
-    pub async fn rounds_of(&self, task: &TaskId) -> Result<Vec<RoundRow>, StoreError> {
-        sqlx::query("select * from rounds where task = $1 order by number")
+    /// Rounds of a task that have begun, in their order, with numbers above `after`.
+    pub async fn rounds_of(
+        &self,
+        task: &TaskId,
+        after: u32,
+        limit: u32,
+    ) -> Result<Vec<RoundRow>, StoreError> {
+        sqlx::query("select * from rounds where task = $1 and number > $2 order by number limit $3")
             .bind(&task.as_bytes()[..])
+            .bind(signed32(after))
+            .bind(i64::from(limit))
             .fetch_all(&self.pool)
             .await?
             .iter()
             .map(round_row)
             .collect()
+    }
+
+    /// What the rounds of a task up to a number were charged, in micro-rho, and how many of them were.
+    pub async fn charged_until(
+        &self,
+        task: &TaskId,
+        number: u32,
+    ) -> Result<(u64, u32), StoreError> {
+        let (sum, count): (i64, i32) = sqlx::query_as(
+            "select coalesce(sum(charge_micro_rho), 0)::bigint, count(charge_micro_rho)::integer
+             from rounds where task = $1 and number <= $2",
+        )
+        .bind(&task.as_bytes()[..])
+        .bind(signed32(number))
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((unsigned(sum)?, unsigned32(count)?))
     }
 
     /// The newest round of a task.
@@ -291,6 +317,7 @@ impl Store {
             .bind(signed(deadline_ms))
             .execute(&mut *conn)
             .await?;
+            super::log::bump(conn).await?;
             Ok(Moved::Yes)
         })
     }
@@ -361,6 +388,13 @@ impl Store {
             {
                 return Ok(Moved::No);
             }
+            let mut decided = vec![0_i32; 256];
+            for decision in &verdict.decisions {
+                decided[usize::from(*decision)] += 1;
+            }
+            while decided.last() == Some(&0) {
+                decided.pop();
+            }
             sqlx::query(
                 "update submissions set decision = get_byte($3, position)
                  where task = $1 and number = $2 and position < length($3)",
@@ -372,7 +406,7 @@ impl Store {
             .await?;
             sqlx::query(
                 "update rounds set phase = 'opening', opening_ms = $3, deadline_ms = $4, accepted = $5,
-                     charge_micro_rho = $6
+                     charge_micro_rho = $6, decided = $7
                  where task = $1 and number = $2",
             )
             .bind(&id.task.as_bytes()[..])
@@ -381,6 +415,7 @@ impl Store {
             .bind(signed(verdict.deadline_ms))
             .bind(signed32(verdict.accepted))
             .bind(signed(verdict.charge_micro_rho))
+            .bind(&decided)
             .execute(&mut *conn)
             .await?;
             super::budget::charge(conn, &id.task, verdict.charge_micro_rho, verdict.now_ms).await?;
@@ -462,6 +497,12 @@ pub(super) fn round_row(row: &PgRow) -> Result<RoundRow, StoreError> {
             .try_get::<Option<i32>, _>("accepted")?
             .map(unsigned32)
             .transpose()?,
+        decided: row
+            .try_get::<Option<Vec<i32>>, _>("decided")?
+            .unwrap_or_default()
+            .into_iter()
+            .map(unsigned32)
+            .collect::<Result<_, _>>()?,
         next_model: row
             .try_get::<Option<Vec<u8>>, _>("next_model")?
             .map(|bytes| digest(&bytes))

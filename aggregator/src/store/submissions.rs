@@ -53,7 +53,10 @@ pub struct StoredSubmission {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
     /// Stored.
-    Now,
+    Now {
+        /// Whether it was the one that ends collecting.
+        target_reached: bool,
+    },
     /// Something of this device was stored before.
     Before(StoredSubmission),
     /// Collecting is over, or has not begun.
@@ -170,10 +173,11 @@ impl Store {
             .bind(signed(new.bytes))
             .execute(&mut *conn)
             .await?;
-            if new.target > 0 && count >= new.target {
+            let target_reached = new.target > 0 && count >= new.target;
+            if target_reached {
                 jobs::wake(conn, &job(JobKind::Round, id)).await?;
             }
-            Ok(Submitted::Now)
+            Ok(Submitted::Now { target_reached })
         })
     }
 
@@ -254,25 +258,6 @@ impl Store {
             ))
         })
         .collect()
-    }
-
-    /// How many submissions of a round got each decision.
-    pub async fn decisions(&self, id: &RoundId) -> Result<Vec<(u8, u32)>, StoreError> {
-        let rows: Vec<(i16, i32)> = sqlx::query_as(
-            "select decision, count(*)::integer from submissions
-             where task = $1 and number = $2 and decision is not null group by decision order by decision",
-        )
-        .bind(&id.task.as_bytes()[..])
-        .bind(signed32(id.number))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter()
-            .map(|(decision, count)| {
-                let decision = u8::try_from(decision)
-                    .map_err(|_| StoreError::Corrupt("a decision is not a byte"))?;
-                Ok((decision, unsigned32(count)?))
-            })
-            .collect()
     }
 }
 

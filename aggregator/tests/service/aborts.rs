@@ -2,7 +2,7 @@
 
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{Signed, Statement};
-use dawn_protocol::{Aborted, AbortReason, Opening, RoundId, Task, WorkItem};
+use dawn_protocol::{AbortReason, Aborted, Opening, RoundId, Task, WorkItem};
 use dawn_transport::Api;
 
 use crate::devices::announcement;
@@ -43,7 +43,10 @@ impl Run {
         for i in 0..devices {
             let device = self.world.device(i % orgs);
             let submission = device.prepare(&self.context, &announcement, &vector(i), i as u64);
-            device.submit(&self.api, &announcement, &submission).await.unwrap();
+            device
+                .submit(&self.api, &announcement, &submission)
+                .await
+                .unwrap();
         }
     }
 
@@ -56,12 +59,21 @@ impl Run {
         self.context.verify_aggregator(&last).unwrap();
         let status = self.api.task_status(&id.task).await.unwrap();
         let rounds = status["rounds"].as_array().unwrap();
-        assert_eq!(rounds[id.number as usize - 1]["abort_reason"], reason.name());
+        assert_eq!(
+            rounds[id.number as usize - 1]["abort_reason"],
+            reason.name()
+        );
         if id.number < self.context.task().rounds {
-            assert_eq!(rounds[id.number as usize]["model"], rounds[id.number as usize - 1]["model"]);
+            assert_eq!(
+                rounds[id.number as usize]["model"],
+                rounds[id.number as usize - 1]["model"]
+            );
         }
         let mut transcript = Vec::new();
-        self.api.download_transcript(id, 1 << 24, &mut transcript).await.unwrap();
+        self.api
+            .download_transcript(id, 1 << 24, &mut transcript)
+            .await
+            .unwrap();
         let mut reader = dawn_protocol::transcript::TranscriptReader::new(&transcript[..]);
         while reader.next_record().unwrap().is_some() {}
     }
@@ -71,9 +83,11 @@ impl Run {
 async fn too_few_sealing_keys() {
     let run = Run::new(3, 0, |task| task.deadlines.keying_ms = 300).await;
     let id = run.context.round(1);
-    run.assert_aborted(&id, AbortReason::TooFewSealingKeys).await;
+    run.assert_aborted(&id, AbortReason::TooFewSealingKeys)
+        .await;
     // The last round ends the task.
-    run.assert_aborted(&run.context.round(2), AbortReason::TooFewSealingKeys).await;
+    run.assert_aborted(&run.context.round(2), AbortReason::TooFewSealingKeys)
+        .await;
     assert_eq!(run.api.task_status(&id.task).await.unwrap()["ended"], true);
 }
 
@@ -85,7 +99,8 @@ async fn too_few_endorsements() {
         let key = steward.sealing_key(&id);
         run.api.put_statement(&id, &key).await.unwrap();
     }
-    run.assert_aborted(&id, AbortReason::TooFewEndorsements).await;
+    run.assert_aborted(&id, AbortReason::TooFewEndorsements)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,14 +111,16 @@ async fn too_few_submissions() {
     })
     .await;
     run.submit(1, 1, 1).await;
-    run.assert_aborted(&run.context.round(1), AbortReason::TooFewSubmissions).await;
+    run.assert_aborted(&run.context.round(1), AbortReason::TooFewSubmissions)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_few_reports() {
     let mut run = Run::new(3, 0, |task| task.deadlines.reporting_ms = 500).await;
     run.submit(1, 4, 3).await;
-    run.assert_aborted(&run.context.round(1), AbortReason::TooFewReports).await;
+    run.assert_aborted(&run.context.round(1), AbortReason::TooFewReports)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +130,10 @@ async fn policy() {
     let id = run.context.round(1);
     work_through(&run.api, &mut run.stewards, &id, &["aborted"]).await;
     run.assert_aborted(&id, AbortReason::Policy).await;
-    assert_eq!(run.world.number("select spent_micro_rho from budget").await, 0);
+    assert_eq!(
+        run.world.number("select spent_micro_rho from budget").await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,9 +146,16 @@ async fn budget_exhausted() {
     run.submit(1, 4, 3).await;
     let first = run.context.round(1);
     work_through(&run.api, &mut run.stewards, &first, &["done"]).await;
-    run.assert_aborted(&run.context.round(2), AbortReason::BudgetExhausted).await;
-    assert_eq!(run.world.number("select spent_micro_rho from budget").await, charge as i64);
-    assert_eq!(run.world.number("select rounds::bigint from budget").await, 1);
+    run.assert_aborted(&run.context.round(2), AbortReason::BudgetExhausted)
+        .await;
+    assert_eq!(
+        run.world.number("select spent_micro_rho from budget").await,
+        charge as i64
+    );
+    assert_eq!(
+        run.world.number("select rounds::bigint from budget").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,22 +166,34 @@ async fn too_few_openings() {
     // Everybody reports, nobody opens.
     for steward in &mut run.stewards {
         for item in run.api.work(&steward.id, 5).await.unwrap() {
-            if let WorkItem::Report { announcement, closed } = item {
-                let report = steward.make_report(&run.api, &id, &announcement, &closed).await;
+            if let WorkItem::Report {
+                announcement,
+                closed,
+            } = item
+            {
+                let report = steward
+                    .make_report(&run.api, &id, &announcement, &closed)
+                    .await;
                 run.api.put_statement(&id, &report).await.unwrap();
             }
         }
     }
     run.assert_aborted(&id, AbortReason::TooFewOpenings).await;
     // The verdict was charged: what was decided may have been opened elsewhere.
-    assert_eq!(run.world.number("select rounds::bigint from budget").await, 1);
+    assert_eq!(
+        run.world.number("select rounds::bigint from budget").await,
+        1
+    );
 }
 
 /// Makes steward `index` answer the verdict wrongly.
 async fn lie(run: &Run, id: &RoundId, index: usize) {
     let steward = &run.stewards[index];
     for item in run.api.work(&steward.id, 5).await.unwrap() {
-        if let WorkItem::Open { closed, verdict, .. } = item {
+        if let WorkItem::Open {
+            closed, verdict, ..
+        } = item
+        {
             let mut elements = ShareSum::zero().to_bytes();
             elements[4 * index] = 1 + index as u8;
             let lie = Opening {
@@ -165,7 +204,10 @@ async fn lie(run: &Run, id: &RoundId, index: usize) {
                 steward: steward.id,
                 share_sum: ShareSum::from_bytes(&elements).unwrap(),
             };
-            run.api.put_statement(id, &steward.sign(&lie)).await.unwrap();
+            run.api
+                .put_statement(id, &steward.sign(&lie))
+                .await
+                .unwrap();
         }
     }
 }
@@ -223,9 +265,15 @@ async fn a_steward_says_a_thing_once() {
     let other = twin.sign(&other);
     let refused = run.api.put_statement(&id, &other).await.unwrap_err();
     assert_eq!(refused.status(), Some(409));
-    assert_eq!(run.world.number("select count(*) from equivocations").await, 1);
+    assert_eq!(
+        run.world.number("select count(*) from equivocations").await,
+        1
+    );
     let kind = dawn_protocol::SealingKey::KIND;
     assert_eq!(kind, "sealing-key");
     assert_eq!(run.world.number("select count(*) from statements").await, 1);
-    assert_eq!(run.api.statements(&id).await.unwrap()[0].envelope, first.bytes());
+    assert_eq!(
+        run.api.statements(&id).await.unwrap()[0].envelope,
+        first.bytes()
+    );
 }

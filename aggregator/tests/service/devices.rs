@@ -42,7 +42,8 @@ impl Device {
         submission: &PreparedSubmission,
     ) -> Result<Signed<Receipt>, TransportError> {
         let body = SubmissionBody::Bytes(submission.to_bytes().into());
-        api.submit(&announcement.spec.peek().round, &self.id, &body).await
+        api.submit(&announcement.spec.peek().round, &self.id, &body)
+            .await
     }
 }
 

@@ -20,15 +20,30 @@ fn with_bodies(task: &str, device: &str, org: &str) -> Vec<(&'static str, String
         ("PUT", format!("/v1/orgs/{org}/steward"), CBOR),
         ("POST", "/v1/rosters".to_owned(), CBOR),
         ("POST", "/v1/tasks".to_owned(), CBOR),
-        ("PUT", format!("/v1/tasks/{task}/rounds/1/submissions/{device}"), OCTETS),
+        (
+            "PUT",
+            format!("/v1/tasks/{task}/rounds/1/submissions/{device}"),
+            OCTETS,
+        ),
     ];
     for kind in ["sealing-key", "endorsement", "report", "opening"] {
-        endpoints.push(("PUT", format!("/v1/tasks/{task}/rounds/1/statements/{kind}"), CBOR));
+        endpoints.push((
+            "PUT",
+            format!("/v1/tasks/{task}/rounds/1/statements/{kind}"),
+            CBOR,
+        ));
     }
     endpoints
 }
 
-async fn assert_refused(addr: SocketAddr, method: &str, path: &str, media_type: &str, body: &[u8], what: &str) {
+async fn assert_refused(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &[u8],
+    what: &str,
+) {
     let answer = request(addr, method, path, media_type, body).await;
     assert!(
         (400..500).contains(&answer.status),
@@ -76,8 +91,14 @@ async fn every_body_that_is_wrong_is_refused() {
             ("null".to_owned(), vec![0xf6]),
             ("an array without an end".to_owned(), vec![0x9f; 1000]),
             ("arrays in arrays".to_owned(), vec![0x81; 1000]),
-            ("an array of 2^64 items".to_owned(), vec![0x9b, 255, 255, 255, 255, 255, 255, 255, 255]),
-            ("a string of 2^64 bytes".to_owned(), vec![0x5b, 255, 255, 255, 255, 255, 255, 255, 255]),
+            (
+                "an array of 2^64 items".to_owned(),
+                vec![0x9b, 255, 255, 255, 255, 255, 255, 255, 255],
+            ),
+            (
+                "a string of 2^64 bytes".to_owned(),
+                vec![0x5b, 255, 255, 255, 255, 255, 255, 255, 255],
+            ),
             ("a tag of tags".to_owned(), vec![0xd2; 500]),
         ];
         for size in [1, 7, 100, 1000] {
@@ -90,7 +111,10 @@ async fn every_body_that_is_wrong_is_refused() {
             for cut in [1, good.len() / 3, good.len() / 2, good.len() - 1] {
                 bodies.push((format!("message {i} cut at {cut}"), good[..cut].to_vec()));
             }
-            bodies.push((format!("message {i} and a byte"), [&good[..], &[0]].concat()));
+            bodies.push((
+                format!("message {i} and a byte"),
+                [&good[..], &[0]].concat(),
+            ));
             for _ in 0..6 {
                 let mut damaged = good.clone();
                 let at = rng.next_u32() as usize % damaged.len();
@@ -144,7 +168,11 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
         // The server may close before everything is sent; when it answers, it refuses.
         if let Some(answer) = exchange(addr, &chunked).await {
             let expected: &[u16] = if media_type == CBOR { &[413] } else { &[400] };
-            assert!(expected.contains(&answer.status), "{method} {path}: {}", answer.status);
+            assert!(
+                expected.contains(&answer.status),
+                "{method} {path}: {}",
+                answer.status
+            );
             answer.problem();
         }
     }
@@ -185,34 +213,110 @@ async fn every_path_that_is_wrong_is_refused() {
         ("GET", format!("/v1/tasks/{task}/round?wait=soon"), &[400]),
         ("GET", format!("/v1/tasks/{task}/round?unknown=1"), &[400]),
         ("GET", format!("/v1/models/{unknown}"), &[404]),
-        ("GET", "/v1/models/..%2f..%2fkeys%2flog.pem".to_owned(), &[400]),
+        (
+            "GET",
+            "/v1/models/..%2f..%2fkeys%2flog.pem".to_owned(),
+            &[400],
+        ),
         ("GET", format!("/v1/stewards/{unknown}/work"), &[404]),
-        ("GET", format!("/v1/stewards/{steward}/work?wait=-1"), &[400]),
-        ("GET", format!("/v1/tasks/{task}/rounds/1/packages/{unknown}"), &[404]),
-        ("GET", format!("/v1/tasks/{task}/rounds/1/packages/{steward}"), &[409]),
-        ("GET", format!("/v1/tasks/{task}/rounds/2/packages/{steward}"), &[404]),
-        ("GET", format!("/v1/tasks/{task}/rounds/1/packages/{steward}?after=x"), &[400]),
-        ("GET", format!("/v1/tasks/{task}/rounds/2/statements"), &[404]),
-        ("GET", format!("/v1/tasks/{task}/rounds/4294967295/statements"), &[404]),
-        ("GET", format!("/v1/tasks/{task}/rounds/4294967296/statements"), &[400]),
-        ("GET", format!("/v1/tasks/{task}/rounds/0/transcript"), &[404]),
-        ("GET", format!("/v1/tasks/{task}/rounds/1/transcript"), &[409]),
+        (
+            "GET",
+            format!("/v1/stewards/{steward}/work?wait=-1"),
+            &[400],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/packages/{unknown}"),
+            &[404],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/packages/{steward}"),
+            &[409],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/2/packages/{steward}"),
+            &[404],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/packages/{steward}?after=x"),
+            &[400],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/2/statements"),
+            &[404],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/4294967295/statements"),
+            &[404],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/4294967296/statements"),
+            &[400],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/0/transcript"),
+            &[404],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/transcript"),
+            &[409],
+        ),
         ("GET", "/v1/log/entries?from=-1".to_owned(), &[400]),
-        ("GET", "/v1/log/entries?limit=99999999999".to_owned(), &[400]),
+        (
+            "GET",
+            "/v1/log/entries?limit=99999999999".to_owned(),
+            &[400],
+        ),
     ];
     for (method, path, expected) in cases {
         let answer = request(addr, method, &path, "", &[]).await;
         let shown = &path[..path.len().min(100)];
-        assert!(expected.contains(&answer.status), "{method} {shown}: {}", answer.status);
+        assert!(
+            expected.contains(&answer.status),
+            "{method} {shown}: {}",
+            answer.status
+        );
         answer.problem();
     }
     for (path, body, expected) in [
-        (format!("/v1/tasks/{task}/rounds/1/statements/verdict"), CBOR, 404),
-        (format!("/v1/tasks/{unknown}/rounds/1/statements/endorsement"), CBOR, 404),
-        (format!("/v1/tasks/{task}/rounds/7/statements/sealing-key"), CBOR, 400),
-        (format!("/v1/tasks/{task}/rounds/7/submissions/{device}"), OCTETS, 404),
-        (format!("/v1/tasks/{unknown}/rounds/1/submissions/{device}"), OCTETS, 404),
-        (format!("/v1/tasks/{task}/rounds/1/submissions/{device}0"), OCTETS, 400),
+        (
+            format!("/v1/tasks/{task}/rounds/1/statements/verdict"),
+            CBOR,
+            404,
+        ),
+        (
+            format!("/v1/tasks/{unknown}/rounds/1/statements/endorsement"),
+            CBOR,
+            404,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/7/statements/sealing-key"),
+            CBOR,
+            400,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/7/submissions/{device}"),
+            OCTETS,
+            404,
+        ),
+        (
+            format!("/v1/tasks/{unknown}/rounds/1/submissions/{device}"),
+            OCTETS,
+            404,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/1/submissions/{device}0"),
+            OCTETS,
+            400,
+        ),
     ] {
         let answer = request(addr, "PUT", &path, body, b"DWNS").await;
         assert_eq!(answer.status, expected, "{path}");
@@ -258,22 +362,61 @@ async fn statements_for_another_round_or_by_another_are_refused() {
         body.steward = round.stewards[0].id;
         body
     });
-    assert_refused(addr, "PUT", &path("endorsement"), CBOR, forged.bytes(), "forged").await;
+    assert_refused(
+        addr,
+        "PUT",
+        &path("endorsement"),
+        CBOR,
+        forged.bytes(),
+        "forged",
+    )
+    .await;
     // Of another session.
     let other = round.stewards[0].sign(&{
         let mut body = endorsement.peek().clone();
         body.session.0.0[0] ^= 1;
         body
     });
-    assert_refused(addr, "PUT", &path("endorsement"), CBOR, other.bytes(), "another session").await;
+    assert_refused(
+        addr,
+        "PUT",
+        &path("endorsement"),
+        CBOR,
+        other.bytes(),
+        "another session",
+    )
+    .await;
     // Of another kind than the path.
-    assert_refused(addr, "PUT", &path("report"), CBOR, endorsement.bytes(), "another kind").await;
+    assert_refused(
+        addr,
+        "PUT",
+        &path("report"),
+        CBOR,
+        endorsement.bytes(),
+        "another kind",
+    )
+    .await;
     // A key for a round that the path does not name.
     let next = round.context.round(2);
     let key = round.stewards[0].sealing_key(&next);
-    assert_refused(addr, "PUT", &path("sealing-key"), CBOR, key.bytes(), "another round").await;
+    assert_refused(
+        addr,
+        "PUT",
+        &path("sealing-key"),
+        CBOR,
+        key.bytes(),
+        "another round",
+    )
+    .await;
     // A key of the round in the path, which does not exist yet.
-    let answer = request(addr, "PUT", &format!("/v1/tasks/{task}/rounds/2/statements/sealing-key"), CBOR, key.bytes()).await;
+    let answer = request(
+        addr,
+        "PUT",
+        &format!("/v1/tasks/{task}/rounds/2/statements/sealing-key"),
+        CBOR,
+        key.bytes(),
+    )
+    .await;
     assert_eq!(answer.status, 404);
     assert_eq!(round.world.rows().await, rows, "something was stored");
 }

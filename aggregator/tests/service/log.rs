@@ -21,11 +21,21 @@ async fn all_entries(api: &Api) -> Vec<LogEntry> {
 
 /// The head is signed by the log key, and its root is that of the entries.
 pub async fn check(world: &World, api: &Api) -> usize {
-    let head = api.log_head().await.unwrap().verify(&world.federation.log).unwrap();
+    let head = api
+        .log_head()
+        .await
+        .unwrap()
+        .verify(&world.federation.log)
+        .unwrap();
     let entries = all_entries(api).await;
     let size = head.size as usize;
     assert!(entries.len() >= size);
-    assert!(entries.iter().zip(0..).all(|(entry, index)| entry.index == index));
+    assert!(
+        entries
+            .iter()
+            .zip(0..)
+            .all(|(entry, index)| entry.index == index)
+    );
     let leaves: Vec<_> = entries.iter().map(LogEntry::leaf).collect();
     assert_eq!(merkle::root(&leaves[..size]), head.root);
     size
@@ -44,13 +54,17 @@ async fn many_writers_at_two_replicas_leave_no_gap() {
     let registrations: Vec<_> = (0..40)
         .map(|i| {
             let validity = Validity::starting(now_s() - 10, 1000);
-            let org = Organisation::generate(&format!("new {i}"), validity, &mut world.rng).unwrap();
+            let org =
+                Organisation::generate(&format!("new {i}"), validity, &mut world.rng).unwrap();
             org.register(&digest, now_s()).unwrap()
         })
         .collect();
     // Each at both replicas at once: one of them stores it.
     let outcomes = futures_util::future::join_all(registrations.iter().flat_map(|registration| {
-        [first.register_org(registration), second.register_org(registration)]
+        [
+            first.register_org(registration),
+            second.register_org(registration),
+        ]
     }))
     .await;
     for outcome in outcomes {

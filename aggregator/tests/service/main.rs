@@ -15,3 +15,4 @@ mod replicas;
 mod restart;
 mod rounds;
 mod submissions;
+mod sweep;

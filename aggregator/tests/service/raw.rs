@@ -16,14 +16,19 @@ impl Answer {
     /// A problem document whose members agree with the answer.
     pub fn problem(&self) -> serde_json::Value {
         assert!(
-            self.head.to_ascii_lowercase().contains("content-type: application/problem+json"),
+            self.head
+                .to_ascii_lowercase()
+                .contains("content-type: application/problem+json"),
             "not a problem document: {}",
             self.head
         );
         let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(problem["status"], self.status);
         for member in ["type", "title", "detail"] {
-            assert!(!problem[member].as_str().unwrap().is_empty(), "{member} is missing");
+            assert!(
+                !problem[member].as_str().unwrap().is_empty(),
+                "{member} is missing"
+            );
         }
         problem
     }
@@ -57,8 +62,15 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
 }
 
 /// A request with a body of a media type; without one when the type is empty.
-pub async fn request(addr: SocketAddr, method: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n").into_bytes();
+pub async fn request(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    media_type: &str,
+    body: &[u8],
+) -> Answer {
+    let mut bytes =
+        format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n").into_bytes();
     if !media_type.is_empty() {
         bytes.extend_from_slice(format!("content-type: {media_type}\r\n").as_bytes());
     }

@@ -25,7 +25,11 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let before = world.rows().await;
     world.enrol(&api).await;
     api.post_task(&task).await.unwrap();
-    assert_eq!(world.rows().await, before, "the same again is not stored again");
+    assert_eq!(
+        world.rows().await,
+        before,
+        "the same again is not stored again"
+    );
 
     // Another federation.
     let mut other = world.federation.document().federation.clone();
@@ -39,22 +43,41 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     assert_eq!(status(api.register_org(&again).await), 409);
     // Another roster of the same epoch.
     let threshold = Threshold::new(2, 0).unwrap();
-    let smaller = roster(&world.federation, &world.orgs[..2], &world.steward_keys[..2], threshold, 1);
+    let smaller = roster(
+        &world.federation,
+        &world.orgs[..2],
+        &world.steward_keys[..2],
+        threshold,
+        1,
+    );
     assert_eq!(status(api.post_roster(&smaller).await), 409);
     // A steward whom its organisation has not enrolled.
-    let strangers: Vec<_> = (0..3).map(|_| SecretKey::generate(&mut world.rng)).collect();
+    let strangers: Vec<_> = (0..3)
+        .map(|_| SecretKey::generate(&mut world.rng))
+        .collect();
     let threshold = Threshold::new(3, 0).unwrap();
     let unknown = roster(&world.federation, &world.orgs, &strangers, threshold, 2);
     assert_eq!(status(api.post_roster(&unknown).await), 422);
     // A roster that too few signed.
     let threshold = Threshold::new(1, 0);
     if let Ok(threshold) = threshold {
-        let alone = roster(&world.federation, &world.orgs[..1], &world.steward_keys[..1], threshold, 3);
+        let alone = roster(
+            &world.federation,
+            &world.orgs[..1],
+            &world.steward_keys[..1],
+            threshold,
+            3,
+        );
         assert_eq!(status(api.post_roster(&alone).await), 422);
     }
     // Another organisation's steward.
-    let enrolment = world.orgs[0].enrol_steward(&digest, &strangers[0], now_s()).unwrap();
-    assert_eq!(status(api.enrol_steward(&world.orgs[1].id(), &enrolment).await), 422);
+    let enrolment = world.orgs[0]
+        .enrol_steward(&digest, &strangers[0], now_s())
+        .unwrap();
+    assert_eq!(
+        status(api.enrol_steward(&world.orgs[1].id(), &enrolment).await),
+        422
+    );
     // Of nobody.
     let nobody = dawn_identity::OrgId(Digest([1; 32]));
     assert_eq!(status(api.enrol_steward(&nobody, &enrolment).await), 404);
@@ -88,14 +111,26 @@ async fn an_organisation_has_only_so_many_tasks_at_a_time() {
     let running = Aggregator::start(config).await.unwrap();
     let api = api(&running);
     world.enrol(&api).await;
-    let tasks: Vec<_> = (0..5).map(|i| world.task(|task| task.name = format!("task {i}"))).collect();
+    let tasks: Vec<_> = (0..5)
+        .map(|i| world.task(|task| task.name = format!("task {i}")))
+        .collect();
     let addr = running.local_addr();
     let outcomes = futures_util::future::join_all(tasks.iter().map(|task| async move {
-        raw::request(addr, "POST", "/v1/tasks", "application/cbor", task.bytes()).await.status
+        raw::request(addr, "POST", "/v1/tasks", "application/cbor", task.bytes())
+            .await
+            .status
     }))
     .await;
-    assert_eq!(outcomes.iter().filter(|status| **status == 201).count(), 2, "{outcomes:?}");
-    assert_eq!(outcomes.iter().filter(|status| **status == 429).count(), 3, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|status| **status == 201).count(),
+        2,
+        "{outcomes:?}"
+    );
+    assert_eq!(
+        outcomes.iter().filter(|status| **status == 429).count(),
+        3,
+        "{outcomes:?}"
+    );
     running.shutdown().await.unwrap();
 }
 
@@ -106,7 +141,10 @@ async fn a_federation_must_name_this_aggregator_and_be_the_pinned_one() {
     config.federation = Some(Digest([5; 32]));
     let running = Aggregator::start(config).await.unwrap();
     let client = api(&running);
-    assert_eq!(status(client.post_federation(world.federation.document()).await), 403);
+    assert_eq!(
+        status(client.post_federation(world.federation.document()).await),
+        403
+    );
     let mut other = world.federation.document().federation.clone();
     other.aggregator = SecretKey::generate(&mut world.rng).public();
     let orgs: Vec<_> = world.orgs.iter().collect();
@@ -114,9 +152,21 @@ async fn a_federation_must_name_this_aggregator_and_be_the_pinned_one() {
     assert_eq!(status(client.post_federation(&other).await), 422);
     // Before there is a federation nobody can register.
     let digest = world.federation.digest();
-    let org = Organisation::generate("early", Validity::starting(now_s() - 10, 1000), &mut world.rng).unwrap();
+    let org = Organisation::generate(
+        "early",
+        Validity::starting(now_s() - 10, 1000),
+        &mut world.rng,
+    )
+    .unwrap();
     let early = org.register(&digest, now_s()).unwrap();
-    let answer = raw::request(running.local_addr(), "POST", "/v1/orgs", "application/cbor", early.bytes()).await;
+    let answer = raw::request(
+        running.local_addr(),
+        "POST",
+        "/v1/orgs",
+        "application/cbor",
+        early.bytes(),
+    )
+    .await;
     assert_eq!(answer.status, 503);
     answer.problem();
     assert_eq!(world.number("select count(*) from federation").await, 0);
@@ -134,7 +184,9 @@ async fn a_schema_of_a_newer_program_is_refused() {
         )
         .await;
     match Aggregator::start(world.config()).await {
-        Err(StartError::Store(error)) => assert!(error.to_string().contains("newer version"), "{error}"),
+        Err(StartError::Store(error)) => {
+            assert!(error.to_string().contains("newer version"), "{error}")
+        }
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("it started"),
     }
@@ -146,10 +198,19 @@ async fn without_a_database_it_brings_its_own_and_finds_it_again() {
     let mut config = world.config();
     config.database_url = None;
     let running = Aggregator::start(config.clone()).await.unwrap();
-    api(&running).post_federation(world.federation.document()).await.unwrap();
+    api(&running)
+        .post_federation(world.federation.document())
+        .await
+        .unwrap();
     let address = running.local_addr();
     running.shutdown().await.unwrap();
-    assert!(Api::new(&format!("http://{address}")).unwrap().federation().await.is_err());
+    assert!(
+        Api::new(&format!("http://{address}"))
+            .unwrap()
+            .federation()
+            .await
+            .is_err()
+    );
     let running = Aggregator::start(config).await.unwrap();
     let found = api(&running).federation().await.unwrap();
     assert_eq!(found.digest(), world.federation.digest());
@@ -192,20 +253,33 @@ async fn the_description_has_every_route_with_its_problems() {
     ];
     assert_eq!(paths.len(), expected.len());
     for (path, methods) in expected {
-        let operations = paths.get(path).unwrap_or_else(|| panic!("{path} is missing")).as_object().unwrap();
-        let found = ["get", "put", "post"].iter().filter(|method| operations.contains_key(**method)).count();
+        let operations = paths
+            .get(path)
+            .unwrap_or_else(|| panic!("{path} is missing"))
+            .as_object()
+            .unwrap();
+        let found = ["get", "put", "post"]
+            .iter()
+            .filter(|method| operations.contains_key(**method))
+            .count();
         assert_eq!(found, methods, "{path}");
         for (method, operation) in operations {
             if ["/v1/aggregator", "/metrics"].contains(&path) {
                 continue;
             }
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-            assert!(problem.is_object(), "{method} {path} has no problem response");
+            assert!(
+                problem.is_object(),
+                "{method} {path} has no problem response"
+            );
         }
     }
     assert_eq!(raw::get(addr, "/healthz").await.status, 200);
     let metrics = String::from_utf8(raw::get(addr, "/metrics").await.body).unwrap();
     assert!(metrics.contains("dawn_http_requests_total{"), "{metrics}");
-    assert!(metrics.contains("route=\"/v1/orgs/{org}/steward\""), "{metrics}");
+    assert!(
+        metrics.contains("route=\"/v1/orgs/{org}/steward\""),
+        "{metrics}"
+    );
     running.shutdown().await.unwrap();
 }

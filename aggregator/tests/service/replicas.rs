@@ -25,7 +25,9 @@ async fn two_replicas_race_and_every_step_is_taken_once() {
     for _ in 0..2000 {
         for (i, steward) in stewards.iter_mut().enumerate() {
             // Stewards talk to either replica.
-            steward.step(if i % 2 == 0 { &first } else { &second }).await;
+            steward
+                .step(if i % 2 == 0 { &first } else { &second })
+                .await;
         }
         let current = submitted + 1;
         if submitted < 3 && phase(&second, &context.id(), current).await.0 == "collecting" {
@@ -50,7 +52,10 @@ async fn two_replicas_race_and_every_step_is_taken_once() {
         }
     }
     for number in 1..=3 {
-        assert_eq!(result(&first, &context.round(number)).await.peek().accepted, 4);
+        assert_eq!(
+            result(&first, &context.round(number)).await.peek().accepted,
+            4
+        );
     }
     // One specification, closing, verdict and result a round.
     for kind in ["round-spec", "closed", "verdict", "result"] {
@@ -74,15 +79,34 @@ async fn a_lease_expires_and_the_late_worker_is_powerless() {
     let lease = Duration::from_millis(300);
     let lost = store.lease_job([1; 16], lease).await.unwrap().unwrap();
     assert_eq!(lost.id.kind, JobKind::Sweep);
-    assert!(store.lease_job([2; 16], lease).await.unwrap().is_none(), "it is taken");
+    assert!(
+        store.lease_job([2; 16], lease).await.unwrap().is_none(),
+        "it is taken"
+    );
     assert!(store.renew_lease(&lost, lease).await.unwrap());
     tokio::time::sleep(Duration::from_millis(400)).await;
-    let taken = store.lease_job([2; 16], Duration::from_secs(60)).await.unwrap().unwrap();
+    let taken = store
+        .lease_job([2; 16], Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((taken.id, taken.attempts), (lost.id, 2));
-    assert!(!store.renew_lease(&lost, lease).await.unwrap(), "the old token is worth nothing");
-    store.release_job(&lost, Duration::ZERO, None).await.unwrap();
-    assert!(store.lease_job([3; 16], lease).await.unwrap().is_none(), "and cannot give the job away");
-    store.release_job(&taken, Duration::ZERO, Some("failed")).await.unwrap();
+    assert!(
+        !store.renew_lease(&lost, lease).await.unwrap(),
+        "the old token is worth nothing"
+    );
+    store
+        .release_job(&lost, Duration::ZERO, None)
+        .await
+        .unwrap();
+    assert!(
+        store.lease_job([3; 16], lease).await.unwrap().is_none(),
+        "and cannot give the job away"
+    );
+    store
+        .release_job(&taken, Duration::ZERO, Some("failed"))
+        .await
+        .unwrap();
     let third = store.lease_job([3; 16], lease).await.unwrap().unwrap();
     assert_eq!(third.attempts, 3, "failures count");
     store.finish_job(&third).await.unwrap();
@@ -107,7 +131,11 @@ async fn many_workers_share_jobs_without_doubles() {
     }
     let takers = (0..8_u8).map(|worker| async move {
         let mut taken = Vec::new();
-        while let Some(lease) = store.lease_job([worker; 16], Duration::from_secs(60)).await.unwrap() {
+        while let Some(lease) = store
+            .lease_job([worker; 16], Duration::from_secs(60))
+            .await
+            .unwrap()
+        {
             taken.push(lease.id.number);
         }
         taken

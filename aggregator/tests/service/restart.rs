@@ -9,7 +9,10 @@ use crate::stewards::work_through;
 use crate::world::{World, api, wait_for_phase};
 
 /// Ends the aggregator without a word, and starts another one on the same data.
-async fn crash(world: &World, running: dawn_aggregator::Running) -> (dawn_aggregator::Running, Api) {
+async fn crash(
+    world: &World,
+    running: dawn_aggregator::Running,
+) -> (dawn_aggregator::Running, Api) {
     drop(running);
     let running = world.start().await;
     let api = api(&running);
@@ -50,11 +53,17 @@ async fn a_crash_in_every_phase() {
     let mut receipts = Vec::new();
     for (i, device) in devices.iter().enumerate() {
         let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
-        let receipt = device.submit(&api, &announcement, &submission).await.unwrap();
+        let receipt = device
+            .submit(&api, &announcement, &submission)
+            .await
+            .unwrap();
         if i < 2 {
             (running, api) = crash(&world, running).await;
         }
-        let again = device.submit(&api, &announcement, &submission).await.unwrap();
+        let again = device
+            .submit(&api, &announcement, &submission)
+            .await
+            .unwrap();
         assert_eq!(receipt.bytes(), again.bytes());
         receipts.push(receipt.peek().header);
     }
@@ -68,7 +77,11 @@ async fn a_crash_in_every_phase() {
     // Opening.
     let (running, api) = crash(&world, running).await;
     work_through(&api, &mut stewards, &id, &["done"]).await;
-    assert_eq!(result(&api, &id).await.peek().accepted, 4, "every receipt is in the sum");
+    assert_eq!(
+        result(&api, &id).await.peek().accepted,
+        4,
+        "every receipt is in the sum"
+    );
 
     // Done: the next round goes on from there.
     let (running, api) = crash(&world, running).await;
@@ -112,7 +125,10 @@ async fn crashes_at_any_moment() {
     let devices = world.devices(4);
     for (i, device) in devices.iter().enumerate() {
         let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
-        device.submit(&api, &announcement, &submission).await.unwrap();
+        device
+            .submit(&api, &announcement, &submission)
+            .await
+            .unwrap();
     }
     work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
     assert_eq!(result(&api, &id).await.peek().accepted, 4);

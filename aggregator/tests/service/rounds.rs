@@ -32,11 +32,17 @@ async fn two_rounds_open_the_sum_of_what_was_submitted() {
         let id = context.round(number);
         work_through(&api, &mut stewards, &id, &["collecting"]).await;
         let announcement = announcement(&api, &context, number - 1).await;
-        assert_eq!(announcement.spec.peek().model, model_digest(&model.to_bytes()));
+        assert_eq!(
+            announcement.spec.peek().model,
+            model_digest(&model.to_bytes())
+        );
         let round = context.verify_spec(&announcement.spec).unwrap();
         for (i, device) in devices.iter().enumerate() {
             let submission = device.prepare(&context, &announcement, &vector(i), 1000 + i as u64);
-            let receipt = device.submit(&api, &announcement, &submission).await.unwrap();
+            let receipt = device
+                .submit(&api, &announcement, &submission)
+                .await
+                .unwrap();
             round.verify_receipt(&receipt, &submission.header).unwrap();
         }
         work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
@@ -46,10 +52,15 @@ async fn two_rounds_open_the_sum_of_what_was_submitted() {
         // The noise of one device has deviation 6.36: the sum is within 100 of that of the vectors.
         let bytes = api.model(&result.peek().model, 1 << 20).await.unwrap();
         let next = Model::from_bytes(&bytes).unwrap();
-        let exact: Vec<i32> = (0..15).map(|j| (0..4).map(|i| vector(i)[j]).sum()).collect();
+        let exact: Vec<i32> = (0..15)
+            .map(|j| (0..4).map(|i| vector(i)[j]).sum())
+            .collect();
         let expected = apply_update(&model, &exact, 4, 10).unwrap();
         for (found, expected) in next.weights().iter().zip(expected.weights()) {
-            assert!((found - expected).abs() < 100 << 10, "{found} is far from {expected}");
+            assert!(
+                (found - expected).abs() < 100 << 10,
+                "{found} is far from {expected}"
+            );
         }
         model = next;
     }
@@ -85,7 +96,10 @@ async fn the_transcript_has_everything_in_its_order() {
         let announcement = announcement(&api, &context, number - 1).await;
         for (i, device) in devices.iter().enumerate() {
             let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
-            device.submit(&api, &announcement, &submission).await.unwrap();
+            device
+                .submit(&api, &announcement, &submission)
+                .await
+                .unwrap();
         }
         work_through(&api, &mut stewards, &id, &["done"]).await;
     }

@@ -10,8 +10,8 @@ use dawn_protocol::package::open_package;
 use dawn_protocol::phase::{RoundClosed, RoundOpen};
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Endorsement, Outcome, PackageReport, RoundAnnouncement, RoundId, SealingKey, TaskContext,
-    WorkItem,
+    Closed, Endorsement, Outcome, PackageReport, RoundAnnouncement, RoundId, SealingKey,
+    TaskContext, WorkItem,
 };
 use dawn_transport::{Api, TransportError};
 use rand_chacha::ChaCha20Rng;
@@ -60,12 +60,18 @@ impl Steward {
                         session: context.session(),
                         steward: self.id,
                     };
-                    ("endorse", api.put_statement(&id, &self.sign(&endorsement)).await)
+                    (
+                        "endorse",
+                        api.put_statement(&id, &self.sign(&endorsement)).await,
+                    )
                 }
-                WorkItem::Report { announcement, closed } => {
-                    ("report", self.report(api, &id, announcement, closed).await)
-                }
-                WorkItem::Open { reports, verdict, .. } => {
+                WorkItem::Report {
+                    announcement,
+                    closed,
+                } => ("report", self.report(api, &id, announcement, closed).await),
+                WorkItem::Open {
+                    reports, verdict, ..
+                } => {
                     let opened = &self.opened[&id];
                     let judged = opened.closed.clone().adopt(reports, verdict).unwrap();
                     let mut sum = ShareSum::zero();
@@ -142,7 +148,9 @@ impl Steward {
                 let verified = roll.push(&round, members, &item.header).unwrap();
                 let share = match verified {
                     None => Err(Outcome::BadHeader),
-                    Some(submission) => open_package(&round, &submission, &item.package, secret, point),
+                    Some(submission) => {
+                        open_package(&round, &submission, &item.package, secret, point)
+                    }
                 };
                 outcomes.push(share.as_ref().err().copied().unwrap_or(Outcome::Ok));
                 shares.push(share.ok());

@@ -60,12 +60,27 @@ impl Collecting {
     }
 
     pub fn prepare(&self, device: &Device, seed: u64) -> PreparedSubmission {
-        device.prepare(&self.context, &self.announcement, &vector(seed as usize), seed)
+        device.prepare(
+            &self.context,
+            &self.announcement,
+            &vector(seed as usize),
+            seed,
+        )
     }
 
     pub async fn put(&self, device: &str, bytes: &[u8]) -> Answer {
-        let path = format!("/v1/tasks/{}/rounds/{}/submissions/{device}", self.id.task, self.id.number);
-        raw::request(self.running.local_addr(), "PUT", &path, "application/octet-stream", bytes).await
+        let path = format!(
+            "/v1/tasks/{}/rounds/{}/submissions/{device}",
+            self.id.task, self.id.number
+        );
+        raw::request(
+            self.running.local_addr(),
+            "PUT",
+            &path,
+            "application/octet-stream",
+            bytes,
+        )
+        .await
     }
 
     /// What is stored of submissions: rows, evidence, payloads, packages.
@@ -74,7 +89,9 @@ impl Collecting {
         tokio::time::sleep(Duration::from_millis(50)).await;
         (
             self.world.number("select count(*) from submissions").await,
-            self.world.number("select count(*) from equivocations").await,
+            self.world
+                .number("select count(*) from equivocations")
+                .await,
             self.world.objects("payloads"),
             self.world.objects("packages"),
         )
@@ -94,7 +111,10 @@ async fn the_same_submission_gets_the_same_receipt_for_ever() {
     for i in 2..=4 {
         let other = round.world.device(i as usize % 3);
         let submission = round.prepare(&other, i);
-        other.submit(&round.api, &round.announcement, &submission).await.unwrap();
+        other
+            .submit(&round.api, &round.announcement, &submission)
+            .await
+            .unwrap();
     }
     work_through(&round.api, &mut round.stewards, &round.id, &["done"]).await;
     let late = round.put(&device.id.to_string(), &bytes).await;
@@ -111,18 +131,29 @@ async fn a_second_submission_is_refused_and_kept_as_evidence() {
     let mut round = Collecting::new().await;
     let device = round.world.device(0);
     let first = round.prepare(&device, 1);
-    device.submit(&round.api, &round.announcement, &first).await.unwrap();
+    device
+        .submit(&round.api, &round.announcement, &first)
+        .await
+        .unwrap();
     let before = round.stored().await;
     let second = round.prepare(&device, 2);
-    let refused = device.submit(&round.api, &round.announcement, &second).await.unwrap_err();
+    let refused = device
+        .submit(&round.api, &round.announcement, &second)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, TransportError::Problem(problem) if problem.status == 409));
     let after = round.stored().await;
     assert_eq!((after.0, after.2, after.3), (before.0, before.2, before.3));
     assert_eq!(after.1, 1);
     let header: Vec<u8> = {
         use sqlx::Connection;
-        let mut connection = sqlx::PgConnection::connect(round.world.postgres.url()).await.unwrap();
-        sqlx::query_scalar("select envelope from equivocations").fetch_one(&mut connection).await.unwrap()
+        let mut connection = sqlx::PgConnection::connect(round.world.postgres.url())
+            .await
+            .unwrap();
+        sqlx::query_scalar("select envelope from equivocations")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
     };
     assert_eq!(header, second.header.bytes());
 }
@@ -131,17 +162,36 @@ async fn a_second_submission_is_refused_and_kept_as_evidence() {
 async fn of_two_at_once_one_wins() {
     let mut round = Collecting::new().await;
     let device = round.world.device(0);
-    let submissions: Vec<_> = (0..6).map(|i| round.prepare(&device, i).to_bytes()).collect();
+    let submissions: Vec<_> = (0..6)
+        .map(|i| round.prepare(&device, i).to_bytes())
+        .collect();
     let name = device.id.to_string();
     // Each of them twice: repetitions of the winner get its receipt.
     let answers = futures_util::future::join_all(
-        submissions.iter().chain(&submissions).map(|bytes| round.put(&name, bytes)),
+        submissions
+            .iter()
+            .chain(&submissions)
+            .map(|bytes| round.put(&name, bytes)),
     )
     .await;
-    let receipts: Vec<_> = answers.iter().filter(|answer| answer.status < 300).collect();
-    assert!((1..=2).contains(&receipts.len()), "{} receipts", receipts.len());
-    assert!(receipts.iter().all(|answer| answer.body == receipts[0].body));
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    let receipts: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status < 300)
+        .collect();
+    assert!(
+        (1..=2).contains(&receipts.len()),
+        "{} receipts",
+        receipts.len()
+    );
+    assert!(
+        receipts
+            .iter()
+            .all(|answer| answer.body == receipts[0].body)
+    );
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 201).count(),
+        1
+    );
     for answer in answers.iter().filter(|answer| answer.status >= 300) {
         assert_eq!(answer.status, 409);
         answer.problem();
@@ -166,16 +216,52 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
     };
 
     // Cut at, and on both sides of, every boundary of the container.
-    for cut in [0, 1, 3, 4, 7, 8, 9, 8 + header - 1, 8 + header, 8 + header + 1, 8 + header + 4, head - 1, head] {
+    for cut in [
+        0,
+        1,
+        3,
+        4,
+        7,
+        8,
+        9,
+        8 + header - 1,
+        8 + header,
+        8 + header + 1,
+        8 + header + 4,
+        head - 1,
+        head,
+    ] {
         case(&format!("cut at {cut}"), &name, bytes[..cut].to_vec(), 400);
     }
     for short in [1, 2, 3, 4, 5000] {
-        case(&format!("{short} bytes short"), &name, bytes[..bytes.len() - short].to_vec(), 400);
+        case(
+            &format!("{short} bytes short"),
+            &name,
+            bytes[..bytes.len() - short].to_vec(),
+            400,
+        );
     }
     case("a byte too many", &name, [&bytes[..], &[0]].concat(), 400);
-    case("two containers", &name, [&bytes[..], &bytes[..]].concat(), 400);
-    case("another device's path", &other.id.to_string(), bytes.clone(), 403);
-    case("random bytes", &name, (0..9000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(), 400);
+    case(
+        "two containers",
+        &name,
+        [&bytes[..], &bytes[..]].concat(),
+        400,
+    );
+    case(
+        "another device's path",
+        &other.id.to_string(),
+        bytes.clone(),
+        403,
+    );
+    case(
+        "random bytes",
+        &name,
+        (0..9000_u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect(),
+        400,
+    );
 
     let mut flipped = bytes.clone();
     flipped[0] ^= 1;
@@ -208,12 +294,45 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
         other.header = Signed::sign(&header, key).unwrap();
         other.to_bytes()
     };
-    case("another round", &name, signed(&device.key, &|header| header.round.number = 2), 422);
-    case("another session", &name, signed(&device.key, &|header| header.session.0.0[0] ^= 1), 422);
-    case("another's signature", &name, signed(&other.key, &|_| {}), 422);
-    case("a commitment too few", &name, signed(&device.key, &|header| drop(header.commitments.pop())), 422);
-    case("a package too few", &name, signed(&device.key, &|header| drop(header.packages.pop())), 422);
-    case("another's credential", &name, signed(&device.key, &|header| header.credential = other.chain.clone()), 422);
+    case(
+        "another round",
+        &name,
+        signed(&device.key, &|header| header.round.number = 2),
+        422,
+    );
+    case(
+        "another session",
+        &name,
+        signed(&device.key, &|header| header.session.0.0[0] ^= 1),
+        422,
+    );
+    case(
+        "another's signature",
+        &name,
+        signed(&other.key, &|_| {}),
+        422,
+    );
+    let fewer = signed(&device.key, &|header| {
+        header.commitments.pop();
+        header.packages.pop();
+    });
+    case("a commitment too few", &name, fewer, 422);
+    case(
+        "a package too few",
+        &name,
+        signed(&device.key, &|header| {
+            header.packages.pop();
+        }),
+        422,
+    );
+    case(
+        "another's credential",
+        &name,
+        signed(&device.key, &|header| {
+            header.credential = other.chain.clone()
+        }),
+        422,
+    );
     // A stranger's device, properly certified by nobody.
     let stranger = dawn_identity::Organisation::generate(
         "stranger",
@@ -229,7 +348,12 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
         )
         .unwrap();
     let foreign = dawn_identity::DeviceId::of(&stranger.id(), &device.key.public()).to_string();
-    case("a stranger", &foreign, signed(&device.key, &|header| header.credential = chain.clone()), 422);
+    case(
+        "a stranger",
+        &foreign,
+        signed(&device.key, &|header| header.credential = chain.clone()),
+        422,
+    );
 
     for (what, device, bytes, status) in cases {
         let answer = round.put(&device, &bytes).await;
@@ -258,11 +382,20 @@ async fn a_full_round_takes_no_more() {
     let prepared: Vec<_> = devices
         .iter()
         .enumerate()
-        .map(|(i, device)| (device.id.to_string(), round.prepare(device, i as u64).to_bytes()))
+        .map(|(i, device)| {
+            (
+                device.id.to_string(),
+                round.prepare(device, i as u64).to_bytes(),
+            )
+        })
         .collect();
     let answers =
-        futures_util::future::join_all(prepared.iter().map(|(name, bytes)| round.put(name, bytes))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 4);
+        futures_util::future::join_all(prepared.iter().map(|(name, bytes)| round.put(name, bytes)))
+            .await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 201).count(),
+        4
+    );
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         assert!([409, 429].contains(&answer.status), "{}", answer.status);
         answer.problem();
@@ -272,21 +405,29 @@ async fn a_full_round_takes_no_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_upload_is_cut_off() {
-    let mut round = Collecting::with(|_| {}, |limits| {
-        limits.idle_timeout_ms = 200;
-        limits.head_timeout_ms = 300;
-    })
+    let mut round = Collecting::with(
+        |_| {},
+        |limits| {
+            limits.idle_timeout_ms = 200;
+            limits.head_timeout_ms = 300;
+        },
+    )
     .await;
     let device = round.world.device(0);
     let bytes = round.prepare(&device, 1).to_bytes();
     let before = round.stored().await;
-    let path = format!("/v1/tasks/{}/rounds/1/submissions/{}", round.id.task, device.id);
+    let path = format!(
+        "/v1/tasks/{}/rounds/1/submissions/{}",
+        round.id.task, device.id
+    );
     let head = format!(
         "PUT {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\n\r\n",
         bytes.len()
     );
     // All but the last bytes, which never come.
-    let mut stream = tokio::net::TcpStream::connect(round.running.local_addr()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(round.running.local_addr())
+        .await
+        .unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&bytes[..bytes.len() - 8]).await.unwrap();
     let mut answer = vec![0; 64];
@@ -294,8 +435,13 @@ async fn a_slow_upload_is_cut_off() {
     let read = read.expect("the server answers").unwrap();
     assert!(String::from_utf8_lossy(&answer[..read]).starts_with("HTTP/1.1 408"));
     // A head that never ends.
-    let mut stream = tokio::net::TcpStream::connect(round.running.local_addr()).await.unwrap();
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: te").await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(round.running.local_addr())
+        .await
+        .unwrap();
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: te")
+        .await
+        .unwrap();
     let mut rest = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "the server closes the connection");

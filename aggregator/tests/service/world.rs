@@ -10,8 +10,8 @@ use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::organisation::{Organisation, Validity};
 use dawn_identity::{
-    Admission, Federation, FoundingDocument, Roster, RosterEntry, RosterSignature, SecretKey, Signed, SignedRoster,
-    TaskId, VerifiedFederation,
+    Admission, Federation, FoundingDocument, Roster, RosterEntry, RosterSignature, SecretKey,
+    Signed, SignedRoster, TaskId, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundId, Task, TaskContext};
@@ -81,7 +81,13 @@ impl World {
         let document = FoundingDocument::found(federation, &all).unwrap();
         let federation = document.verify().unwrap();
         let steward_keys: Vec<_> = orgs.iter().map(|_| SecretKey::generate(&mut rng)).collect();
-        let roster = roster(&federation, &orgs, &steward_keys, Threshold::new(m, f).unwrap(), 1);
+        let roster = roster(
+            &federation,
+            &orgs,
+            &steward_keys,
+            Threshold::new(m, f).unwrap(),
+            1,
+        );
         Self {
             dir,
             postgres,
@@ -116,10 +122,14 @@ impl World {
     }
 
     pub async fn enrol(&self, api: &Api) {
-        api.post_federation(self.federation.document()).await.unwrap();
+        api.post_federation(self.federation.document())
+            .await
+            .unwrap();
         for (org, steward) in self.orgs.iter().zip(&self.steward_keys) {
             let digest = self.federation.digest();
-            api.register_org(&org.register(&digest, now_s()).unwrap()).await.unwrap();
+            api.register_org(&org.register(&digest, now_s()).unwrap())
+                .await
+                .unwrap();
             let enrolment = org.enrol_steward(&digest, steward, now_s()).unwrap();
             api.enrol_steward(&org.id(), &enrolment).await.unwrap();
         }
@@ -135,7 +145,10 @@ impl World {
             issuer: self.orgs[0].certificate().clone(),
             federation: self.federation.digest(),
             roster: self.roster.peek().digest(),
-            model: ModelSpec::Logistic { inputs: 4, classes: 3 },
+            model: ModelSpec::Logistic {
+                inputs: 4,
+                classes: 3,
+            },
             initial_seed: [9; 32],
             train: TrainSpec {
                 epochs: 1,
@@ -185,7 +198,14 @@ impl World {
             .iter()
             .zip(&self.orgs)
             .enumerate()
-            .map(|(i, (key, org))| Steward::new(context, org.id(), SecretKey::from_seed(&key.to_seed()), 100 + i as u64))
+            .map(|(i, (key, org))| {
+                Steward::new(
+                    context,
+                    org.id(),
+                    SecretKey::from_seed(&key.to_seed()),
+                    100 + i as u64,
+                )
+            })
             .collect()
     }
 
@@ -222,7 +242,10 @@ impl World {
 
     pub async fn number(&self, sql: &'static str) -> i64 {
         let mut connection = PgConnection::connect(self.postgres.url()).await.unwrap();
-        let number = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+        let number = sqlx::query_scalar(sql)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
         number
     }
