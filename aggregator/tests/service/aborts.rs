@@ -229,13 +229,25 @@ async fn no_small_opening() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lying_opener_is_named() {
-    let mut run = Run::new(6, 1, |task| task.rounds = 1).await;
+    // Everybody is waited for, however slow.
+    let mut run = Run::new(6, 1, |task| {
+        task.rounds = 1;
+        task.deadlines.grace_ms = crate::world::LONG_MS;
+    })
+    .await;
     run.submit(1, 4, 3).await;
     let id = run.context.round(1);
-    work_through(&run.api, &mut run.stewards, &id, &["opening"]).await;
+    wait_for_phase(&run.api, &id, "reporting").await;
+    for steward in &mut run.stewards {
+        assert_eq!(steward.step(&run.api).await, ["report"]);
+    }
+    wait_for_phase(&run.api, &id, "opening").await;
     lie(&run, &id, 2).await;
     let liar = run.stewards.remove(2);
-    work_through(&run.api, &mut run.stewards, &id, &["done"]).await;
+    for steward in &mut run.stewards {
+        assert_eq!(steward.step(&run.api).await, ["open"]);
+    }
+    wait_for_phase(&run.api, &id, "done").await;
     let result = result(&run.api, &id).await;
     assert_eq!(result.peek().culprits, [liar.id]);
     // It cannot take it back.

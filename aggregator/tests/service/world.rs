@@ -35,6 +35,8 @@ pub struct World {
     pub steward_keys: Vec<SecretKey>,
     pub federation: VerifiedFederation,
     pub roster: SignedRoster,
+    /// When everything was signed: signing again later gives the same bytes.
+    created: u64,
 }
 
 pub fn now_s() -> u64 {
@@ -96,6 +98,7 @@ impl World {
             steward_keys,
             federation,
             roster,
+            created: now_s(),
         }
     }
 
@@ -127,10 +130,10 @@ impl World {
             .unwrap();
         for (org, steward) in self.orgs.iter().zip(&self.steward_keys) {
             let digest = self.federation.digest();
-            api.register_org(&org.register(&digest, now_s()).unwrap())
+            api.register_org(&org.register(&digest, self.created).unwrap())
                 .await
                 .unwrap();
-            let enrolment = org.enrol_steward(&digest, steward, now_s()).unwrap();
+            let enrolment = org.enrol_steward(&digest, steward, self.created).unwrap();
             api.enrol_steward(&org.id(), &enrolment).await.unwrap();
         }
         api.post_roster(&self.roster).await.unwrap();
@@ -183,7 +186,7 @@ impl World {
                 delta_exponent: 6,
             },
             data_source: "test data".to_owned(),
-            created: now_s(),
+            created: self.created,
         };
         tweak(&mut task);
         Signed::sign(&task, self.orgs[0].issuer()).unwrap()
