@@ -1,0 +1,205 @@
+//! A small federation of real processes for the end-to-end tests.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dawn_client::{Client, OpenRound};
+use dawn_crypto::params::Sigma;
+use dawn_identity::{DeviceId, Signed, StewardId, TaskId};
+use dawn_learn::data::{PartitionSpec, digits, partition};
+use dawn_learn::{Dataset, Preset};
+use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundId, Task};
+use dawn_sim::demo::federation::{Founded, found};
+use dawn_sim::demo::observe::Observed;
+use dawn_sim::demo::server::Stage;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use tempfile::TempDir;
+
+/// Server, stewards and devices of one task with one round.
+pub struct Testbed {
+    pub stage: Stage,
+    pub founded: Founded,
+    pub task: TaskId,
+    pub clients: Vec<(Client, Dataset)>,
+    pub points: BTreeMap<StewardId, u8>,
+    pub scratch: TempDir,
+}
+
+impl Testbed {
+    /// Founds a federation and posts a task whose round collects for `collecting_ms`.
+    pub async fn open(orgs: u8, devices: usize, collecting_ms: u32) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        let binary = Path::new(env!("CARGO_BIN_EXE_dawn"));
+        let mut stage = Stage::open(binary, scratch.path()).await.unwrap();
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let now = now();
+        let founded = found(stage.api(), orgs, now, &mut rng).await.unwrap();
+        stage.start_stewards(&founded).unwrap();
+        let owner = &founded.members[0].organisation;
+        let model = "logistic:64-10".parse().unwrap();
+        let settings = Preset::Plain.settings(&model);
+        let task = Task {
+            version: PROTOCOL_VERSION,
+            name: "end to end".into(),
+            owner: owner.id(),
+            issuer: owner.certificate().clone(),
+            federation: founded.founding.digest(),
+            roster: founded.roster.peek().digest(),
+            model,
+            initial_seed: [3; 32],
+            train: settings.train,
+            quantiser: settings.quantiser,
+            sigma_error: Sigma::ERROR_MIN,
+            rounds: 1,
+            policy: Policy {
+                min_accepted: 4,
+                min_honest: 3,
+                min_organisations: 2,
+                max_org_share_permille: 700,
+                max_submissions: 100,
+                target_submissions: 100,
+            },
+            deadlines: Deadlines {
+                keying_ms: 60_000,
+                endorsing_ms: 2_000,
+                collecting_ms,
+                reporting_ms: 120_000,
+                opening_ms: 120_000,
+                grace_ms: 3_000,
+            },
+            privacy: PrivacyPlan {
+                budget_micro_rho: None,
+                delta_exponent: 5,
+            },
+            data_source: "digits".into(),
+            created: now,
+        };
+        let split = digits().unwrap();
+        let spec = PartitionSpec {
+            organisations: orgs.into(),
+            devices,
+            alpha: 1 << 16,
+        };
+        let shards = partition(&split.train, &spec, [5; 32]).unwrap();
+        let mut clients = Vec::new();
+        for (index, shard) in shards.iter().enumerate() {
+            let device = founded
+                .enrol(
+                    shard.organisation,
+                    &format!("device-{index}"),
+                    now,
+                    &mut rng,
+                )
+                .unwrap();
+            let client = Client::builder()
+                .server(stage.url())
+                .federation(founded.founding.clone(), founded.founding.digest())
+                .device(device.chain, device.key)
+                .state_dir(scratch.path().join(format!("device-{index}")))
+                .build()
+                .unwrap();
+            clients.push((client, split.train.subset(&shard.samples).unwrap()));
+        }
+        let signed = Signed::sign(&task, owner.issuer()).unwrap();
+        stage.api().post_task(&signed).await.unwrap();
+        let points = founded
+            .members
+            .iter()
+            .map(|m| m.steward_id())
+            .zip(1u8..)
+            .collect();
+        Self {
+            stage,
+            founded,
+            task: task.id(),
+            clients,
+            points,
+            scratch,
+        }
+    }
+
+    /// Every device's open round, verified by the device.
+    pub async fn open_rounds(&self) -> Vec<OpenRound> {
+        let mut rounds = Vec::new();
+        for (client, _) in &self.clients {
+            let mut participation = client.join(self.task).await.unwrap();
+            let open = loop {
+                if let Some(open) = participation
+                    .next_round(Duration::from_secs(30))
+                    .await
+                    .unwrap()
+                {
+                    break open;
+                }
+            };
+            rounds.push(open);
+        }
+        rounds
+    }
+
+    /// The phase of round 1, as people are told.
+    pub async fn phase(&self) -> String {
+        let status = self.stage.api().task_status(&self.task).await.unwrap();
+        status["rounds"][0]["phase"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned()
+    }
+
+    /// Waits until round 1 is in one of these phases.
+    pub async fn wait_for(&mut self, phases: &[&str]) -> String {
+        let begun = Instant::now();
+        loop {
+            self.stage.check_alive().unwrap();
+            let phase = self.phase().await;
+            if phases.contains(&phase.as_str()) {
+                return phase;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(240),
+                "stuck in {phase}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The devices whose submissions are in the sum, from the transcript.
+    pub async fn accepted(&self) -> Vec<DeviceId> {
+        let path = self.scratch.path().join("transcript");
+        let mut file = tokio::fs::File::create(&path).await.unwrap();
+        let round = RoundId::new(self.task, 1);
+        self.stage
+            .api()
+            .download_transcript(&round, 1 << 30, &mut file)
+            .await
+            .unwrap();
+        drop(file);
+        let observed = Observed::read(&path, &self.points).unwrap();
+        assert!(
+            observed.opened_sum(&self.points).unwrap().is_some(),
+            "the round has no sum"
+        );
+        observed.accepted()
+    }
+
+    /// What an auditor says about the running service.
+    pub async fn audit(&self) -> String {
+        let options = dawn_audits::Options {
+            federation: Some(self.founded.founding.digest()),
+        };
+        let dir = self.scratch.path().join("audit");
+        let report = dawn_audits::verify_service(self.stage.url(), &[self.task], &dir, &options)
+            .await
+            .unwrap();
+        report.summary()
+    }
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
