@@ -66,13 +66,7 @@ pub(crate) fn check_early(
     }
     match body.reason {
         AbortReason::TooFewEndorsements if specified => Ok(()),
-        AbortReason::TooFewSealingKeys if !specified => {
-            chain.unchecked().push(format!(
-                "round {}: that too few stewards published a sealing key is the aggregator's word alone",
-                body.round
-            ));
-            Ok(())
-        }
+        AbortReason::TooFewSealingKeys if !specified => Ok(()),
         AbortReason::BudgetExhausted => exhausted(chain, task, &body.round),
         reason => Err(untrue(reason)),
     }
@@ -88,10 +82,6 @@ pub(crate) fn check_collecting(
     let reason = aborted.peek().reason;
     match reason {
         AbortReason::TooFewSubmissions if submitted < open.task().policy.min_accepted as usize => {
-            chain.unchecked().push(format!(
-                "round {}: that no more submissions came is the aggregator's word alone",
-                open.round_id()
-            ));
             Ok(())
         }
         AbortReason::BudgetExhausted => exhausted(chain, open, &open.round_id()),
@@ -147,6 +137,25 @@ pub(crate) fn check_opening(
         Err(expected) if expected == reason => Ok(()),
         _ => Err(untrue(reason)),
     }
+}
+
+/// Notes what an abort leaves to the aggregator's word: that nothing more came before the deadline.
+pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason) {
+    let what = match reason {
+        AbortReason::TooFewSealingKeys => "sealing keys",
+        AbortReason::TooFewEndorsements => "endorsements",
+        AbortReason::TooFewSubmissions => "submissions",
+        AbortReason::TooFewReports => "reports",
+        AbortReason::TooFewOpenings => "openings",
+        AbortReason::Policy
+        | AbortReason::BudgetExhausted
+        | AbortReason::NoSmallOpening
+        | AbortReason::AmbiguousOpening
+        | AbortReason::ModelOverflow => return,
+    };
+    chain.unchecked().push(format!(
+        "round {round}: that no more {what} came before the deadline is the aggregator's word alone"
+    ));
 }
 
 fn exhausted(chain: &mut Chain, task: &TaskContext, round: &RoundId) -> Result<(), Finding> {

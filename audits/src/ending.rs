@@ -65,6 +65,9 @@ pub(crate) fn check<R: Read + Seek>(
             return Err(Finding::new(AuditRule::Result, Party::Provider, detail).into());
         }
     }
+    if let Terminal::Aborted(aborted) = &told.terminal {
+        abort::note_word(chain, &round, aborted.peek().reason);
+    }
     let spent = report
         .spent_micro_rho
         .or(chain.spent_before(&round))

@@ -1,10 +1,12 @@
 //! Rounds that are opened beyond the budget, and rounds that are thrown away for no reason.
 
 use dawn_audits::{AuditRule, Party};
-use dawn_protocol::{AbortReason, RoundOpen};
+use dawn_identity::Signed;
+use dawn_protocol::transcript::Kind;
+use dawn_protocol::{AbortReason, Aborted, RoundOpen};
 
 use crate::common::round::{PlayedRound, Script};
-use crate::common::transcript::transcript;
+use crate::common::transcript::{Draft, transcript};
 use crate::common::{Plan, World};
 use crate::lies::{resigned, world_and_round};
 use crate::{assert_broken, audit};
@@ -82,4 +84,86 @@ fn more_is_spent_than_the_budget() {
     });
     let bytes = transcript(&world, &overspent);
     assert_broken(&audit(&world, &bytes), AuditRule::Budget, Party::Aggregator);
+}
+
+#[test]
+fn rounds_that_ended_before_they_were_announced() {
+    let mut world = World::new(32);
+    let first = world.play(None, &Script::default());
+    let second = world.play(Some(&first), &Script::default());
+    for (round, early) in [(&first, 1), (&second, 2)] {
+        let whole = Draft::of(&world, round);
+        let context = world.context.verify_spec(&round.spec).unwrap();
+        let session = Some(context.session());
+        let end = |kinds: &[Kind], session, reason| {
+            let mut draft = whole.clone();
+            let beginning = [
+                Kind::Founding,
+                Kind::Roster,
+                Kind::Task,
+                Kind::PreviousResult,
+                Kind::Model,
+            ];
+            draft
+                .records
+                .retain(|(kind, _)| beginning.contains(kind) || kinds.contains(kind));
+            let aborted = Aborted {
+                round: context.round_id(),
+                session,
+                reason,
+                detail: String::new(),
+            };
+            let aborted = Signed::sign(&aborted, &world.aggregator).unwrap();
+            draft
+                .records
+                .push((Kind::Aborted, aborted.bytes().to_vec()));
+            draft
+        };
+        for reason in AbortReason::ALL.iter().copied() {
+            let unspecified = audit(&world, &end(&[], None, reason).seal());
+            let unendorsed = audit(&world, &end(&[Kind::Spec], session, reason).seal());
+            // A later round alone does not know what was spent.
+            let unknown = reason == AbortReason::BudgetExhausted && early == 2;
+            if reason == AbortReason::TooFewSealingKeys || unknown {
+                assert!(unspecified.passed(), "{unspecified}");
+                assert!(!unspecified.unchecked.is_empty());
+            } else {
+                assert_broken(&unspecified, AuditRule::Abort, Party::Aggregator);
+            }
+            if reason == AbortReason::TooFewEndorsements || unknown {
+                assert!(unendorsed.passed(), "{unendorsed}");
+            } else {
+                assert_broken(&unendorsed, AuditRule::Abort, Party::Aggregator);
+            }
+        }
+        let reason = AbortReason::TooFewSealingKeys;
+        let named = end(&[], session, reason).seal();
+        assert_broken(&audit(&world, &named), AuditRule::Abort, Party::Aggregator);
+        let unnamed = end(&[Kind::Spec], None, AbortReason::TooFewEndorsements).seal();
+        assert_broken(
+            &audit(&world, &unnamed),
+            AuditRule::Abort,
+            Party::Aggregator,
+        );
+        // Enough endorsements, and still too few.
+        let endorsed = end(
+            &[Kind::Spec, Kind::Endorsement],
+            session,
+            AbortReason::TooFewEndorsements,
+        );
+        assert_broken(
+            &audit(&world, &endorsed.seal()),
+            AuditRule::Abort,
+            Party::Aggregator,
+        );
+        // The model is not the one that was left; nobody signed for it.
+        let mut other = end(&[], None, reason);
+        let last = other.nth(Kind::Model, 0).len() - 1;
+        other.nth(Kind::Model, 0)[last] ^= 1;
+        assert_broken(
+            &audit(&world, &other.seal()),
+            AuditRule::Model,
+            Party::Provider,
+        );
+    }
 }
