@@ -16,8 +16,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Keys, objects and the embedded Postgres live below this directory.
     pub data_dir: PathBuf,
-    /// The database; absent means the embedded Postgres in `data_dir`. See also
-    /// [`Config::with_environment`].
+    /// The database; absent means the embedded Postgres in `data_dir`.
     #[serde(default)]
     pub database_url: Option<String>,
     /// The one founding document that this aggregator accepts, by digest. Absent: the first one that names
@@ -123,17 +122,6 @@ impl Config {
     /// Whatever `toml` says, unknown keys included.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
-    }
-
-    /// Takes the database from the environment variable `DATABASE_URL` when the file names none.
-    #[must_use]
-    pub fn with_environment(mut self) -> Self {
-        if self.database_url.is_none() {
-            self.database_url = std::env::var("DATABASE_URL")
-                .ok()
-                .filter(|url| !url.is_empty());
-        }
-        self
     }
 
     /// Where `aggregator.pem` and `log.pem` are.

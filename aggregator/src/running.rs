@@ -81,13 +81,12 @@ impl Aggregator {
             number: 0,
         };
         app.store.ensure_job(&sweep).await?;
-        let workers = if works {
-            worker::start(&app)
-        } else {
-            JoinSet::new()
-        };
+        let mut workers = JoinSet::new();
+        workers.spawn(Arc::clone(&app).pulse());
+        if works {
+            worker::start(&app, &mut workers);
+        }
         let mut server = JoinSet::new();
-        server.spawn(Arc::clone(&app).pulse());
         server.spawn(http::serve::serve(
             Arc::clone(&app),
             listener,

@@ -32,12 +32,10 @@ enum Afterwards {
 }
 
 /// Starts the workers; dropping the set ends them wherever they are.
-pub fn start(app: &Arc<App>) -> JoinSet<()> {
-    let mut workers = JoinSet::new();
+pub fn start(app: &Arc<App>, workers: &mut JoinSet<()>) {
     for _ in 0..WORKERS {
         workers.spawn(work(Arc::clone(app)));
     }
-    workers
 }
 
 async fn work(app: Arc<App>) {

@@ -10,7 +10,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,6 +25,7 @@ mod federation;
 mod health;
 mod log;
 mod orgs;
+mod panics;
 mod rosters;
 mod rounds;
 pub mod serve;
@@ -81,8 +81,8 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(panics::layer(Arc::clone(&app.metrics)))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), observe))
-        .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
 
@@ -92,17 +92,6 @@ async fn unknown() -> Problem {
 
 async fn wrong_method() -> Problem {
     Problem::wrong_method("all paths with their methods are in /openapi.json")
-}
-
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("unknown");
-    tracing::error!(what, "a request panicked");
-    Problem::internal("the request failed inside the server; the operator's log says why")
-        .into_response()
 }
 
 /// Counts requests by the pattern of their path, never by the path itself, which anyone may choose.

@@ -9,7 +9,8 @@ use super::ending::{aborted, sign};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::store::StoreError;
-use crate::store::rounds::{Closing, Moved, RoundRow};
+use crate::store::rounds::RoundRow;
+use crate::store::transitions::{Closing, Moved};
 
 /// Signs the root over everything that is stored, or ends the round when that is too little.
 pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {

@@ -7,8 +7,9 @@ use dawn_protocol::{AbortReason, Aborted, RoundResult, RoundSpec, Task, Terminal
 use super::{EngineError, awaited};
 use crate::app::App;
 use crate::clock::now_ms;
-use crate::store::rounds::{Ending, Moved, NewRound, Phase, RoundRow};
+use crate::store::rounds::{NewRound, Phase, RoundRow};
 use crate::store::statements::OwnStatement;
+use crate::store::transitions::{Ending, Moved};
 
 /// Signs a statement of the aggregator.
 pub(super) fn sign<T: Statement>(

@@ -11,7 +11,8 @@ use super::ending::{abort, sign};
 use super::{EngineError, compute};
 use crate::app::App;
 use crate::clock::now_ms;
-use crate::store::rounds::{Judging, Moved, RoundRow};
+use crate::store::rounds::RoundRow;
+use crate::store::transitions::{Judging, Moved};
 
 /// Headers that are read at a time.
 const PAGE: u32 = 1000;

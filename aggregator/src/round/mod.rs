@@ -19,7 +19,8 @@ use crate::clock::now_ms;
 use crate::contexts::ContextError;
 use crate::payloads::PayloadError;
 use crate::store::StoreError;
-use crate::store::rounds::{Moved, Phase, RoundRow};
+use crate::store::rounds::{Phase, RoundRow};
+use crate::store::transitions::Moved;
 pub(crate) use specify::terminal;
 use step::{Answers, Step, View, next_step};
 

@@ -12,7 +12,8 @@ use super::judge::{closed_round, reports};
 use super::{EngineError, compute};
 use crate::app::App;
 use crate::payloads::ObjectKey;
-use crate::store::rounds::{Moved, Phase, RoundRow};
+use crate::store::rounds::{Phase, RoundRow};
+use crate::store::transitions::Moved;
 
 /// Bytes of the largest model: 2^24 weights and their specification.
 const MOST_MODEL_BYTES: u64 = (4 << 24) + 1024;

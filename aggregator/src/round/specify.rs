@@ -7,7 +7,8 @@ use super::EngineError;
 use super::ending::{abort, sign};
 use crate::app::App;
 use crate::clock::now_ms;
-use crate::store::rounds::{Moved, RoundRow};
+use crate::store::rounds::RoundRow;
+use crate::store::transitions::Moved;
 
 /// Signs the specification from the sealing keys that arrived.
 pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {

@@ -28,6 +28,7 @@ mod schema;
 pub mod statements;
 pub mod submissions;
 pub mod tasks;
+pub mod transitions;
 
 /// Times that a transaction is repeated before the caller hears about it.
 const MAX_ATTEMPTS: u32 = 12;

@@ -1,15 +1,15 @@
 //! Whole rounds.
 
 use dawn_crypto::merkle;
-use dawn_identity::{OrgId, Signed};
+use dawn_identity::{Organisation, SecretKey, Signed, Validity};
 use dawn_learn::{Model, apply_update};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::transcript::{Record, TranscriptReader};
-use dawn_protocol::{RoundResult, Terminal};
+use dawn_protocol::{RoundResult, TaskContext, Terminal};
 
-use crate::devices::announcement;
+use crate::devices::{Device, announcement};
 use crate::stewards::work_through;
-use crate::world::World;
+use crate::world::{World, now_s};
 
 /// The vector of device i: distinct, so that a missing or doubled one shows in the sum.
 pub fn vector(i: usize) -> Vec<i32> {
@@ -137,19 +137,37 @@ async fn the_transcript_has_everything_in_its_order() {
 async fn a_member_that_did_not_found_takes_part() {
     let mut world = World::new().await;
     let (running, api) = world.start_enrolled().await;
-    let newcomer = dawn_identity::Organisation::generate(
-        "newcomer",
-        dawn_identity::Validity::starting(crate::world::now_s() - 10, 86_400),
-        &mut world.rng,
-    )
-    .unwrap();
-    let digest = world.federation.digest();
-    api.register_org(&newcomer.register(&digest, crate::world::now_s()).unwrap())
-        .await
+    let validity = Validity::starting(now_s() - 10, 86_400);
+    let newcomer = Organisation::generate("newcomer", validity, &mut world.rng).unwrap();
+    let registration = newcomer
+        .register(&world.federation.digest(), now_s())
         .unwrap();
+    api.register_org(&registration).await.unwrap();
     assert_eq!(api.registrations().await.unwrap().len(), 4);
-    let org: OrgId = newcomer.id();
-    let shown = api.org(&org).await.unwrap();
-    assert_eq!(shown["founder"], false);
+    assert_eq!(api.org(&newcomer.id()).await.unwrap()["founder"], false);
+
+    let task = world.task(|task| task.rounds = 1);
+    let admitted = [newcomer.root().public()];
+    let context = TaskContext::verify(&world.federation, &admitted, &world.roster, &task).unwrap();
+    api.post_task(&task).await.unwrap();
+    let mut stewards = world.stewards(&context);
+    let id = context.round(1);
+    work_through(&api, &mut stewards, &id, &["collecting"]).await;
+    let announcement = announcement(&api, &context, 0).await;
+    let mut devices = world.devices(3);
+    let key = SecretKey::generate(&mut world.rng);
+    let chain = newcomer
+        .issue_device(&key.public(), "device", validity)
+        .unwrap();
+    devices.push(Device::new(newcomer.id(), key, chain));
+    for (i, device) in devices.iter().enumerate() {
+        let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
+        device
+            .submit(&api, &announcement, &submission)
+            .await
+            .unwrap();
+    }
+    work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
+    assert_eq!(result(&api, &id).await.peek().accepted, 4);
     running.shutdown().await.unwrap();
 }
