@@ -46,7 +46,7 @@ impl Preset {
         // Rate and momentum in units of 2^-16, clip bound in units of 1 (2^24 master units).
         let (epochs, learning_rate, momentum, clip) = match (self, model) {
             (Self::Plain, ModelSpec::Logistic { .. }) => (5, 2 << 16, 0, 12),
-            (Self::Plain, ModelSpec::Mlp { .. }) => (10, 9830, 58_982, 12),
+            (Self::Plain, ModelSpec::Mlp { .. }) => (10, 5243, 58_982, 12),
             (Self::Private, ModelSpec::Logistic { .. }) => (10, 1 << 16, 0, 3),
             (Self::Private, ModelSpec::Mlp { .. }) => (10, 3277, 58_982, 2),
         };
