@@ -61,7 +61,7 @@ pub struct Limits {
     pub sweep_every_s: u64,
     /// Tasks that have not ended, of one organisation.
     pub open_tasks_per_org: u32,
-    /// Organisations of the federation; a transcript has room for 4096.
+    /// Organisations that did not found the federation; a transcript has room for 4096.
     pub orgs: u32,
 }
 

@@ -1,6 +1,7 @@
 //! `/healthz` and `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,17 +10,19 @@ use http::header;
 use crate::app::App;
 use crate::problem::Problem;
 
+/// How long the database may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether this replica can reach its database.
 #[utoipa::path(get, path = "/healthz", tag = "operation",
     responses(
         (status = 200, description = "It can", body = String, content_type = "text/plain"),
         (status = "default", description = "It cannot", body = Problem, content_type = "application/problem+json")))]
 pub async fn healthz(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
-    app.store
-        .ping()
-        .await
-        .map_err(|_| Problem::unavailable("the database is away"))?;
-    Ok("ok\n")
+    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(Ok(())) => Ok("ok\n"),
+        _ => Err(Problem::unavailable("the database is away")),
+    }
 }
 
 /// Counters for Prometheus.

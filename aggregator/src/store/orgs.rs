@@ -51,7 +51,7 @@ pub enum Inserted {
 
 impl Store {
     /// Stores an organisation's registration and logs it. A second registration of the same root key that
-    /// differs is not stored: keys change by rotation.
+    /// differs is not stored: keys change by rotation. `limit` is on members that did not found the federation.
     pub async fn register_org(&self, row: &OrgRow, limit: u32) -> Result<Inserted, StoreError> {
         transaction!(self, "register_org", |conn| {
             let stored: Option<Vec<u8>> =
@@ -66,10 +66,11 @@ impl Store {
                     Inserted::Other
                 });
             }
-            let count: i64 = sqlx::query_scalar("select count(*) from orgs")
+            let count: i64 = sqlx::query_scalar("select count(*) from orgs where not founder")
                 .fetch_one(&mut *conn)
                 .await?;
-            if count >= i64::from(limit) {
+            // Strangers cannot take the founders' places.
+            if !row.founder && count >= i64::from(limit) {
                 return Ok(Inserted::Full);
             }
             let inserted = sqlx::query(

@@ -1,7 +1,7 @@
 //! The log: gapless, append-only, and under the root that its head names.
 
 use dawn_crypto::merkle;
-use dawn_identity::{Organisation, Validity};
+use dawn_identity::{Digest, Organisation, Validity};
 use dawn_protocol::LogEntry;
 use dawn_transport::Api;
 
@@ -41,6 +41,16 @@ pub async fn check(world: &World, api: &Api) -> usize {
     size
 }
 
+async fn running_head(world: &World, api: &Api) -> (u64, Digest) {
+    let head = api
+        .log_head()
+        .await
+        .unwrap()
+        .verify(&world.federation.log)
+        .unwrap();
+    (head.size, head.root)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_at_two_replicas_leave_no_gap() {
     let mut world = World::new().await;
@@ -59,6 +69,7 @@ async fn many_writers_at_two_replicas_leave_no_gap() {
             org.register(&digest, now_s()).unwrap()
         })
         .collect();
+    let (_, old) = running_head(&world, &first).await;
     // Each at both replicas at once: one of them stores it.
     let outcomes = futures_util::future::join_all(registrations.iter().flat_map(|registration| {
         [
@@ -72,6 +83,16 @@ async fn many_writers_at_two_replicas_leave_no_gap() {
     }
     assert_eq!(check(&world, &first).await, before + 40);
     assert_eq!(check(&world, &second).await, before + 40);
+    // What was there is still there, where it was.
+    let leaves: Vec<_> = all_entries(&second)
+        .await
+        .iter()
+        .map(LogEntry::leaf)
+        .collect();
+    assert_eq!(merkle::root(&leaves[..before]), old);
+    let (size, new) = running_head(&world, &second).await;
+    let proof = merkle::consistency_proof(&leaves, before).unwrap();
+    merkle::verify_consistency(before as u64, &old, size, &new, &proof).unwrap();
     one.shutdown().await.unwrap();
     two.shutdown().await.unwrap();
 }

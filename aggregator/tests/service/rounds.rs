@@ -4,6 +4,7 @@ use dawn_crypto::merkle;
 use dawn_identity::{Organisation, SecretKey, Signed, Validity};
 use dawn_learn::{Model, apply_update};
 use dawn_protocol::digests::model_digest;
+use dawn_protocol::submission::package_digest;
 use dawn_protocol::transcript::{Record, TranscriptReader};
 use dawn_protocol::{RoundResult, TaskContext, Terminal};
 
@@ -169,5 +170,50 @@ async fn a_member_that_did_not_found_takes_part() {
     }
     work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
     assert_eq!(result(&api, &id).await.peek().accepted, 4);
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_packages_do_not_open_is_left_out() {
+    let mut world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let task = world.task(|task| task.rounds = 1);
+    let context = world.context(&task);
+    api.post_task(&task).await.unwrap();
+    let mut stewards = world.stewards(&context);
+    let id = context.round(1);
+    work_through(&api, &mut stewards, &id, &["collecting"]).await;
+    let announcement = announcement(&api, &context, 0).await;
+    let devices = world.devices(4);
+    for (i, device) in devices.iter().enumerate() {
+        let mut submission = device.prepare(&context, &announcement, &vector(i), i as u64);
+        if i == 2 {
+            let mut header = submission.header.peek().clone();
+            for place in 0..2 {
+                submission.packages[place][7] ^= 1;
+                header.packages[place] = package_digest(&submission.packages[place]);
+            }
+            submission.header = Signed::sign(&header, &device.key).unwrap();
+        }
+        device
+            .submit(&api, &announcement, &submission)
+            .await
+            .unwrap();
+    }
+    work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
+    assert_eq!(result(&api, &id).await.peek().accepted, 3);
+    let status = api.task_status(&id.task).await.unwrap();
+    let round = &status["rounds"][0];
+    assert_eq!(
+        (&round["submitted"], &round["accepted"]),
+        (&4.into(), &3.into())
+    );
+    assert_eq!(
+        round["rejected"],
+        serde_json::json!({ "too-few-stewards": 1 })
+    );
+    for phase in ["keying", "endorsing", "collecting", "reporting", "opening"] {
+        assert!(round["phase_ms"][phase].is_u64(), "{phase}");
+    }
     running.shutdown().await.unwrap();
 }

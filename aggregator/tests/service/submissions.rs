@@ -119,6 +119,19 @@ async fn the_same_submission_gets_the_same_receipt_for_ever() {
     work_through(&round.api, &mut round.stewards, &round.id, &["done"]).await;
     let late = round.put(&device.id.to_string(), &bytes).await;
     assert_eq!((late.status, &late.body), (200, &first.body));
+    // Replayed in the next round it is worth nothing.
+    let next = round.context.round(2);
+    work_through(&round.api, &mut round.stewards, &next, &["collecting"]).await;
+    let path = format!("/v1/tasks/{}/rounds/2/submissions/{}", next.task, device.id);
+    let addr = round.running.local_addr();
+    let replayed = raw::request(addr, "PUT", &path, "application/octet-stream", &bytes).await;
+    assert_eq!(replayed.status, 422);
+    replayed.problem();
+    let path = format!("/v1/tasks/{}/rounds/2/statements/endorsement", next.task);
+    let endorsement = round.announcement.endorsements[0].bytes();
+    let replayed = raw::request(addr, "PUT", &path, "application/cbor", endorsement).await;
+    assert_eq!(replayed.status, 422);
+    replayed.problem();
     // Another one, although the device has a receipt, is too late twice over.
     let other = round.prepare(&device, 9).to_bytes();
     let refused = round.put(&device.id.to_string(), &other).await;
