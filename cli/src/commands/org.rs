@@ -28,6 +28,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Prints the organisation's identifier.
+    Show {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     /// Registers the organisation with a federation's aggregator.
     Register {
         #[arg(long)]
@@ -60,6 +67,11 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                     organisation.id()
                 )
             })
+        }
+        Command::Show { dir, json } => {
+            let organisation = files::load_organisation(&dir)?;
+            let shown = json!({"org": organisation.id(), "name": organisation.name(), "root": organisation.root().public()});
+            output::report(json, &shown, |_| organisation.id().to_string())
         }
         Command::Register { dir, server, json } => {
             let organisation = files::load_organisation(&dir)?;
