@@ -159,6 +159,7 @@ create table submissions (
 );
 create unique index submissions_position on submissions (task, number, position) where position is not null;
 create index submissions_payload on submissions (payload);
+create index submissions_header on submissions (header_digest);
 
 -- Work for the workers of all replicas. A worker takes a job by writing a token and an expiry.
 create table jobs (

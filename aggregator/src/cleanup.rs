@@ -27,6 +27,10 @@ pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
 /// The database or the objects fail.
 pub async fn sweep(app: &App) -> Result<(), EngineError> {
     let before = now_s().saturating_sub(app.config.limits.orphan_age_s);
+    let unfinished = app.payloads.delete_unfinished(before).await?;
+    if unfinished > 0 {
+        tracing::info!(unfinished, "uploads that a crash broke off are deleted");
+    }
     for kind in [ObjectKind::Payload, ObjectKind::Packages] {
         let keys = app.payloads.older_than(kind.folder(), before).await?;
         let deleted = app.store.delete_unnamed(&app.payloads, kind, &keys).await?;

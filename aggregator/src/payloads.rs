@@ -4,7 +4,9 @@
 //! durable; what is written and never named is swept later. Whoever can change the store can at most make
 //! a round fail: every object is checked against a digest that a party signed.
 
+use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use dawn_crypto::digest::Digest;
@@ -78,6 +80,7 @@ impl std::fmt::Display for ObjectKey {
 #[derive(Debug)]
 pub struct Payloads {
     store: LocalFileSystem,
+    directory: PathBuf,
 }
 
 impl Payloads {
@@ -89,7 +92,7 @@ impl Payloads {
         std::fs::create_dir_all(&directory)
             .map_err(|error| PayloadError::Directory(directory.clone(), error))?;
         let store = LocalFileSystem::new_with_prefix(&directory)?.with_fsync(durable);
-        Ok(Self { store })
+        Ok(Self { store, directory })
     }
 
     /// Writes a whole object under its name, atomically.
@@ -175,6 +178,47 @@ impl Payloads {
             .await?;
         Ok(keys)
     }
+
+    /// Deletes files of uploads that were broken off before `before` (unix seconds) by a crash: they never
+    /// got a name, so listing does not show them. Says how many.
+    pub async fn delete_unfinished(&self, before: u64) -> Result<usize, PayloadError> {
+        let directory = self.directory.clone();
+        let before = UNIX_EPOCH + Duration::from_secs(before);
+        tokio::task::spawn_blocking(move || {
+            delete_unfinished_below(&directory, before)
+                .map_err(|error| PayloadError::Directory(directory, error))
+        })
+        .await
+        .unwrap_or(Ok(0))
+    }
+}
+
+/// Whether a file name is that of an upload in progress: a name, `#`, and a number.
+fn is_unfinished(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.split_once('#').is_some_and(|(_, number)| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+fn delete_unfinished_below(directory: &std::path::Path, before: SystemTime) -> io::Result<usize> {
+    let mut deleted = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        // A file that is gone meanwhile was finished or given up.
+        let Ok(metadata) = entry.metadata() else {
+            continue;
+        };
+        if metadata.is_dir() {
+            deleted += delete_unfinished_below(&entry.path(), before)?;
+        } else if is_unfinished(&entry.file_name())
+            && metadata.modified().is_ok_and(|modified| modified < before)
+            && std::fs::remove_file(entry.path()).is_ok()
+        {
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
 }
 
 /// An object that is being written. Dropping it without [`ObjectWriter::finish`] leaves nothing.
@@ -260,6 +304,26 @@ mod tests {
         }
         assert_eq!(files(dir.path()), 0);
         assert!(!payloads.exists(&key).await.expect("asks"));
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_broke_off_is_deleted_when_it_is_old() {
+        let (dir, payloads) = open();
+        let key = ObjectKey::payload(&Digest([7; 32]));
+        payloads.put(&key, vec![1]).await.expect("writes");
+        let mut writer = payloads
+            .begin(&ObjectKey::payload(&Digest([8; 32])))
+            .await
+            .expect("begins");
+        writer.write(&vec![1; PART_BYTES]).await.expect("writes");
+        // As a crash would leave it.
+        std::mem::forget(writer);
+        assert_eq!(files(dir.path()), 2);
+        assert_eq!(payloads.delete_unfinished(1000).await.expect("sweeps"), 0);
+        let later = crate::clock::now_s() + 10;
+        assert_eq!(payloads.delete_unfinished(later).await.expect("sweeps"), 1);
+        assert_eq!(files(dir.path()), 1);
+        assert!(payloads.exists(&key).await.expect("asks"));
     }
 
     #[tokio::test]

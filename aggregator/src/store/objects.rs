@@ -16,6 +16,9 @@ const LOCK: i64 = 0x6461_776e;
 /// Objects that are deleted under one lock.
 const BATCH: usize = 32;
 
+/// Objects that are looked up at a time, without a lock.
+const LOOKED_UP: usize = 1000;
+
 /// Kinds of objects that are swept. Weights are not: one that no row names is what a round was about to
 /// produce when its worker was killed, and the next worker produces the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,22 +47,39 @@ pub(super) async fn lock_shared(conn: &mut PgConnection) -> Result<(), StoreErro
     Ok(())
 }
 
-async fn is_named(
+/// Those of `keys` that no row names at the moment.
+async fn unnamed<'a>(
     conn: &mut PgConnection,
     kind: ObjectKind,
-    digest: &Digest,
-) -> Result<bool, StoreError> {
+    keys: &'a [ObjectKey],
+) -> Result<Vec<&'a ObjectKey>, StoreError> {
+    // A name that is not a digest was not written by this program: leave it alone.
+    let named: Vec<_> = keys
+        .iter()
+        .filter_map(|key| Some((key, key.file_name().parse::<Digest>().ok()?)))
+        .collect();
+    let digests: Vec<Vec<u8>> = named.iter().map(|(_, digest)| digest.0.to_vec()).collect();
     let query = match kind {
-        ObjectKind::Payload => "select exists (select 1 from submissions where payload = $1)",
+        ObjectKind::Payload => {
+            "select array(select position::bigint from unnest($1::bytea[]) with ordinality as asked (digest, position)
+                          where not exists (select 1 from submissions where payload = asked.digest))"
+        }
         ObjectKind::Packages => {
-            "select exists (select 1 from submissions join rounds using (task, number)
-                            where header_digest = $1 and rounds.ended_ms is null)"
+            "select array(select position::bigint from unnest($1::bytea[]) with ordinality as asked (digest, position)
+                          where not exists (
+                              select 1 from submissions join rounds using (task, number)
+                              where header_digest = asked.digest and rounds.ended_ms is null))"
         }
     };
-    Ok(sqlx::query_scalar(query)
-        .bind(&digest.0[..])
+    let positions: Vec<i64> = sqlx::query_scalar(query)
+        .bind(&digests)
         .fetch_one(conn)
-        .await?)
+        .await?;
+    Ok(positions
+        .into_iter()
+        .filter_map(|position| named.get(usize::try_from(position).ok()?.checked_sub(1)?))
+        .map(|(key, _)| *key)
+        .collect())
 }
 
 impl Store {
@@ -71,25 +91,40 @@ impl Store {
         keys: &[ObjectKey],
     ) -> Result<usize, StoreError> {
         let mut deleted = 0;
-        for batch in keys.chunks(BATCH) {
-            deleted += transaction!(self, "delete_unnamed", |conn| {
-                sqlx::query("select pg_advisory_xact_lock($1)")
-                    .bind(LOCK)
-                    .execute(&mut *conn)
-                    .await?;
-                let mut deleted = 0;
-                for key in batch {
-                    // A name that is not a digest was not written by this program: leave it alone.
-                    let Ok(digest) = key.file_name().parse::<Digest>() else {
-                        continue;
-                    };
-                    if !is_named(conn, kind, &digest).await? && payloads.delete(key).await.is_ok() {
-                        deleted += 1;
-                    }
-                }
-                Ok(deleted)
-            })?;
+        for some in keys.chunks(LOOKED_UP) {
+            // Most are named: they are told apart before the lock, which uploads wait for.
+            let mut conn = self.pool.acquire().await?;
+            let candidates: Vec<ObjectKey> = unnamed(&mut conn, kind, some)
+                .await?
+                .into_iter()
+                .cloned()
+                .collect();
+            drop(conn);
+            for batch in candidates.chunks(BATCH) {
+                deleted += self.delete_batch(payloads, kind, batch).await?;
+            }
         }
         Ok(deleted)
+    }
+
+    async fn delete_batch(
+        &self,
+        payloads: &Payloads,
+        kind: ObjectKind,
+        batch: &[ObjectKey],
+    ) -> Result<usize, StoreError> {
+        transaction!(self, "delete_unnamed", |conn| {
+            sqlx::query("select pg_advisory_xact_lock($1)")
+                .bind(LOCK)
+                .execute(&mut *conn)
+                .await?;
+            let mut deleted = 0;
+            for key in unnamed(conn, kind, batch).await? {
+                if payloads.delete(key).await.is_ok() {
+                    deleted += 1;
+                }
+            }
+            Ok(deleted)
+        })
     }
 }
