@@ -27,6 +27,7 @@ pub fn lines(title: &str, unit: &str, series: &[Series<'_>]) -> String {
         .iter()
         .flat_map(|s| s.values.iter().flatten())
         .fold(0.0f64, |a, b| a.max(*b));
+    let top = round_up(top);
     let rounds = rounds_of(series);
     let mut out = frame(title, unit, top, rounds, series);
     for s in series {
@@ -36,6 +37,15 @@ pub fn lines(title: &str, unit: &str, series: &[Series<'_>]) -> String {
             .enumerate()
             .filter_map(|(i, v)| v.map(|v| (x_at(i, rounds), y_at(v, top))))
             .collect();
+        if points.is_empty() {
+            let _ = write!(
+                out,
+                "<text x='{:.1}' y='{:.1}' text-anchor='middle'>{}: nothing finite to show</text>",
+                (WIDTH + LEFT) / 2.0,
+                HEIGHT / 2.0,
+                escape(s.name)
+            );
+        }
         let path: Vec<String> = points
             .iter()
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
@@ -69,7 +79,7 @@ pub fn stacked_bars(title: &str, unit: &str, series: &[Series<'_>]) -> String {
             .filter_map(|s| s.values.get(i).copied().flatten())
             .sum()
     };
-    let top = (0..rounds).map(total).fold(0.0f64, f64::max);
+    let top = round_up((0..rounds).map(total).fold(0.0f64, f64::max));
     let mut out = frame(title, unit, top, rounds, series);
     let width = ((WIDTH - LEFT - RIGHT) / rounds.max(1) as f64 * 0.62).min(34.0);
     for i in 0..rounds {
@@ -93,6 +103,20 @@ pub fn stacked_bars(title: &str, unit: &str, series: &[Series<'_>]) -> String {
     }
     out.push_str("</svg></figure>");
     out
+}
+
+/// The top of the axis: the smallest of 1, 2, 4, 6, 8 or 10 times a power of ten that is not below the
+/// largest value, so that the four grid lines have short numbers.
+fn round_up(largest: f64) -> f64 {
+    if largest <= 0.0 {
+        return 1.0;
+    }
+    let power = 10f64.powf(largest.log10().floor());
+    [1.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+        .into_iter()
+        .map(|step| step * power)
+        .find(|top| *top >= largest)
+        .unwrap_or(largest)
 }
 
 fn rounds_of(series: &[Series<'_>]) -> usize {
@@ -161,8 +185,8 @@ fn frame(title: &str, unit: &str, top: f64, rounds: usize, series: &[Series<'_>]
 }
 
 fn number(value: f64) -> String {
-    if value == 0.0 {
-        "0".into()
+    if value == value.trunc() {
+        format!("{value:.0}")
     } else if value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else if value.abs() >= 10.0 {
@@ -205,6 +229,19 @@ mod tests {
         );
         assert!(!chart.contains("<script>"));
         assert_eq!(chart.matches("<circle").count(), 2);
+    }
+
+    #[test]
+    fn axes_end_at_short_numbers() {
+        for (largest, top) in [
+            (0.0, 1.0),
+            (94.2, 100.0),
+            (11.8, 20.0),
+            (57.8, 60.0),
+            (0.3, 0.4),
+        ] {
+            assert!((round_up(largest) - top).abs() < 1e-9, "{largest}");
+        }
     }
 
     #[test]
