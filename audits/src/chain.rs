@@ -50,7 +50,7 @@ impl Chain {
             return Ok(None);
         };
         Finding::unless(
-            round.number == link.number + 1,
+            link.number.checked_add(1) == Some(round.number),
             rule,
             Party::Provider,
             format_args!(

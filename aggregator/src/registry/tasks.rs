@@ -9,11 +9,16 @@ use crate::app::App;
 use crate::clock::{now_ms, now_s};
 use crate::payloads::ObjectKey;
 use crate::problem::Problem;
+use crate::round::compute;
 use crate::store::rounds::NewRound;
 use crate::store::tasks::{NewBudget, TaskRow};
 
 /// How far ahead of this server's clock a task may be dated, in seconds.
 const CLOCK_SKEW_S: u64 = 300;
+
+/// Why a task is refused that would be fine later.
+const FULL: &str =
+    "the owner has as many tasks running as this server takes; wait until one has ended";
 
 /// Takes a task that its owner's issuer signed, stores the initial weights and begins round 1.
 ///
@@ -43,8 +48,18 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
     if body.created > now_s() + CLOCK_SKEW_S {
         return Err(Problem::invalid("the task is dated in the future"));
     }
-    let weights = context
-        .initial_model()
+    // The weights may be large and are not swept: nobody who is refused below may leave any.
+    if app.store.task(&context.id()).await?.is_some() {
+        return Ok((context.id(), Stored::Already));
+    }
+    let limit = app.config.limits.open_tasks_per_org;
+    if app.store.open_tasks(&body.owner).await? >= u64::from(limit) {
+        return Err(Problem::quota(FULL));
+    }
+    let begun = context.clone();
+    let weights = compute(move || begun.initial_model())
+        .await
+        .map_err(|_| Problem::internal("the initial weights cannot be computed"))?
         .map_err(Problem::invalid)?
         .to_bytes();
     let model = model_digest(&weights);
@@ -70,15 +85,8 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
         now_ms: now,
         deadline_ms: now + u64::from(body.deadlines.keying_ms),
     };
-    let inserted = app
-        .store
-        .add_task(&row, &budget, &first, app.config.limits.open_tasks_per_org)
-        .await?;
-    let stored = Stored::from_insert(
-        inserted,
-        "another task has this identifier",
-        "the owner has as many tasks running as this server takes; wait until one has ended",
-    )?;
+    let inserted = app.store.add_task(&row, &budget, &first, limit).await?;
+    let stored = Stored::from_insert(inserted, "another task has this identifier", FULL)?;
     if stored == Stored::Now {
         tracing::info!(task = %row.task, name = row.name, rounds = row.rounds, "a task begins");
         app.changed();

@@ -101,10 +101,13 @@ pub(super) fn aborted(
     })
 }
 
-/// Ends a round without a result in the phase in which it is.
+/// Ends a round without a result in the phase in which it is. `weighed` is how many of the statements that
+/// the phase waits for the reason was found with: when another one has arrived since, the reason may not hold
+/// any more, and nothing happens.
 pub(super) async fn abort(
     app: &App,
     row: &RoundRow,
+    weighed: u32,
     reason: AbortReason,
     detail: &str,
 ) -> Result<Moved, EngineError> {
@@ -113,12 +116,18 @@ pub(super) async fn abort(
         .own_statement::<RoundSpec>(&row.round)
         .await?
         .map(|spec| spec.peek().session());
-    let kind = awaited(row.phase);
-    let weighed = app.store.statements(&row.round, kind).await?.len() as u32;
     let ending = aborted(app, task.task(), row, session, reason, detail)?;
-    tracing::info!(round = %row.round, %reason, detail, "a round is aborted");
-    Ok(app
+    let moved = app
         .store
-        .finish_round(&row.round, row.phase, (kind, weighed), &ending)
-        .await?)
+        .finish_round(
+            &row.round,
+            row.phase,
+            (awaited(row.phase), weighed),
+            &ending,
+        )
+        .await?;
+    if moved == Moved::Yes {
+        tracing::info!(round = %row.round, %reason, detail, "a round is aborted");
+    }
+    Ok(moved)
 }

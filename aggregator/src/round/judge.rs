@@ -72,6 +72,7 @@ pub(super) async fn judge(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
             return abort(
                 app,
                 row,
+                weighed,
                 reason,
                 "no set of submissions meets the task's policy",
             )

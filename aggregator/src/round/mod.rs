@@ -83,7 +83,8 @@ pub async fn advance(app: &App, id: &RoundId) -> Result<Next, EngineError> {
         Step::Open => open::open(app, &row).await?,
         Step::Abort(reason) => {
             let detail = shortfall(&view, reason);
-            ending::abort(app, &row, reason, &detail).await?
+            let weighed = view.answers.arrived_ms.len() as u32;
+            ending::abort(app, &row, weighed, reason, &detail).await?
         }
     };
     if moved == Moved::Yes {

@@ -45,7 +45,7 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
         Ok(opened) => opened,
         Err(JudgeError::Abort(reason)) => {
             let detail = format!("{weighed} answers do not open the sum");
-            return abort(app, row, reason, &detail).await;
+            return abort(app, row, weighed, reason, &detail).await;
         }
         Err(JudgeError::Violation(violation)) => return Err(violation.into()),
     };
@@ -63,7 +63,9 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
     let accepted = opened.judged().verdict().accepted_count();
     let next = match opened.next_model(&model, opened.sum(), accepted) {
         Ok(next) => next.to_bytes(),
-        Err(reason) => return abort(app, row, reason, "the sum does not fit the model").await,
+        Err(reason) => {
+            return abort(app, row, weighed, reason, "the sum does not fit the model").await;
+        }
     };
     let digest = model_digest(&next);
     app.payloads.put(&ObjectKey::model(&digest), next).await?;

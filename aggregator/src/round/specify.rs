@@ -26,7 +26,10 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
     let now = now_ms();
     let spec = match task.draft_spec(id.number, previous.as_ref(), row.model, &seats, now) {
         Ok(spec) => spec,
-        Err(reason) => return abort(app, row, reason, "the sealing keys do not suffice").await,
+        Err(reason) => {
+            let weighed = keys.len() as u32;
+            return abort(app, row, weighed, reason, "the sealing keys do not suffice").await;
+        }
     };
     let (signed, statement) = sign(app, &spec)?;
     // What this server signs must verify like everything else.
@@ -49,9 +52,11 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
 pub(super) async fn collect(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
     let context = app.round_context(&row.round).await?;
     let endorsements = app.statements(&row.round).await?;
+    let weighed = endorsements.len() as u32;
     if let Err(violation) = context.verify_endorsements(&endorsements) {
         let detail: String = violation.detail.chars().take(60).collect();
-        return abort(app, row, AbortReason::TooFewEndorsements, &detail).await;
+        let reason = AbortReason::TooFewEndorsements;
+        return abort(app, row, weighed, reason, &detail).await;
     }
     Ok(app
         .store

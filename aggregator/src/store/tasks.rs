@@ -103,6 +103,16 @@ impl Store {
         })
     }
 
+    /// How many tasks of an organisation have not ended.
+    pub async fn open_tasks(&self, owner: &OrgId) -> Result<u64, StoreError> {
+        let open: i64 =
+            sqlx::query_scalar("select count(*) from tasks where owner = $1 and ended_ms is null")
+                .bind(&owner.as_bytes()[..])
+                .fetch_one(&self.pool)
+                .await?;
+        unsigned(open)
+    }
+
     /// One task.
     pub async fn task(&self, task: &TaskId) -> Result<Option<TaskRow>, StoreError> {
         sqlx::query(

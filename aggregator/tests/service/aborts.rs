@@ -289,3 +289,55 @@ async fn a_steward_says_a_thing_once() {
         first.bytes()
     );
 }
+
+/// A statement that arrives at the deadline either counts or is refused: a round that says "too few" never has
+/// enough in its log, for which an auditor would blame the aggregator.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_at_the_deadline_counts_or_is_refused() {
+    const ROUNDS: u32 = 8;
+    let world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for seed in 0..12 {
+        let task = world.task(|task| {
+            task.initial_seed = [seed; 32];
+            task.rounds = ROUNDS;
+            task.deadlines.keying_ms = 200;
+            task.deadlines.endorsing_ms = 100;
+        });
+        let context = world.context(&task);
+        let mut stewards = world.stewards(&context);
+        let app = std::sync::Arc::clone(running.app());
+        let api = api.clone();
+        api.post_task(&task).await.unwrap();
+        tasks.spawn(async move {
+            for number in 1..=ROUNDS {
+                let id = context.round(number);
+                let deadline_ms = loop {
+                    if let Some(row) = app.store.round(&id).await.unwrap() {
+                        break row.deadline_ms;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                };
+                let (first, second) = (stewards[0].sealing_key(&id), stewards[1].sealing_key(&id));
+                let _ = api.put_statement(&id, &first).await;
+                let left = deadline_ms.saturating_sub(dawn_aggregator::clock::now_ms());
+                let early = u64::from(seed) + u64::from(number);
+                tokio::time::sleep(std::time::Duration::from_millis(left.saturating_sub(early)))
+                    .await;
+                let _ = api.put_statement(&id, &second).await;
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let wrong = "select count(*) from rounds
+         where abort_reason = 'too-few-sealing-keys' and 2 <= (
+             select count(*) from statements
+             where statements.task = rounds.task and statements.number = rounds.number
+               and statements.kind = 'sealing-key')";
+    assert_eq!(world.number(wrong).await, 0);
+    let aborted = "select count(*) from rounds where abort_reason = 'too-few-sealing-keys'";
+    eprintln!("{} of {} rounds", world.number(aborted).await, 12 * ROUNDS);
+}
