@@ -30,6 +30,8 @@ pub const MAGIC: [u8; 4] = *b"DWNL";
 #[derive(Debug)]
 pub(crate) struct VerifiedLog {
     leaves: BTreeSet<Digest>,
+    /// Rounds whose end the aggregator signed.
+    ended: BTreeSet<RoundId>,
     size: u64,
     root: Digest,
 }
@@ -87,7 +89,7 @@ pub(crate) fn read<R: Read>(
     let head = head.verify(&federation.log).map_err(provider)?;
     let mut frontier = Frontier::new();
     let mut leaves = BTreeSet::new();
-    let mut heard = Heard::default();
+    let mut heard = Heard::new(federation.aggregator.id());
     while let Some(entry) = next(&mut input)? {
         let leaf = leaf_hash(&entry);
         frontier.push(leaf);
@@ -105,6 +107,7 @@ pub(crate) fn read<R: Read>(
     }
     Ok(VerifiedLog {
         leaves,
+        ended: heard.ended,
         size: head.size,
         root: head.root,
     })
@@ -125,6 +128,11 @@ impl VerifiedLog {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Rounds that are over, as the aggregator says in the log.
+    pub(crate) fn ended(&self) -> &BTreeSet<RoundId> {
+        &self.ended
     }
 
     pub(crate) fn report(&self, statements_found: usize) -> LogReport {
@@ -167,12 +175,21 @@ fn provider(detail: impl std::fmt::Display) -> Finding {
 }
 
 /// Who said what in which round: two different things of one kind are two histories.
-#[derive(Default)]
 struct Heard {
     bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
+    aggregator: KeyId,
+    ended: BTreeSet<RoundId>,
 }
 
 impl Heard {
+    fn new(aggregator: KeyId) -> Self {
+        Self {
+            bodies: BTreeMap::new(),
+            aggregator,
+            ended: BTreeSet::new(),
+        }
+    }
+
     /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
     /// so their signatures were verified where they are used; here only the signer's own envelope
     /// counts, and it is compared with itself.
@@ -184,6 +201,9 @@ impl Heard {
             return Ok(());
         };
         let (signer, body) = (envelope.signer(), envelope.body_digest());
+        if slot == END && signer == self.aggregator {
+            self.ended.insert(round);
+        }
         match self.bodies.insert((slot, round, signer), body) {
             Some(before) if before != body => Err(Finding::new(
                 AuditRule::Log,
@@ -197,7 +217,10 @@ impl Heard {
     }
 }
 
-/// The kind under which a party speaks once, and the round. A result and an abort are one kind.
+/// A result and an abort are one kind.
+const END: &str = "end";
+
+/// The kind under which a party speaks once, and the round. See [`END`].
 fn slot(envelope: &Envelope) -> Option<(&'static str, RoundId)> {
     macro_rules! round_of {
         ($slot:expr, $type:ty) => {{
@@ -213,8 +236,8 @@ fn slot(envelope: &Envelope) -> Option<(&'static str, RoundId)> {
         PackageReport::KIND => round_of!(PackageReport::KIND, PackageReport),
         Verdict::KIND => round_of!(Verdict::KIND, Verdict),
         Opening::KIND => round_of!(Opening::KIND, Opening),
-        RoundResult::KIND => round_of!("end", RoundResult),
-        Aborted::KIND => round_of!("end", Aborted),
+        RoundResult::KIND => round_of!(END, RoundResult),
+        Aborted::KIND => round_of!(END, Aborted),
         _ => None,
     }
 }

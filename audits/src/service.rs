@@ -1,8 +1,10 @@
 //! Auditing a running aggregator: download everything, then audit the files.
 //!
 //! What comes from the aggregator itself is its own: a transcript that does not hold together is
-//! then nobody's fault but the aggregator's.
+//! then nobody's fault but the aggregator's. So is a round that its log says is over and of which it shows
+//! nothing: otherwise it would hide the rounds that an audit would fail.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -33,7 +35,7 @@ pub async fn verify_service(
     options: &Options,
 ) -> Result<AuditReport, AuditError> {
     let api = Api::new(url)?;
-    let tasks = if tasks.is_empty() {
+    let asked = if tasks.is_empty() {
         listed(&api).await?
     } else {
         tasks.to_vec()
@@ -44,8 +46,13 @@ pub async fn verify_service(
     };
     std::fs::create_dir_all(dir).map_err(unreadable)?;
     let mut audit = Audit::new(options);
-    for task in tasks {
-        rounds(&api, task, dir, &mut audit).await?;
+    let mut shown = BTreeMap::new();
+    for task in asked {
+        let count = rounds(&api, task, dir, &mut audit).await?;
+        shown.insert(task, count);
+    }
+    if !audit.knows_federation() && !audit.failed() {
+        audit.found(&api.federation().await?);
     }
     // The log last: it must contain everything that the transcripts say.
     let path = dir.join(LOG_FILE);
@@ -55,10 +62,44 @@ pub async fn verify_service(
             path: path.clone(),
             source,
         };
-        let file = File::open(&path).map_err(unreadable)?;
-        audit.log(file).map_err(unreadable)?;
+        let open = || File::open(&path).map_err(unreadable);
+        for round in audit.ended(open()?).map_err(unreadable)? {
+            if tasks.is_empty() || tasks.contains(&round.task) {
+                over(&api, round, dir, &mut audit, &mut shown).await?;
+            }
+        }
+        audit.log(open()?).map_err(unreadable)?;
+    }
+    for (task, (count, planned)) in shown {
+        if count < planned {
+            audit.unchecked(format!(
+                "task {task}: the service has no transcript of round {} of {planned} yet",
+                count + 1
+            ));
+        }
     }
     Ok(audit.finish_from_aggregator())
+}
+
+/// Sees to it that a round that is over was audited: one that ended after its transcript was asked for is
+/// asked for again.
+async fn over(
+    api: &Api,
+    round: RoundId,
+    dir: &Path,
+    audit: &mut Audit,
+    shown: &mut BTreeMap<TaskId, (u32, u32)>,
+) -> Result<(), AuditError> {
+    if audit.failed() || audit.has(&round) {
+        return Ok(());
+    }
+    if one(api, &round, dir, audit).await? {
+        let (count, _) = shown.entry(round.task).or_default();
+        *count = round.number;
+    } else {
+        audit.withheld(&round);
+    }
+    Ok(())
 }
 
 /// The tasks that the service lists.
@@ -82,44 +123,58 @@ async fn listed(api: &Api) -> Result<Vec<TaskId>, AuditError> {
         .collect()
 }
 
-/// Downloads and audits the rounds of a task, from the first to the last that is over.
-async fn rounds(api: &Api, task: TaskId, dir: &Path, audit: &mut Audit) -> Result<(), AuditError> {
+/// Downloads and audits the rounds of a task, from the first to the last that is over. Gives the number of the
+/// last that was there, and how many are planned.
+async fn rounds(
+    api: &Api,
+    task: TaskId,
+    dir: &Path,
+    audit: &mut Audit,
+) -> Result<(u32, u32), AuditError> {
     let planned = api.task(&task).await?.peek().rounds;
     for number in 1..=planned {
-        let round = RoundId::new(task, number);
-        let name = format!("{task}-{number:06}.{TRANSCRIPT_EXTENSION}");
-        let path = dir.join(&name);
-        let unreadable = |source| AuditError::Unreadable {
-            path: path.clone(),
-            source,
-        };
-        let mut file = tokio::fs::File::create(&path).await.map_err(unreadable)?;
-        match api
-            .download_transcript(&round, MAX_TRANSCRIPT_BYTES, &mut file)
-            .await
+        if !one(api, &RoundId::new(task, number), dir, audit).await? {
+            return Ok((number - 1, planned));
+        }
+    }
+    Ok((planned, planned))
+}
+
+/// Downloads and audits one round; `false` when the service has no transcript of it.
+async fn one(
+    api: &Api,
+    round: &RoundId,
+    dir: &Path,
+    audit: &mut Audit,
+) -> Result<bool, AuditError> {
+    let name = format!("{}-{:06}.{TRANSCRIPT_EXTENSION}", round.task, round.number);
+    let path = dir.join(&name);
+    let unreadable = |source| AuditError::Unreadable {
+        path: path.clone(),
+        source,
+    };
+    let mut file = tokio::fs::File::create(&path).await.map_err(unreadable)?;
+    match api
+        .download_transcript(round, MAX_TRANSCRIPT_BYTES, &mut file)
+        .await
+    {
+        Ok(_) => drop(file),
+        Err(error)
+            if error
+                .status()
+                .is_some_and(|status| (400..500).contains(&status)) =>
         {
-            Ok(_) => drop(file),
-            Err(error)
-                if error
-                    .status()
-                    .is_some_and(|status| (400..500).contains(&status)) =>
-            {
-                drop(file);
-                std::fs::remove_file(&path).map_err(unreadable)?;
-                audit.unchecked(format!(
-                    "task {task}: the service has no transcript of round {number} of {planned} yet"
-                ));
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+            drop(file);
+            std::fs::remove_file(&path).map_err(unreadable)?;
+            return Ok(false);
         }
-        if audit.failed() {
-            continue;
-        }
+        Err(error) => return Err(error.into()),
+    }
+    if !audit.failed() {
         let mut file = File::open(&path).map_err(unreadable)?;
         audit.transcript(&name, &mut file).map_err(unreadable)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn log(api: &Api, path: &Path) -> Result<(), AuditError> {

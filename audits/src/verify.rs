@@ -1,21 +1,23 @@
 //! Auditing what is at hand: one transcript, or a directory of them with their log.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::VerifiedFederation;
+use dawn_identity::{FoundingDocument, VerifiedFederation};
 use dawn_protocol::RoundId;
 use dawn_protocol::transcript::{Record, TranscriptReader};
 use thiserror::Error;
 
 use crate::chain::Chain;
-use crate::finding::Party;
+use crate::finding::{Finding, Party};
 use crate::log;
 use crate::records::Stop;
 use crate::report::{Answer, AuditReport};
 use crate::round;
+use crate::rule::AuditRule;
 use crate::said::Said;
 
 /// How transcript files end.
@@ -205,13 +207,78 @@ impl Audit {
                 log.contains(place, said.leaves())?;
                 found += said.leaves().len();
             }
-            Ok(log.report(found))
+            Ok((log.report(found), log.ended().clone()))
         });
         match found {
-            Ok(report) => self.report.log = Some(report),
+            Ok((report, ended)) => {
+                self.report.log = Some(report);
+                for round in ended {
+                    if !self.has(&round) {
+                        self.unchecked(format!(
+                            "round {round}: it is over, as the log says, and its transcript is not here"
+                        ));
+                    }
+                }
+            }
             Err(stop) => self.stop("the log", stop)?,
         }
         Ok(())
+    }
+
+    /// The rounds that the log says are over; none when the log is broken, which [`Audit::log`] tells.
+    pub(crate) fn ended<R: Read>(&self, input: R) -> Result<BTreeSet<RoundId>, io::Error> {
+        let Some(federation) = &self.federation else {
+            return Ok(BTreeSet::new());
+        };
+        match log::read(input, federation) {
+            Ok(log) => Ok(log.ended().clone()),
+            Err(Stop::Broken(_)) => Ok(BTreeSet::new()),
+            Err(Stop::Unreadable(error)) => Err(error),
+        }
+    }
+
+    /// Whether a round was audited and found in order.
+    pub(crate) fn has(&self, round: &RoundId) -> bool {
+        let mut rounds = self.report.rounds.iter();
+        rounds.any(|audited| (audited.task, audited.number) == (round.task, round.number))
+    }
+
+    /// A round that is over and of which nothing is shown: what it did cannot be audited, nor anything after it.
+    pub(crate) fn withheld(&mut self, round: &RoundId) {
+        self.fail(
+            "the service",
+            Finding::new(
+                AuditRule::Log,
+                Party::Provider,
+                format_args!(
+                    "round {round} is over, as the log says, and there is no transcript of it"
+                ),
+            ),
+        );
+    }
+
+    /// Whether a federation is known yet: the first transcript tells.
+    pub(crate) fn knows_federation(&self) -> bool {
+        self.federation.is_some()
+    }
+
+    /// Takes the federation from elsewhere when there is no transcript to tell it.
+    pub(crate) fn found(&mut self, document: &FoundingDocument) {
+        let verified = match &self.pin {
+            Some(pin) => document.verify_pinned(pin),
+            None => document.verify(),
+        };
+        match verified {
+            Ok(federation) => {
+                self.report.federation = Some(federation.digest());
+                self.pin.get_or_insert(federation.digest());
+                self.federation = Some(federation);
+            }
+            Err(error) => {
+                let finding = Finding::new(AuditRule::Federation, Party::Provider, error);
+                self.fail("the founding document", finding);
+            }
+        }
     }
 
     /// Notes something that could not be checked.
@@ -255,11 +322,15 @@ impl Audit {
         match stop {
             Stop::Unreadable(error) => Err(error),
             Stop::Broken(finding) => {
-                self.report.answer = Answer::Fail;
-                self.report.finding = Some(*finding);
-                self.report.place = Some(place.to_owned());
+                self.fail(place, *finding);
                 Ok(())
             }
         }
+    }
+
+    fn fail(&mut self, place: &str, finding: Finding) {
+        self.report.answer = Answer::Fail;
+        self.report.finding = Some(finding);
+        self.report.place = Some(place.to_owned());
     }
 }

@@ -18,6 +18,7 @@ use crate::logs::{entries, head};
 use crate::{assert_broken, rounds};
 
 struct Served {
+    founding: Vec<u8>,
     task: Vec<u8>,
     id: String,
     transcripts: Vec<Vec<u8>>,
@@ -33,6 +34,10 @@ struct Page {
 
 async fn serve(served: Served) -> String {
     let router = Router::new()
+        .route(
+            "/v1/federation",
+            get(|State(s): State<Arc<Served>>| async move { s.founding.clone() }),
+        )
         .route(
             "/v1/tasks",
             get(
@@ -86,6 +91,7 @@ fn served(world: &mut World) -> Served {
     let mut log = entries(world, &played[0]);
     log.extend(entries(world, &played[1]).split_off(3));
     Served {
+        founding: Vec::new(),
         task: world.task.bytes().to_vec(),
         id: world.context.id().to_string(),
         transcripts: played
@@ -135,4 +141,23 @@ async fn an_aggregator_answers_for_what_it_serves() {
         .unwrap();
     assert_broken(&report, AuditRule::Container, Party::Aggregator);
     assert_eq!(report.rounds.len(), 1);
+}
+
+/// The log says that a round is over; the service does not show it.
+#[tokio::test]
+async fn a_round_that_is_over_cannot_be_withheld() {
+    for shown in [0, 1] {
+        let mut world = World::new(63);
+        let mut served = served(&mut world);
+        served.transcripts.truncate(shown);
+        served.founding = world.federation.document().to_bytes();
+        let url = serve(served).await;
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options::default();
+        let report = verify_service(&url, &[], dir.path(), &options)
+            .await
+            .unwrap();
+        assert_broken(&report, AuditRule::Log, Party::Aggregator);
+        assert_eq!(report.rounds.len(), shown);
+    }
 }
