@@ -75,7 +75,7 @@ fn main() -> std::process::ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("dawn: {error:#}");
+            eprintln!("dawn: {}", output::chain(&error));
             std::process::ExitCode::FAILURE
         }
     }

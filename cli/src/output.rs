@@ -35,6 +35,20 @@ pub fn report<T: Serialize>(
     Ok(ExitCode::SUCCESS)
 }
 
+/// An error with its causes, without those that an outer one has said already.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// Waits for SIGTERM or SIGINT.
 pub async fn until_told_to_stop() -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

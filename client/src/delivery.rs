@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dawn_identity::{Signed, Verified};
 use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{Receipt, SubmissionHeader};
-use dawn_transport::{Backoff, RetryPolicy, SubmissionBody};
+use dawn_transport::{Backoff, RetryPolicy, SubmissionBody, TransportError};
 
 use crate::clock;
 use crate::error::ClientError;
@@ -19,6 +19,9 @@ const PATIENCE: RetryPolicy = RetryPolicy {
     first: Duration::from_millis(250),
     longest: Duration::from_secs(15),
 };
+
+/// The type of the problem with which a server refuses what comes after collecting has ended.
+const WRONG_PHASE: &str = "urn:dawn:problem:wrong-phase";
 
 /// A signed submission with its wire bytes, fixed once and for all: a retry cannot say anything new.
 pub struct PreparedSubmission {
@@ -74,10 +77,11 @@ impl OpenRound {
         loop {
             let error = match self.inner.api.submit(&round, &device, &body).await {
                 Ok(receipt) => return Ok(receipt),
-                Err(error) if error.is_transient() => error,
+                Err(error) if error.is_transient() || has_ended(&error) => error,
                 Err(error) => return Err(error.into()),
             };
-            if clock::unix_millis() >= self.closes_ms() {
+            // A round that has as many submissions as it wants ends before its time.
+            if has_ended(&error) || clock::unix_millis() >= self.closes_ms() {
                 return Err(ClientError::TooLate {
                     round,
                     last: Box::new(error),
@@ -87,4 +91,8 @@ impl OpenRound {
             tokio::time::sleep(backoff.next_pause_os()).await;
         }
     }
+}
+
+fn has_ended(error: &TransportError) -> bool {
+    matches!(error, TransportError::Problem(problem) if problem.kind == WRONG_PHASE)
 }

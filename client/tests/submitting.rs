@@ -74,6 +74,19 @@ async fn retries_send_identical_bytes() {
     assert!(bodies.iter().all(|body| *body == bodies[0]));
 }
 
+/// Enough devices were faster: the round is over before its time, and the device goes on with the next.
+#[tokio::test]
+async fn a_round_that_ended_early_is_too_late() {
+    let scene = Scene::open(&plan()).await;
+    scene.stage.lock().unwrap().over = true;
+    let dir = tempfile::tempdir().unwrap();
+    let round = first_round(&scene, &scene.client(dir.path())).await;
+    let id = round.id();
+    let refused = round.submit(an_update(), &mut rng(1)).await;
+    assert!(matches!(refused, Err(ClientError::TooLate { round, .. }) if round == id));
+    assert_eq!(scene.bodies().len(), 1);
+}
+
 #[tokio::test]
 async fn every_submission_has_its_own_mask() {
     let scene = Scene::open(&plan()).await;

@@ -49,7 +49,10 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 Config::from_toml(&files::read_text(&config)?).with_context(|| {
                     format!("{} is no configuration of an aggregator", config.display())
                 })?;
-            if let Ok(url) = std::env::var("DATABASE_URL") {
+            if let Some(url) = std::env::var("DATABASE_URL")
+                .ok()
+                .filter(|url| !url.is_empty())
+            {
                 settings.database_url = Some(url);
             }
             let running = Aggregator::start(settings).await?;

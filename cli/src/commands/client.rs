@@ -16,6 +16,9 @@ use serde_json::json;
 
 use crate::{files, output};
 
+/// Before a server is asked again that did not answer.
+const PAUSE: Duration = Duration::from_secs(2);
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Takes part in the rounds of a task until it ends.
@@ -79,12 +82,25 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             Ok(Some(open)) => open,
             Ok(None) => continue,
             Err(ClientError::Ended(_)) => break,
+            Err(ClientError::Transport(error)) if error.is_transient() => {
+                eprintln!("{error}; asking again");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         let round = open.id();
         let rng = &mut UnwrapErr(getrandom::SysRng);
         let update = open.train(&data, rng)?;
-        let receipt = open.submit(update, rng).await?;
+        let receipt = match open.submit(update, rng).await {
+            Ok(receipt) => receipt,
+            // Others were faster, or the server was away for too long: there are more rounds.
+            Err(error @ ClientError::TooLate { .. }) => {
+                eprintln!("{error}");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         eprintln!("round {}: receipt for {}", round.number, receipt.header);
         receipts.push(json!({"round": round.number, "header": receipt.header}));
     }

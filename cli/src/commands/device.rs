@@ -29,7 +29,7 @@ pub enum Command {
         /// First part of the labels.
         #[arg(long, default_value = "device")]
         label: String,
-        #[arg(long, default_value_t = 90)]
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=36_500))]
         days: u64,
         #[arg(long)]
         json: bool,

@@ -23,7 +23,7 @@ pub enum Command {
         #[arg(long)]
         dir: PathBuf,
         /// How long the issuer key may issue credentials.
-        #[arg(long, default_value_t = 365)]
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=36_500))]
         days: u64,
         #[arg(long)]
         json: bool,

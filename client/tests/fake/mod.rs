@@ -34,6 +34,8 @@ pub struct Stage {
     pub tamper: fn(&mut Receipt),
     /// So many submissions are answered with 503.
     pub failures: u32,
+    /// Whether submissions are refused because the round has ended.
+    pub over: bool,
     /// Every submission body that arrived.
     pub bodies: Vec<Bytes>,
 }
@@ -76,6 +78,7 @@ impl Scene {
             receipt_key: SecretKey::from_seed(&world.aggregator.to_seed()),
             tamper: |_| {},
             failures: 0,
+            over: false,
             bodies: vec![],
         }));
         let router = Router::new()
@@ -182,6 +185,11 @@ async fn submit(State(stage): State<Shared>, body: Bytes) -> Response {
     if stage.failures > 0 {
         stage.failures -= 1;
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if stage.over {
+        let problem =
+            r#"{"type":"urn:dawn:problem:wrong-phase","title":"The round is in another phase"}"#;
+        return (StatusCode::CONFLICT, problem).into_response();
     }
     let open = stage.open.as_ref().unwrap();
     let limits = ContainerLimits::of(open.context());
