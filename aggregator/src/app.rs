@@ -13,6 +13,9 @@ use crate::metrics::Metrics;
 use crate::payloads::Payloads;
 use crate::store::Store;
 
+/// How long observations of histograms may pile up.
+const TIDY: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// One running aggregator.
 #[derive(Debug)]
 pub struct App {
@@ -93,7 +96,12 @@ impl App {
     /// a thousand waiting devices cost one small query each time.
     pub async fn pulse(self: Arc<Self>) {
         let mut known = None;
+        let mut tidied = Instant::now();
         while !self.is_stopping() {
+            if tidied.elapsed() >= TIDY {
+                self.metrics.upkeep();
+                tidied = Instant::now();
+            }
             match self.store.revision().await {
                 Ok(revision) => {
                     if known.is_some_and(|known| known != revision) {

@@ -98,9 +98,14 @@ impl Metrics {
             .register_gauge(&Self::key(name, &[]), &METADATA)
     }
 
+    /// Folds the single observations of histograms together; without it they pile up when nobody reads.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+
     /// The text that Prometheus reads.
     pub fn render(&self) -> String {
-        self.handle.run_upkeep();
+        self.upkeep();
         self.handle.render()
     }
 }

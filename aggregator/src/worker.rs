@@ -42,7 +42,16 @@ async fn work(app: Arc<App>) {
     let mut due = app.jobs();
     while !app.is_stopping() {
         match lease(&app).await {
-            Ok(Some(lease)) => run(&app, lease).await,
+            Ok(Some(lease)) => {
+                // A task of its own, so that a panic ends the step and not the worker; dropped with it. The
+                // lease expires by itself.
+                let mut step = JoinSet::new();
+                let app = Arc::clone(&app);
+                step.spawn(async move { run(&app, lease).await });
+                if let Some(Err(error)) = step.join_next().await {
+                    tracing::error!(%error, "a step panicked");
+                }
+            }
             Ok(None) => {
                 due.wait(Instant::now() + app.config.limits.poll()).await;
             }

@@ -19,7 +19,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// Accepts connections until the aggregator stops, then lets those in progress finish. Dropping the future
 /// ends all of them at once.
 pub async fn serve(app: Arc<App>, listener: TcpListener, router: Router) {
-    let slots = Arc::new(Semaphore::new(app.config.limits.connections));
+    let slots = Arc::new(Semaphore::new(slots(app.config.limits.connections)));
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -46,6 +46,23 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, router: Router) {
     let _ = tokio::time::timeout(DRAIN, finish).await;
 }
 
+/// How many connections are taken at a time: half of the files that this process may open at most, so that
+/// objects and the database can still be reached when all of them are taken.
+fn slots(wanted: usize) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = files.map_or(usize::MAX, |files| {
+        usize::try_from(files / 2).unwrap_or(usize::MAX)
+    });
+    if wanted > most {
+        tracing::warn!(
+            wanted,
+            most,
+            "fewer connections than configured: the limit on open files is low (ulimit -n)"
+        );
+    }
+    wanted.min(most).max(1)
+}
+
 async fn connection(app: Arc<App>, stream: TcpStream, router: Router, slot: OwnedSemaphorePermit) {
     // Small answers must not wait for acknowledgements.
     let _ = stream.set_nodelay(true);
@@ -67,4 +84,17 @@ async fn connection(app: Arc<App>, stream: TcpStream, router: Router, slot: Owne
         tracing::debug!(%error, "a connection ended badly");
     }
     drop(slot);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slots;
+
+    #[test]
+    fn connections_leave_files_for_the_rest() {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let most = files.map_or(usize::MAX, |files| (files / 2) as usize);
+        assert_eq!(slots(usize::MAX), most);
+        assert_eq!((slots(0), slots(1)), (1, 1));
+    }
 }
