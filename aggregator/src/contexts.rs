@@ -26,6 +26,11 @@ pub enum ContextError {
     /// No founding document was posted yet.
     #[error("this aggregator has no federation yet; post its founding document to /v1/federation")]
     NoFederation,
+    /// The database is of a federation that pinned other keys: nobody would believe what this replica signs.
+    #[error(
+        "this replica's keys are not those of the federation in its database; give it keys/aggregator.pem and keys/log.pem of the others, and the same objects"
+    )]
+    OtherKeys,
     /// Unknown task.
     #[error("there is no such task")]
     NoTask,
@@ -50,6 +55,10 @@ impl From<ContextError> for Problem {
             ContextError::NoTask | ContextError::NoRound => Self::not_found(error),
             ContextError::NotSpecified => Self::wrong_phase(error),
             ContextError::Store(error) => error.into(),
+            ContextError::OtherKeys => {
+                tracing::error!(%error, "nothing is signed");
+                Self::unavailable("this replica is not set up")
+            }
             ContextError::Spoiled(what, _) => {
                 tracing::error!(%error, "the database is spoiled");
                 Self::internal(format!("the stored {what} does not verify"))
@@ -117,6 +126,11 @@ impl App {
         let verified = FoundingDocument::from_bytes(&bytes)
             .and_then(|document| document.verify())
             .map_err(spoiled("founding document"))?;
+        if verified.aggregator != self.keys.aggregator.public()
+            || verified.log != self.keys.log.public()
+        {
+            return Err(ContextError::OtherKeys);
+        }
         let verified = Arc::new(verified);
         keep(&self.known.federation, Arc::clone(&verified));
         Ok(verified)

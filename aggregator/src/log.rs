@@ -5,6 +5,7 @@ use dawn_protocol::log::LogHead;
 
 use crate::app::App;
 use crate::clock::now_ms;
+use crate::contexts::ContextError;
 use crate::problem::Problem;
 
 /// Heads that are kept so that one size gets one signature.
@@ -16,6 +17,9 @@ const KEPT: usize = 64;
 /// # Errors
 /// The database is away.
 pub async fn signed_head(app: &App) -> Result<Vec<u8>, Problem> {
+    if let Err(error @ ContextError::OtherKeys) = app.federation().await {
+        return Err(error.into());
+    }
     let mut heads = app.heads.lock().await;
     let (size, root) = app.store.log_head().await?;
     if let Some(head) = heads.get(&size) {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::contexts::ContextError;
 use crate::http;
 use crate::keys::{Keys, KeysError};
 use crate::metrics::Metrics;
@@ -38,6 +39,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The federation in the database is not this replica's.
+    #[error(transparent)]
+    Federation(#[from] ContextError),
     /// The objects.
     #[error(transparent)]
     Payloads(#[from] PayloadError),
@@ -81,6 +85,11 @@ impl Aggregator {
             number: 0,
         };
         app.store.ensure_job(&sweep).await?;
+        match app.federation().await {
+            Err(error @ ContextError::OtherKeys) => return Err(error.into()),
+            // None yet, or trouble that requests will meet again and tell.
+            Ok(_) | Err(_) => {}
+        }
         let mut workers = JoinSet::new();
         workers.spawn(Arc::clone(&app).pulse());
         if works {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dawn_aggregator::store::jobs::{JobId, JobKind};
+use dawn_aggregator::{Aggregator, StartError};
 use dawn_identity::Digest;
 
 use crate::devices::announcement;
@@ -145,4 +146,25 @@ async fn many_workers_share_jobs_without_doubles() {
     // The sweep has number 0.
     assert_eq!(taken, (0..=20).collect::<Vec<_>>());
     running.shutdown().await.unwrap();
+}
+
+/// A replica that made keys of its own would sign what nobody believes: closings, verdicts, ends of rounds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_with_other_keys_signs_nothing() {
+    let world = World::new().await;
+    let mut config = world.config();
+    config.data_dir = world.dir.path().join("elsewhere");
+    // Before there is a federation nobody can know.
+    let stray = Aggregator::start(config.clone()).await.unwrap();
+    let (_running, api) = world.start_enrolled().await;
+    let refused = crate::world::api(&stray)
+        .post_task(&world.task(|_| {}))
+        .await;
+    assert!(refused.is_err());
+    api.post_task(&world.task(|_| {})).await.unwrap();
+    stray.shutdown().await.unwrap();
+    assert!(matches!(
+        Aggregator::start(config).await,
+        Err(StartError::Federation(_))
+    ));
 }

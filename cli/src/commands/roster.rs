@@ -1,12 +1,15 @@
 //! `dawn roster`: the stewards of an epoch, signed by the member organisations.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use dawn_crypto::shamir::Threshold;
-use dawn_identity::{OrgId, PublicKey, Roster, RosterEntry, SignedRoster};
+use dawn_identity::{
+    Digest, OrgId, Organisation, Roster, RosterEntry, Signed, SignedRoster, StewardEnrolment,
+};
 use dawn_sim::demo::tolerated;
 use dawn_transport::Api;
 use serde_json::json;
@@ -53,12 +56,17 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let organisations = files::load_organisations(&orgs)?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?;
+            let enrolled = enrolled(&api, &federation.digest(), &organisations).await?;
             let mut stewards = Vec::new();
             for organisation in &organisations {
                 let org = organisation.id();
-                let steward = newest_steward(&api, &org).await.with_context(|| {
-                    format!("looking for the steward of {}", organisation.name())
+                let enrolment = enrolled.get(&org).with_context(|| {
+                    format!(
+                        "{} has enrolled no steward: run `dawn steward enrol` first",
+                        organisation.name()
+                    )
                 })?;
+                let steward = enrolment.peek().steward;
                 stewards.push(RosterEntry { org, steward });
             }
             let count =
@@ -101,16 +109,96 @@ fn describe(signed: &SignedRoster) -> serde_json::Value {
     })
 }
 
-/// The key of the steward that an organisation enrolled last, as the aggregator tells it. Signing a
-/// roster is the organisation's consent, so a wrong answer shows in what is signed.
-async fn newest_steward(api: &Api, org: &OrgId) -> Result<PublicKey> {
-    let description = api.org(org).await?;
-    let key = description["stewards"]
-        .as_array()
-        .and_then(|stewards| stewards.last())
-        .and_then(|steward| steward["steward_key"].as_str())
-        .context("no steward is enrolled: run `dawn steward enrol` first")?;
-    Ok(serde_json::from_value(serde_json::Value::String(
-        key.into(),
-    ))?)
+/// Entries of the log that are asked for at a time.
+const PAGE: u32 = 256;
+
+/// The stewards that these organisations enrolled last. They are looked up in the log, and count only when the
+/// organisation's own root key signed the enrolment: an aggregator that could name them would have its own
+/// stewards signed here.
+async fn enrolled(
+    api: &Api,
+    federation: &Digest,
+    organisations: &[Organisation],
+) -> Result<BTreeMap<OrgId, Signed<StewardEnrolment>>> {
+    let mut newest = BTreeMap::new();
+    let mut from = 0;
+    loop {
+        let entries = api.log_entries(from, PAGE).await?;
+        if entries.is_empty() {
+            return Ok(newest);
+        }
+        from += entries.len() as u64;
+        for entry in &entries {
+            note(&entry.envelope, federation, organisations, &mut newest);
+        }
+    }
+}
+
+/// Keeps an enrolment that counts and is not older than the one before.
+fn note(
+    envelope: &[u8],
+    federation: &Digest,
+    organisations: &[Organisation],
+    newest: &mut BTreeMap<OrgId, Signed<StewardEnrolment>>,
+) {
+    let Ok(signed) = Signed::<StewardEnrolment>::from_bytes(envelope) else {
+        return;
+    };
+    let (org, created) = (signed.peek().org, signed.peek().created);
+    let Some(organisation) = organisations.iter().find(|o| o.id() == org) else {
+        return;
+    };
+    let root = organisation.root().public();
+    let older = newest
+        .get(&org)
+        .is_some_and(|known| known.peek().created > created);
+    if !older && signed.verify_enrolment(&root, federation).is_ok() {
+        newest.insert(org, signed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dawn_identity::{SecretKey, Validity};
+    use rand_core::UnwrapErr;
+
+    #[test]
+    fn only_stewards_that_the_organisation_enrolled_count() {
+        let rng = &mut UnwrapErr(getrandom::SysRng);
+        let validity = Validity::starting(0, 1 << 40);
+        let mut organisation =
+            |name: &str| Organisation::generate(name, validity, rng).expect("an organisation");
+        let (ours, theirs) = (organisation("ours"), organisation("theirs"));
+        let mut key = || SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
+        let (old, new, foreign, forged) = (key(), key(), key(), key());
+        let (here, elsewhere) = (Digest([1; 32]), Digest([2; 32]));
+        let enrol = |org: &Organisation, digest, key, at| {
+            org.enrol_steward(digest, key, at).expect("an enrolment")
+        };
+        // What the aggregator would write in our name, and can sign only itself.
+        let mut claimed = enrol(&ours, &here, &forged, 9).peek().clone();
+        claimed.created = 10;
+        let claimed = Signed::sign(&claimed, theirs.root()).expect("signs");
+        let log = [
+            enrol(&ours, &here, &old, 5),
+            enrol(&ours, &here, &new, 6),
+            enrol(&ours, &here, &old, 4),
+            enrol(&ours, &elsewhere, &foreign, 7),
+            enrol(&theirs, &here, &foreign, 8),
+            claimed,
+        ];
+        let mut newest = BTreeMap::new();
+        for entry in &log {
+            note(
+                entry.bytes(),
+                &here,
+                std::slice::from_ref(&ours),
+                &mut newest,
+            );
+        }
+        note(b"nonsense", &here, std::slice::from_ref(&ours), &mut newest);
+        assert_eq!(newest.len(), 1);
+        assert_eq!(newest[&ours.id()].peek().steward, new.public());
+    }
 }
