@@ -170,7 +170,7 @@ mod tests {
         let mut organisation =
             |name: &str| Organisation::generate(name, validity, rng).expect("an organisation");
         let (ours, theirs) = (organisation("ours"), organisation("theirs"));
-        let mut key = || SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
+        let key = || SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
         let (old, new, foreign, forged) = (key(), key(), key(), key());
         let (here, elsewhere) = (Digest([1; 32]), Digest([2; 32]));
         let enrol = |org: &Organisation, digest, key, at| {
