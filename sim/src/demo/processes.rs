@@ -24,6 +24,8 @@ impl Process {
         let err = out.try_clone()?;
         let child = Command::new(binary)
             .args(args)
+            // A demo has a database of its own, whatever the shell that it is started from works on.
+            .env_remove("DATABASE_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::from(out))
             .stderr(Stdio::from(err))
