@@ -134,7 +134,7 @@ impl PackagePage {
     pub const MAX_ITEMS: usize = 128;
     /// Most bytes of a page.
     pub const MAX_BYTES: usize =
-        Self::MAX_ITEMS * (SubmissionHeader::MAX_BYTES + MAX_PACKAGE_BYTES + 16) + 64;
+        Self::MAX_ITEMS * (Signed::<SubmissionHeader>::MAX_BYTES + MAX_PACKAGE_BYTES + 16) + 64;
 
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -153,7 +153,7 @@ impl PackagePage {
         )?;
         BrokenRule::unless(
             page.items.iter().all(|item| {
-                item.header.len() <= SubmissionHeader::MAX_BYTES
+                item.header.len() <= Signed::<SubmissionHeader>::MAX_BYTES
                     && item.package.len() <= MAX_PACKAGE_BYTES
             }),
             "a page's headers and packages are bounded",
