@@ -48,7 +48,7 @@ def statements():
         ],
         "opening": [ROUND, SESSION, d(0x66), d(0x88), STEWARD, bytes(8192)],
         "result": [ROUND, SESSION, d(0x88), [d(0x99)] * 5, bytes([1, 2, 4, 5]), [STEWARD], 4, d(0xAA), d(0xBB)],
-        "aborted": [ROUND, SESSION, 4, text],
+        "aborted": [ROUND, SESSION, 4, text, d(0xDD), d(0xEE)],
         "log-head": [300, d(0xCC), 1_800_000_000_789],
     }
     encoded = {kind: cbor2.dumps(body, canonical=True) for kind, body in bodies.items()}

@@ -1,9 +1,7 @@
 //! A19: a round is aborted only for a reason that holds. An aggregator that could abort at will could
 //! throw away the sums that it does not like.
 
-use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
-use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{
     AbortReason, Aborted, Judged, Opening, PackageReport, RoundClosed, RoundContext, RoundId,
@@ -23,22 +21,40 @@ pub(crate) fn check_unspecified(
     round: &RoundId,
 ) -> Result<(), Finding> {
     let known = chain.continues(preamble, round)?;
-    let expected: Option<Digest> = match &preamble.previous {
-        Some(Terminal::Result(result)) => Some(result.peek().model),
-        Some(Terminal::Aborted(_)) => known,
-        None => {
-            let initial = preamble
-                .context
-                .initial_model()
-                .map_err(|e| Finding::of(AuditRule::Model, e))?;
-            Some(model_digest(&initial.to_bytes()))
+    let task = &preamble.context;
+    let of = |violation| Finding::of(AuditRule::Model, violation);
+    let expected = match &preamble.previous {
+        Some(terminal) => {
+            if let Terminal::Aborted(aborted) = terminal {
+                task.verify_stays(aborted, known).map_err(of)?;
+            }
+            terminal.model()
         }
+        None => task.initial_model_digest().map_err(of)?,
     };
     Finding::unless(
-        expected.is_none_or(|expected| expected == preamble.model_digest),
+        expected == preamble.model_digest,
         AuditRule::Model,
         Party::Provider,
         "the model is not the one that the rounds before left",
+    )
+}
+
+/// What an abort leaves is what it found: the same end of the round before, and the same model.
+/// The aggregator signed it, and for what it is compared with too.
+pub(crate) fn check_left(preamble: &Preamble, aborted: &Signed<Aborted>) -> Result<(), Finding> {
+    let body = aborted.peek();
+    Finding::unless(
+        body.previous == preamble.previous.as_ref().map(Terminal::digest),
+        AuditRule::Continuity,
+        Party::Aggregator,
+        "the abort names another end of the round before",
+    )?;
+    Finding::unless(
+        body.model == preamble.model_digest,
+        AuditRule::Model,
+        Party::Aggregator,
+        "the abort changes the model",
     )
 }
 

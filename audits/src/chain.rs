@@ -76,9 +76,10 @@ impl Chain {
         self.unchecked.push(format!(
             "round {round}: the rounds before it are not here, so what they spent is taken from the verdict"
         ));
-        if matches!(preamble.previous, Some(Terminal::Aborted(_))) {
+        // What the abort of round 1 leaves is known.
+        if round.number > 2 && matches!(preamble.previous, Some(Terminal::Aborted(_))) {
             self.unchecked.push(format!(
-                "round {round}: the round before was aborted and is not here, so the model it started from is not followed"
+                "round {round}: the round before was aborted and is not here, so that it left the model that it started from is the aggregator's word alone"
             ));
         }
     }

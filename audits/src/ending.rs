@@ -66,6 +66,7 @@ pub(crate) fn check<R: Read + Seek>(
         }
     }
     if let Terminal::Aborted(aborted) = &told.terminal {
+        abort::check_left(&preamble, aborted)?;
         abort::note_word(chain, &round, aborted.peek().reason);
     }
     let spent = report

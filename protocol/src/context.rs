@@ -18,7 +18,7 @@ use crate::dp::{self, Spending};
 use crate::round_id::RoundId;
 use crate::spec::{RoundSpec, SealingKey};
 use crate::task::Task;
-use crate::terminal::{AbortReason, Terminal};
+use crate::terminal::{AbortReason, Aborted, Terminal};
 use crate::violation::{Culprit, Rule, Violation};
 
 /// A verified task with its federation and roster. Cheap to clone.
@@ -312,6 +312,38 @@ impl TaskContext {
             Terminal::Result(signed) => self.verify_aggregator(signed).map(|_| ()),
             Terminal::Aborted(signed) => self.verify_aggregator(signed).map(|_| ()),
         }
+    }
+
+    /// Digest of the model that round 1 starts from.
+    ///
+    /// # Errors
+    /// As [`Self::initial_model`].
+    pub fn initial_model_digest(&self) -> Result<Digest, Violation> {
+        Ok(digests::model_digest(&self.initial_model()?.to_bytes()))
+    }
+
+    /// Verifies that an abort leaves the model that its round started from: `model_before` when the
+    /// caller knows it, and for round 1 the initial one. The signature is not looked at.
+    ///
+    /// # Errors
+    /// [`Rule::SpecModel`], by the aggregator.
+    pub fn verify_stays(
+        &self,
+        aborted: &Signed<Aborted>,
+        model_before: Option<Digest>,
+    ) -> Result<(), Violation> {
+        let aborted = aborted.peek();
+        let first = aborted.round.number == 1;
+        let initial = first.then(|| self.initial_model_digest()).transpose()?;
+        Violation::unless(
+            [model_before, initial]
+                .iter()
+                .flatten()
+                .all(|known| *known == aborted.model),
+            Culprit::Aggregator,
+            Rule::SpecModel,
+            "an abort changes the model",
+        )
     }
 
     pub(crate) fn dimension_u32(&self) -> u32 {

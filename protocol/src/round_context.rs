@@ -10,7 +10,6 @@ use dawn_crypto::seal::SealingPublicKey;
 use dawn_identity::{Members, SessionId, Signed, StewardId, Verified, VerifiedDevice};
 
 use crate::context::TaskContext;
-use crate::digests;
 use crate::round_id::RoundId;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::submission::{Receipt, SubmissionHeader};
@@ -202,8 +201,11 @@ impl RoundContext {
     /// that ended it and starts from the model that it left.
     ///
     /// `model_before` is the digest of the model that the previous round started from, when the
-    /// caller knows it; it decides when that round was aborted. For round 1 both are `None`, and
-    /// the model is the initial one.
+    /// caller knows it: an abort does not change it, and an abort of round 1 leaves the initial
+    /// one. For round 1 both are `None`, and the model is the initial one.
+    ///
+    /// A caller that does not know it takes the aggregator's signed word for the model of an abort.
+    /// Stewards follow the aborts back instead (section 4.1).
     ///
     /// # Errors
     /// [`Rule::SpecPrevious`], [`Rule::SpecModel`], [`Rule::Signature`], by the aggregator.
@@ -222,7 +224,7 @@ impl RoundContext {
                     Rule::SpecPrevious,
                     "the end of the previous round is missing",
                 )?;
-                Some(digests::model_digest(&self.initial_model()?.to_bytes()))
+                self.initial_model_digest()?
             }
             Some(terminal) => {
                 self.verify_terminal(terminal)?;
@@ -236,14 +238,14 @@ impl RoundContext {
                     Rule::SpecPrevious,
                     "the specification names another end of the previous round",
                 )?;
-                match terminal {
-                    Terminal::Result(result) => Some(result.peek().model),
-                    Terminal::Aborted(_) => model_before,
+                if let Terminal::Aborted(aborted) = terminal {
+                    self.verify_stays(aborted, model_before)?;
                 }
+                terminal.model()
             }
         };
         rule(
-            expected_model.is_none_or(|expected| expected == spec.model),
+            expected_model == spec.model,
             Rule::SpecModel,
             "the model is not the one that the rounds before left",
         )

@@ -132,6 +132,13 @@ pub struct Aborted {
     /// For people; at most 256 bytes.
     #[n(3)]
     pub detail: String,
+    /// Digest of the model that stays: the one that this round started from and the next starts from.
+    #[n(4)]
+    pub model: Digest,
+    /// Body digest of the previous round's terminal statement; none for round 1. An abort may come
+    /// before any specification, and has to name what it continues all the same.
+    #[n(5)]
+    pub previous: Option<Digest>,
 }
 
 impl Aborted {
@@ -149,6 +156,10 @@ impl Statement for Aborted {
             self.detail.len() <= Self::MAX_DETAIL_BYTES
                 && !self.detail.chars().any(char::is_control),
             "the text of an abort has at most 256 bytes and no control characters",
+        )?;
+        BrokenRule::unless(
+            self.previous.is_none() == (self.round.number == 1),
+            "round 1, and no other, has no previous round",
         )
     }
 }
@@ -170,6 +181,14 @@ impl Terminal {
         match self {
             Self::Result(signed) => signed.peek().round,
             Self::Aborted(signed) => signed.peek().round,
+        }
+    }
+
+    /// Digest of the model that the next round starts from; not verified.
+    pub fn model(&self) -> Digest {
+        match self {
+            Self::Result(signed) => signed.peek().model,
+            Self::Aborted(signed) => signed.peek().model,
         }
     }
 

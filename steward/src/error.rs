@@ -99,6 +99,9 @@ pub enum Refusal {
         "the specification of round {0} continues another history than the one this steward took part in"
     )]
     OtherHistory(RoundId),
+    /// The ends of the earlier rounds that the log shows do not explain the model of the specification.
+    #[error("the log does not explain why round {0} starts from its model")]
+    Unexplained(RoundId),
     /// This steward takes part in another session of this round.
     #[error("this steward takes part in another session of round {0}")]
     OtherSession(RoundId),

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`state`] | the steward's decisions without HTTP: who it is, what it knows, the gate that every request passes |
 //! | [`preparation`] | the sealing key and the endorsement |
+//! | [`history`] | why a specification starts from the model that it names |
 //! | [`report`] | opening the packages of a closed round |
 //! | [`opening`] | the answer to a verdict |
 //! | [`vault`], [`change`], [`tables`], [`records`] | the memory: one embedded database, every change synced |
@@ -27,6 +28,7 @@ mod durable;
 pub mod error;
 mod findings;
 pub mod guard;
+pub mod history;
 mod ledger;
 pub mod opening;
 pub mod preparation;

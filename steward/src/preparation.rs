@@ -10,7 +10,8 @@ use rand_core::CryptoRng;
 
 use crate::change::Change;
 use crate::error::{Refusal, StewardError};
-use crate::records::{AnswerKind, End, RoundRecord};
+use crate::history::wanted;
+use crate::records::{AnswerKind, End, Known, RoundRecord};
 use crate::secrets::SecretKind;
 use crate::state::{CLOCK_TOLERANCE, StewardState, request};
 
@@ -68,28 +69,24 @@ impl StewardState {
         })
     }
 
-    /// Endorses the one specification of a round. `previous` is the statement that ended the round before (none for round
-    /// 1); `now` in unix seconds.
+    /// Endorses the one specification of a round. `history` is the statement that ended the round before, and, when the
+    /// model follows from earlier rounds only, the ends of those, the latest round first
+    /// ([`StewardState::wanted_history`]); nothing for round 1. `now` in unix seconds.
     ///
     /// # Errors
     /// [`Refusal`]; [`StewardError::Vault`].
     pub fn endorse<R: CryptoRng>(
         &self,
         spec: &Signed<RoundSpec>,
-        previous: Option<&Terminal>,
+        history: &[Terminal],
         now: u64,
         rng: &mut R,
     ) -> Result<Vec<u8>, StewardError> {
         let round = spec.peek().round;
         let task = self.task(&round.task)?;
         let context = task.verify_spec(spec)?;
-        let before = RoundId {
-            number: round.number.saturating_sub(1),
-            ..round
-        };
-        let before = self.vault.round(&before)?;
-        context.verify_previous(previous, before.model)?;
-        self.check_history(&round, previous, &before)?;
+        let known = self.vault.task(&round.task)?.known;
+        self.explain(&context, history, known.as_ref())?;
         let session = context.session();
         let request = request(&round, &[session.0]);
         self.vault.write(rng, |change| {
@@ -109,6 +106,20 @@ impl StewardState {
             };
             self.keep(change, &round, AnswerKind::Endorsement, request, &statement)
         })
+    }
+
+    /// The end of a round, by its digest, that [`StewardState::endorse`] still needs beyond `history`; none when it needs
+    /// no more.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn wanted_history(
+        &self,
+        spec: &Signed<RoundSpec>,
+        history: &[Terminal],
+    ) -> Result<Option<(RoundId, Digest)>, StewardError> {
+        let known = self.vault.task(&spec.peek().round.task)?.known;
+        Ok(wanted(spec.peek(), history, known.as_ref()))
     }
 
     /// After a loss of the guard only tasks count that nobody can have answered in before.
@@ -149,8 +160,17 @@ impl StewardState {
             None => {
                 self.check_own_key(change, context)?;
                 record.session = Some(context.session());
-                record.model = Some(context.spec().model);
-                Ok(change.put_round(&round, &record)?)
+                change.put_round(&round, &record)?;
+                let mut task = change.task(&round.task)?;
+                if task.known.is_none_or(|known| known.number < round.number) {
+                    task.known = Some(Known {
+                        number: round.number,
+                        previous: context.spec().previous,
+                        model: context.spec().model,
+                    });
+                    change.put_task(&round.task, &task)?;
+                }
+                Ok(())
             }
         }
     }
@@ -174,33 +194,6 @@ impl StewardState {
         } else {
             Err(Refusal::NotMySealingKey(round).into())
         }
-    }
-
-    /// The statement that ended the round before speaks of the session and verdict that this steward took part in.
-    fn check_history(
-        &self,
-        round: &RoundId,
-        previous: Option<&Terminal>,
-        before: &RoundRecord,
-    ) -> Result<(), StewardError> {
-        let (session, verdict) = match previous {
-            None => return Ok(()),
-            Some(Terminal::Result(result)) => {
-                (Some(result.peek().session), Some(result.peek().verdict))
-            }
-            Some(Terminal::Aborted(aborted)) => (aborted.peek().session, None),
-        };
-        let differ = |known: Option<Digest>, named: Option<Digest>| {
-            known.is_some_and(|known| named.is_some_and(|named| named != known))
-        };
-        let other_session = differ(
-            before.session.map(|session| session.0),
-            session.map(|session| session.0),
-        );
-        if other_session || differ(before.verdict, verdict) {
-            return Err(Refusal::OtherHistory(*round).into());
-        }
-        Ok(())
     }
 
     /// A round that begins ends all earlier ones for this steward: their secrets go, and the oldest are forgotten.

@@ -85,18 +85,27 @@ pub struct RoundRecord {
     /// The session that was endorsed.
     #[n(0)]
     pub session: Option<SessionId>,
-    /// The model of that session.
-    #[n(1)]
-    pub model: Option<Digest>,
     /// Body digest of the verdict that was answered.
-    #[n(2)]
+    #[n(1)]
     pub verdict: Option<Digest>,
-    /// Body digest of the statement that ended the round, as the first later specification named it.
-    #[n(3)]
-    pub terminal: Option<Digest>,
     /// Set when nothing new is said any more.
-    #[n(4)]
+    #[n(2)]
     pub end: Option<End>,
+}
+
+/// What the newest specification of a task that this steward has verified says about the rounds before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Known {
+    /// The specification's round.
+    #[n(0)]
+    pub number: u32,
+    /// Body digest of the statement that ended the round before.
+    #[n(1)]
+    pub previous: Option<Digest>,
+    /// Digest of the model that the rounds before left.
+    #[n(2)]
+    pub model: Digest,
 }
 
 /// What the store knows about a task.
@@ -112,4 +121,7 @@ pub struct TaskRecord {
     /// Micro-rho spent by the task, as far as this steward knows.
     #[n(2)]
     pub spent: u64,
+    /// The history as far as this steward knows it. Kept when the rounds are forgotten.
+    #[n(3)]
+    pub known: Option<Known>,
 }

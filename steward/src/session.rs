@@ -107,9 +107,9 @@ impl Session {
                 self.publish::<SealingKey>(&round, bytes).await
             }
             WorkItem::Endorse { spec } => {
-                let previous = self.previous(&spec).await?;
+                let history = self.history(&spec).await?;
                 let bytes = decide(&self.state, move |state, rng| {
-                    state.endorse(&spec, previous.as_ref(), now(), rng)
+                    state.endorse(&spec, &history, now(), rng)
                 })
                 .await?;
                 self.publish::<Endorsement>(&round, bytes).await
@@ -205,21 +205,22 @@ impl Session {
         .await
     }
 
-    /// The statement that ended the round before this specification's, which the specification names.
-    async fn previous(&self, spec: &Signed<RoundSpec>) -> Result<Option<Terminal>, RunError> {
-        let body = spec.peek();
-        let Some(digest) = body.previous else {
-            return Ok(None);
-        };
-        let before = RoundId {
-            number: body.round.number.saturating_sub(1),
-            ..body.round
-        };
-        let entries = self.observed(&before).await?;
-        Ok(entries
-            .iter()
-            .filter_map(|entry| terminal(&entry.envelope))
-            .find(|terminal| terminal.digest() == digest))
+    /// The ends of the rounds before a specification, the latest first, as far back as it takes to explain its model.
+    /// What the log does not have is missing at the end: then the state refuses.
+    async fn history(&self, spec: &Signed<RoundSpec>) -> Result<Vec<Terminal>, RunError> {
+        let mut history = Vec::new();
+        while let Some((round, digest)) = self.state.wanted_history(spec, &history)? {
+            let entries = self.observed(&round).await?;
+            let found = entries
+                .iter()
+                .filter_map(|entry| terminal(&entry.envelope))
+                .find(|terminal| terminal.round() == round && terminal.digest() == digest);
+            match found {
+                Some(terminal) => history.push(terminal),
+                None => break,
+            }
+        }
+        Ok(history)
     }
 
     /// Makes sure that the state has verified a task.

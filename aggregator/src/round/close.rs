@@ -25,7 +25,8 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
                 task.policy.min_accepted
             );
             let reason = AbortReason::TooFewSubmissions;
-            let ending = aborted(app, task, row, Some(context.session()), reason, &detail)?;
+            let from = (Some(context.session()), context.spec().previous);
+            let ending = aborted(app, task, row, from, reason, &detail)?;
             return Ok(Closing::Ended(ending));
         }
         let closed = Closed {

@@ -2,8 +2,9 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{Signed, Statement};
-use dawn_protocol::{AbortReason, Aborted, RoundResult, RoundSpec, Task, Terminal};
+use dawn_protocol::{AbortReason, Aborted, RoundResult, RoundSpec, SessionId, Task, Terminal};
 
+use super::specify::previous;
 use super::{EngineError, awaited};
 use crate::app::App;
 use crate::clock::now_ms;
@@ -66,12 +67,13 @@ pub(super) fn result(
     })
 }
 
-/// The ending without one: the next round starts from the same weights.
+/// The ending without one: the next round starts from the same weights. `session` and `previous`,
+/// what ended the round before, as in the specification when there is one.
 pub(super) fn aborted(
     app: &App,
     task: &Task,
     row: &RoundRow,
-    session: Option<dawn_protocol::SessionId>,
+    (session, previous): (Option<SessionId>, Option<Digest>),
     reason: AbortReason,
     detail: &str,
 ) -> Result<Ending, EngineError> {
@@ -82,6 +84,8 @@ pub(super) fn aborted(
             session,
             reason,
             detail: detail.to_owned(),
+            model: row.model,
+            previous,
         },
     )?;
     let now = now_ms();
@@ -112,11 +116,14 @@ pub(super) async fn abort(
     detail: &str,
 ) -> Result<Moved, EngineError> {
     let task = app.task_context(&row.round.task).await?;
-    let session = app
-        .own_statement::<RoundSpec>(&row.round)
-        .await?
-        .map(|spec| spec.peek().session());
-    let ending = aborted(app, task.task(), row, session, reason, detail)?;
+    let from = match app.own_statement::<RoundSpec>(&row.round).await? {
+        Some(spec) => (Some(spec.peek().session()), spec.peek().previous),
+        None => {
+            let before = previous(app, &row.round).await?;
+            (None, before.map(|end| end.digest()))
+        }
+    };
+    let ending = aborted(app, task.task(), row, from, reason, detail)?;
     let moved = app
         .store
         .finish_round(

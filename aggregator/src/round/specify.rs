@@ -19,10 +19,7 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
     for key in &keys {
         seats.push((task.verify_sealing_key(id, key)?, key.clone()));
     }
-    let previous = match id.number.checked_sub(1) {
-        None | Some(0) => None,
-        Some(number) => Some(terminal(app, &RoundId::new(id.task, number)).await?),
-    };
+    let previous = previous(app, id).await?;
     let now = now_ms();
     let spec = match task.draft_spec(id.number, previous.as_ref(), row.model, &seats, now) {
         Ok(spec) => spec,
@@ -62,6 +59,14 @@ pub(super) async fn collect(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
         .store
         .collect(&row.round, now_ms(), context.submissions_close_ms())
         .await?)
+}
+
+/// The statement that ended the round before this one; none for round 1.
+pub(super) async fn previous(app: &App, id: &RoundId) -> Result<Option<Terminal>, EngineError> {
+    match id.number.checked_sub(1) {
+        None | Some(0) => Ok(None),
+        Some(number) => Ok(Some(terminal(app, &RoundId::new(id.task, number)).await?)),
+    }
 }
 
 /// The statement that ended a round.

@@ -1,8 +1,8 @@
 //! Every reason for which a round can end without a result, and stewards that lie.
 
 use dawn_crypto::shamir::ShareSum;
-use dawn_identity::{Signed, Statement};
-use dawn_protocol::{AbortReason, Aborted, Opening, RoundId, Task, WorkItem};
+use dawn_identity::{Digest, Signed, Statement};
+use dawn_protocol::{AbortReason, Aborted, Opening, RoundId, RoundResult, Task, WorkItem};
 use dawn_transport::Api;
 
 use crate::devices::announcement;
@@ -50,6 +50,20 @@ impl Run {
         }
     }
 
+    /// The digest of the statement that ended the round before.
+    async fn end_before(&self, id: &RoundId) -> Option<Digest> {
+        let before = self.context.round(id.number - 1);
+        if before.number == 0 {
+            return None;
+        }
+        let entries = self.api.statements(&before).await.unwrap();
+        let end = &entries.last().unwrap().envelope;
+        let aborted = Signed::<Aborted>::from_bytes(end).map(|end| end.body_digest());
+        aborted
+            .or_else(|_| Signed::<RoundResult>::from_bytes(end).map(|end| end.body_digest()))
+            .ok()
+    }
+
     /// The round has ended for this reason, and the next one has begun from the same weights.
     async fn assert_aborted(&self, id: &RoundId, reason: AbortReason) {
         wait_for_phase(&self.api, id, "aborted").await;
@@ -57,8 +71,11 @@ impl Run {
         let last = Signed::<Aborted>::from_bytes(&entries.last().unwrap().envelope).unwrap();
         assert_eq!(last.peek().reason, reason, "{}", last.peek().detail);
         self.context.verify_aggregator(&last).unwrap();
+        assert_eq!(last.peek().previous, self.end_before(id).await);
         let status = self.api.task_status(&id.task).await.unwrap();
         let rounds = status["rounds"].as_array().unwrap();
+        let model = &rounds[id.number as usize - 1]["model"];
+        assert_eq!(last.peek().model.to_string(), *model);
         assert_eq!(
             rounds[id.number as usize - 1]["abort_reason"],
             reason.name()
@@ -134,6 +151,15 @@ async fn policy() {
         run.world.number("select spent_micro_rho from budget").await,
         0
     );
+    // The next round goes on from the same weights, to its end.
+    run.submit(2, 4, 3).await;
+    let second = run.context.round(2);
+    let announcement = announcement(&run.api, &run.context, 1).await;
+    let spec = announcement.spec.peek();
+    assert_eq!(spec.previous, run.end_before(&second).await);
+    let initial = run.context.initial_model_digest().unwrap();
+    assert_eq!(spec.model, initial);
+    work_through(&run.api, &mut run.stewards, &second, &["done"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Rounds that are opened beyond the budget, and rounds that are thrown away for no reason.
 
 use dawn_audits::{AuditRule, Party};
+use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
 use dawn_protocol::transcript::Kind;
 use dawn_protocol::{AbortReason, Aborted, RoundOpen};
@@ -112,6 +113,8 @@ fn rounds_that_ended_before_they_were_announced() {
                 session,
                 reason,
                 detail: String::new(),
+                model: context.spec().model,
+                previous: context.spec().previous,
             };
             let aborted = Signed::sign(&aborted, &world.aggregator).unwrap();
             draft
@@ -156,6 +159,20 @@ fn rounds_that_ended_before_they_were_announced() {
             AuditRule::Abort,
             Party::Aggregator,
         );
+        // The abort itself changes the model, or continues another history.
+        let relabelled = |change: fn(&mut Aborted)| {
+            let mut draft = end(&[], None, reason);
+            let honest = Signed::<Aborted>::from_bytes(draft.nth(Kind::Aborted, 0)).unwrap();
+            let changed = resigned(&world, &honest, change);
+            *draft.nth(Kind::Aborted, 0) = changed.bytes().to_vec();
+            audit(&world, &draft.seal())
+        };
+        let changed = relabelled(|aborted| aborted.model = Digest([0x66; 32]));
+        assert_broken(&changed, AuditRule::Model, Party::Aggregator);
+        if early == 2 {
+            let forked = relabelled(|aborted| aborted.previous = Some(Digest([0x66; 32])));
+            assert_broken(&forked, AuditRule::Continuity, Party::Aggregator);
+        }
         // The model is not the one that was left; nobody signed for it.
         let mut other = end(&[], None, reason);
         let last = other.nth(Kind::Model, 0).len() - 1;

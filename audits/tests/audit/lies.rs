@@ -271,6 +271,52 @@ fn a_round_that_does_not_start_from_the_model_before() {
     assert_broken(&audit(&world, &bytes), AuditRule::Model, Party::Aggregator);
 }
 
+/// An abort leaves the model that its round started from, whatever the aggregator signs.
+#[test]
+fn an_abort_changes_the_model() {
+    let mut world = World::new(23);
+    let few = Script {
+        devices: vec![0],
+        ..Script::default()
+    };
+    let aborted = world.play(None, &few);
+    let Terminal::Aborted(honest) = &aborted.terminal else {
+        panic!("not an abort")
+    };
+    let other = Model::from_weights(aborted.model.spec(), vec![1, 2, 3, 4]).unwrap();
+    let other_digest = model_digest(&other.to_bytes());
+    let lie = PlayedRound {
+        terminal: Terminal::Aborted(resigned(&world, honest, |aborted| {
+            aborted.model = other_digest;
+        })),
+        next_model: other.clone(),
+        ..aborted.clone()
+    };
+    let caught = |world: &World, bytes: &[u8]| {
+        assert_broken(&audit(world, bytes), AuditRule::Model, Party::Aggregator);
+    };
+    caught(&world, &transcript(&world, &lie));
+    // The round after it, alone: everybody knows what round 1 started from.
+    let second = world.play(Some(&lie), &Script::default());
+    assert_eq!(second.spec.peek().model, other_digest);
+    caught(&world, &transcript(&world, &second));
+    // The abort was honest, and the specification after it is not.
+    let swapped = PlayedRound {
+        next_model: other,
+        ..aborted.clone()
+    };
+    let second = world.play(Some(&swapped), &Script::default());
+    caught(&world, &transcript(&world, &second));
+    // Later too, without the rounds before.
+    let second = world.play(Some(&aborted), &few);
+    let swapped = PlayedRound {
+        next_model: swapped.next_model,
+        ..second
+    };
+    let third = world.play(Some(&swapped), &Script::default());
+    caught(&world, &transcript(&world, &third));
+}
+
 #[test]
 fn a_header_that_does_not_verify_is_in_nobodys_sum() {
     // The aggregator closes over a header that its device did not sign, and accepts it.

@@ -185,6 +185,8 @@ impl World {
             session: Some(open.session()),
             reason,
             detail: String::new(),
+            model: open.spec().model,
+            previous: open.spec().previous,
         };
         Terminal::Aborted(Signed::sign(&aborted, &self.aggregator).unwrap())
     }

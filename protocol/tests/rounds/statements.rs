@@ -121,6 +121,8 @@ fn aborted() -> Aborted {
         session: Some(session()),
         reason: AbortReason::Policy,
         detail: "2 of 3 organisations".to_owned(),
+        model: digest(0xdd),
+        previous: Some(digest(0xee)),
     }
 }
 
@@ -277,13 +279,26 @@ fn encodings_are_pinned() {
     pinned(&result(), &vectors);
     pinned(&aborted(), &vectors);
     pinned(&log_head(), &vectors);
-    let without_session = Aborted {
+    let mut without_session = Aborted {
         session: None,
         detail: String::new(),
         ..aborted()
     };
-    let expected = format!("84825820{}03f60460", "11".repeat(32));
+    let expected = format!(
+        "86825820{}03f604605820{}5820{}",
+        "11".repeat(32),
+        "dd".repeat(32),
+        "ee".repeat(32)
+    );
     assert_eq!(hex(&to_canonical(&without_session)), expected);
+    // Only round 1 continues nothing.
+    without_session.check().unwrap();
+    without_session.round.number = 1;
+    without_session.check().unwrap_err();
+    without_session.previous = None;
+    without_session.check().unwrap();
+    without_session.round.number = 2;
+    without_session.check().unwrap_err();
 }
 
 #[test]

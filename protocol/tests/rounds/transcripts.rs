@@ -177,6 +177,8 @@ fn the_writer_writes_nothing_that_no_reader_reads() {
         session: None,
         reason: AbortReason::TooFewSealingKeys,
         detail: "2 of 3".to_owned(),
+        model: world.initial_model(),
+        previous: None,
     }));
     writer.previous(&aborted).unwrap();
     writer

@@ -2,7 +2,7 @@
 
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::{AbortReason, Aborted, Culprit, Decision, Outcome, Rule, Terminal};
+use dawn_protocol::{AbortReason, Aborted, Culprit, Decision, Digest, Outcome, Rule, Terminal};
 
 use crate::assert_violates;
 use crate::world::{ClosedRound, Round, World, a_hundred_thousand_coordinates};
@@ -69,17 +69,40 @@ fn two_honest_rounds_follow_each_other() {
         Culprit::Aggregator
     );
     // After an abort the model stays.
-    let aborted = Terminal::Aborted(world.by_aggregator(&Aborted {
-        round: second.open.round_id(),
-        session: Some(second.open.session()),
-        reason: AbortReason::TooFewReports,
-        detail: String::new(),
-    }));
+    let abort = |model| {
+        Terminal::Aborted(world.by_aggregator(&Aborted {
+            round: second.open.round_id(),
+            session: Some(second.open.session()),
+            reason: AbortReason::TooFewReports,
+            detail: String::new(),
+            model,
+            previous: Some(terminal.digest()),
+        }))
+    };
+    let aborted = abort(next_digest);
+    let other = Digest([0x66; 32]);
+    let changed = abort(other);
     let third = world.round(3, Some(&aborted), next_digest, &all);
     third
         .open
         .verify_previous(Some(&aborted), Some(next_digest))
         .unwrap();
+    third.open.verify_previous(Some(&aborted), None).unwrap();
+    // Neither does the specification choose another model than the abort, nor the abort than before.
+    let swapped = world.round(3, Some(&aborted), other, &all);
+    assert_violates!(
+        swapped.open.verify_previous(Some(&aborted), None),
+        Rule::SpecModel,
+        Culprit::Aggregator
+    );
+    let swapped = world.round(3, Some(&changed), other, &all);
+    assert_violates!(
+        swapped
+            .open
+            .verify_previous(Some(&changed), Some(next_digest)),
+        Rule::SpecModel,
+        Culprit::Aggregator
+    );
     assert_violates!(
         third
             .open
@@ -92,6 +115,29 @@ fn two_honest_rounds_follow_each_other() {
         Rule::SpecPrevious,
         Culprit::Aggregator
     );
+}
+
+/// The first round leaves the initial model, whoever has followed it or not.
+#[test]
+fn an_abort_of_the_first_round_leaves_the_initial_model() {
+    let mut world = World::new(4, 1);
+    for (model, honest) in [(world.initial_model(), true), (Digest([0x66; 32]), false)] {
+        let aborted = Terminal::Aborted(world.by_aggregator(&Aborted {
+            round: world.context.round(1),
+            session: None,
+            reason: AbortReason::TooFewSealingKeys,
+            detail: String::new(),
+            model,
+            previous: None,
+        }));
+        let second = world.round(2, Some(&aborted), model, &[1, 2, 3, 4]);
+        let verified = second.open.verify_previous(Some(&aborted), None);
+        if honest {
+            verified.unwrap();
+        } else {
+            assert_violates!(verified, Rule::SpecModel, Culprit::Aggregator);
+        }
+    }
 }
 
 #[test]

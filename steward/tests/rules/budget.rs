@@ -137,12 +137,19 @@ fn a_verdict_that_leaves_out_what_was_spent_is_refused() {
         session: None,
         reason: AbortReason::TooFewOpenings,
         detail: String::new(),
+        model: world.initial_model(),
+        previous: None,
     }));
     let own = world.sealing_key(&state, 2).expect("sealing key");
     let model = world.initial_model();
     let round = world.round_with(&own, 2, Some(&aborted), model);
     state
-        .endorse(&round.spec, Some(&aborted), now(), &mut world.rng)
+        .endorse(
+            &round.spec,
+            std::slice::from_ref(&aborted),
+            now(),
+            &mut world.rng,
+        )
         .expect("endorse");
     let closed = world.closed(&round, &[0, 1, 2, 3]);
     let own = world.report(&state, &closed).expect("report");

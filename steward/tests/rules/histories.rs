@@ -90,7 +90,7 @@ impl History {
                         self.rounds.insert(*variant, round);
                     }
                     let spec = &self.rounds[variant].spec;
-                    let answer = state.endorse(spec, None, now(), &mut self.world.rng).ok();
+                    let answer = state.endorse(spec, &[], now(), &mut self.world.rng).ok();
                     self.answer(self.world.id(1), AnswerKind::Endorsement, answer);
                 }
             }

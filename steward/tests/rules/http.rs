@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use dawn_identity::SecretKey;
-use dawn_protocol::{Endorsement, Opening, PackageReport, SealingKey, WorkItem};
+use dawn_protocol::{Endorsement, Opening, PackageReport, SealingKey, Terminal, WorkItem};
 use dawn_steward::{Condition, RunError, Steward, StewardConfig};
 
+use crate::explained::early;
 use crate::server::{Script, Server};
 use crate::world::{World, body};
 
@@ -80,6 +81,47 @@ async fn a_round_over_http_with_a_restart_before_every_answer() {
     assert_eq!(body::<Opening>(&opening).verdict, verdict.body_digest());
     assert_eq!(last.step_once().await.expect("step"), 1);
     assert_eq!(server.said("opening"), opening, "the same again");
+}
+
+/// A steward that was away follows the aborts in the log back to the first round, and endorses no model that they do
+/// not explain.
+#[tokio::test]
+async fn the_log_explains_the_model_after_aborts_or_there_is_no_endorsement() {
+    let mut world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    server.work(vec![WorkItem::PublishSealingKey { round: world.id(3) }]);
+    assert_eq!(steward(&world, &server).step_once().await.expect("step"), 1);
+    let key = server.said("sealing-key");
+
+    let chosen = dawn_protocol::Digest([0x66; 32]);
+    let initial = world.initial_model();
+    for (first, second, complete) in [
+        (chosen, chosen, true),
+        (initial, chosen, true),
+        (initial, initial, false),
+        (initial, initial, true),
+    ] {
+        let first = early(&world, 1, None, first);
+        let end = Terminal::Aborted(first.clone());
+        let model = second;
+        let second = early(&world, 2, Some(&end), model);
+        let end = Terminal::Aborted(second.clone());
+        let log = if complete {
+            vec![first.bytes().to_vec()]
+        } else {
+            Vec::new()
+        };
+        server.round(1, log);
+        server.round(2, vec![second.bytes().to_vec()]);
+        let round = world.round_with(&key, 3, Some(&end), model);
+        server.work(vec![WorkItem::Endorse {
+            spec: round.spec.clone(),
+        }]);
+        let honest = complete && first.peek().model == initial && model == initial;
+        let answered = steward(&world, &server).step_once().await.expect("step");
+        assert_eq!(answered, usize::from(honest));
+        assert_eq!(server.try_said("endorsement").is_some(), honest);
+    }
 }
 
 /// What is refused is not published, and other work of the same poll still is done.

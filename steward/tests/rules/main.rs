@@ -1,6 +1,7 @@
 //! A real steward against an aggregator that does as the test says: honest rounds, lies, restarts, restores.
 
 mod budget;
+mod explained;
 mod founding;
 mod garbage;
 mod histories;

@@ -72,7 +72,7 @@ fn one_specification_per_round() {
     let later = world.by_aggregator(&later);
     let rng = &mut world.rng.clone();
     assert_eq!(
-        another(state.endorse(&later, None, now(), rng)),
+        another(state.endorse(&later, &[], now(), rng)),
         AnswerKind::Endorsement
     );
     let own = world.sealing_key(&state, 1).expect("the same");
@@ -149,7 +149,7 @@ fn a_specification_needs_this_stewards_own_key() {
     let without = world.by_aggregator(&without);
     let rng = &mut world.rng.clone();
     assert_eq!(
-        refusal(state.endorse(&without, None, now(), rng)),
+        refusal(state.endorse(&without, &[], now(), rng)),
         Refusal::NotMySealingKey(world.id(1))
     );
 }
@@ -170,7 +170,7 @@ fn one_roster_per_task() {
     let spec = world.by_aggregator(&spec);
     let rng = &mut world.rng.clone();
     assert_rule!(
-        refusal(state.endorse(&spec, None, now(), rng)),
+        refusal(state.endorse(&spec, &[], now(), rng)),
         Rule::SpecBinding
     );
     // A roster without this steward.
@@ -343,7 +343,7 @@ fn one_history() {
     let rng = &mut world.rng.clone();
     let mut endorse = |world: &mut World, terminal: &Terminal, model| {
         let next = world.round_with(&own, 2, Some(terminal), model);
-        state.endorse(&next.spec, Some(terminal), now(), rng)
+        state.endorse(&next.spec, std::slice::from_ref(terminal), now(), rng)
     };
     let other_verdict = RoundResult {
         verdict: dawn_protocol::Digest([9; 32]),
@@ -359,6 +359,8 @@ fn one_history() {
         session: Some(dawn_protocol::SessionId(dawn_protocol::Digest([8; 32]))),
         reason: AbortReason::TooFewReports,
         detail: String::new(),
+        model: world.initial_model(),
+        previous: None,
     };
     let fork = Terminal::Aborted(world.by_aggregator(&other_session));
     let model = world.initial_model();
@@ -381,7 +383,7 @@ fn a_specification_from_another_time_is_refused() {
     let round = world.first_round(&state);
     let rng = &mut world.rng.clone();
     for now in [now() - 100_000, now() + 100_000] {
-        let refused = refusal(state.endorse(&round.spec, None, now, rng));
+        let refused = refusal(state.endorse(&round.spec, &[], now, rng));
         assert!(matches!(refused, Refusal::WrongTime { .. }), "{refused}");
     }
     world.endorse(&state, &round).expect("now");

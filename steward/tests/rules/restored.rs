@@ -67,7 +67,7 @@ fn restored_before_the_endorsement() {
     other.opened_ms += 1;
     let other = world.by_aggregator(&other);
     assert_eq!(
-        refusal(state.endorse(&other, None, now(), &mut world.rng)),
+        refusal(state.endorse(&other, &[], now(), &mut world.rng)),
         over(world.id(1))
     );
     assert_eq!(refusal(world.endorse(&state, &round)), over(world.id(1)));

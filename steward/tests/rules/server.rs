@@ -23,6 +23,7 @@ pub struct Script {
     work: Vec<WorkItem>,
     pages: Vec<PackagePage>,
     log: Vec<Vec<u8>>,
+    rounds: BTreeMap<u32, Vec<Vec<u8>>>,
     said: BTreeMap<String, Vec<u8>>,
 }
 
@@ -95,6 +96,11 @@ impl Server {
         lock(&self.script).log = log;
     }
 
+    /// What the log says about a round.
+    pub fn round(&self, number: u32, envelopes: Vec<Vec<u8>>) {
+        lock(&self.script).rounds.insert(number, envelopes);
+    }
+
     pub fn forget(&self) {
         lock(&self.script).said.clear();
     }
@@ -142,15 +148,19 @@ async fn log(
 ) -> Answer {
     let from = number(&query, "from").ok_or(StatusCode::BAD_REQUEST)?;
     let script = lock(&script);
-    let entries = script.log.iter().zip(0u64..).skip(from as usize);
-    Ok(to_canonical(
+    Ok(entries(&script.log, from as usize))
+}
+
+fn entries(log: &[Vec<u8>], from: usize) -> Vec<u8> {
+    let entries = log.iter().zip(0u64..).skip(from);
+    to_canonical(
         &entries
             .map(|(envelope, index)| LogEntry {
                 index,
                 envelope: envelope.clone(),
             })
             .collect::<Vec<_>>(),
-    ))
+    )
 }
 
 async fn work(
@@ -177,8 +187,10 @@ async fn packages(
         .ok_or(StatusCode::NOT_FOUND)
 }
 
-async fn statements() -> Answer {
-    Ok(to_canonical(&Vec::<LogEntry>::new()))
+async fn statements(State(script): State<Shared>, Path((_, round)): Path<(String, u32)>) -> Answer {
+    let script = lock(&script);
+    let said = script.rounds.get(&round).map_or(&[][..], Vec::as_slice);
+    Ok(entries(said, 0))
 }
 
 async fn statement(

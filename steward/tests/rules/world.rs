@@ -240,7 +240,7 @@ impl World {
         state: &StewardState,
         round: &Round,
     ) -> Result<Vec<u8>, StewardError> {
-        state.endorse(&round.spec, None, now(), &mut self.rng)
+        state.endorse(&round.spec, &[], now(), &mut self.rng)
     }
 }
 
