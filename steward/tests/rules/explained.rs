@@ -139,7 +139,14 @@ fn a_steward_remembers_the_model_that_it_endorsed() {
     let initial = world.initial_model();
     let end_first = abort(&world, 1, None, initial);
     let own = world.sealing_key(&state, 2).expect("key");
-    endorse(&mut world, &state, (2, &own), &[end_first.clone()], initial).expect("endorse");
+    endorse(
+        &mut world,
+        &state,
+        (2, &own),
+        std::slice::from_ref(&end_first),
+        initial,
+    )
+    .expect("endorse");
 
     let last = 30;
     let own = world.sealing_key(&state, last).expect("key");
