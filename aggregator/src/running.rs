@@ -85,10 +85,9 @@ impl Aggregator {
             number: 0,
         };
         app.store.ensure_job(&sweep).await?;
-        match app.federation().await {
-            Err(error @ ContextError::OtherKeys) => return Err(error.into()),
-            // None yet, or trouble that requests will meet again and tell.
-            Ok(_) | Err(_) => {}
+        // No federation yet, or other trouble: requests will meet it again and tell.
+        if let Err(error @ ContextError::OtherKeys) = app.federation().await {
+            return Err(error.into());
         }
         let mut workers = JoinSet::new();
         workers.spawn(Arc::clone(&app).pulse());

@@ -185,9 +185,7 @@ fn frame(title: &str, unit: &str, top: f64, rounds: usize, series: &[Series<'_>]
 }
 
 fn number(value: f64) -> String {
-    if value == value.trunc() {
-        format!("{value:.0}")
-    } else if value.abs() >= 1000.0 {
+    if value == value.trunc() || value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else if value.abs() >= 10.0 {
         format!("{value:.1}")
