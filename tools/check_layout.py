@@ -26,7 +26,8 @@ LAYERS = [
     ["transport"],
     ["client", "steward", "aggregator", "audits"],
     ["sim"],
-    ["cli", "benches"],
+    ["benches"],
+    ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -1,1 +1,10 @@
-//! dawn-benches
+//! The measurements, every one beside its limit from the same run.
+//!
+//! | module | explains |
+//! |---|---|
+//! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
+//!
+//! `cargo bench -p dawn-benches` runs them under criterion; `dawn bench` prints them as JSON. The recorded
+//! results are in `benches/results/`.
+
+pub mod core;

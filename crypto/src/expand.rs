@@ -4,32 +4,47 @@
 //! Words are read little-endian from the stream in order; a word of `q` or more (one in 4096) is skipped.
 //! Which words are skipped says nothing about those that are kept.
 
+use crate::backend::{self, Backend};
 use crate::digest::{Hasher, Xof, labels};
-use crate::params::{N, Q};
 use aes::Aes128;
 use ctr::Ctr64LE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use zeroize::Zeroize;
 
-/// Bytes drawn at once; a multiple of 4.
+/// Words drawn at once.
 const CHUNK: usize = 2048;
 
 /// Fills `out` with uniform elements from a byte stream.
 fn fill_uniform(out: &mut [u32], mut next: impl FnMut(&mut [u8])) {
-    let mut buffer = [0u8; CHUNK];
+    let mut buffer = [0u8; 4 * CHUNK];
+    let backend = backend::active();
     let mut filled = 0;
     while filled < out.len() {
-        let wanted = (4 * (out.len() - filled)).min(CHUNK);
-        let chunk = &mut buffer[..wanted];
-        next(chunk);
-        for word in chunk.chunks_exact(4) {
-            let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-            // A chunk never holds more words than are missing, so this index is in range.
-            out[filled] = word;
-            filled += usize::from(word < Q);
+        // Never more words than are missing.
+        let missing = (out.len() - filled).min(CHUNK);
+        let bytes = &mut buffer[..4 * missing];
+        next(bytes);
+        let words = &mut out[filled..filled + missing];
+        for (word, le) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            *word = u32::from_le_bytes([le[0], le[1], le[2], le[3]]);
         }
+        filled += keep_canonical(backend, words);
     }
     buffer.zeroize();
+}
+
+/// Moves the words below q to the front, in order; returns how many there are.
+fn keep_canonical(backend: &dyn Backend, words: &mut [u32]) -> usize {
+    let mut kept = backend.canonical_prefix(words);
+    let mut read = kept;
+    while read < words.len() {
+        read += 1; // words[read] is one to skip
+        let run = backend.canonical_prefix(&words[read..]);
+        words.copy_within(read..read + run, kept);
+        kept += run;
+        read += run;
+    }
+    kept
 }
 
 /// Block `block` of the public matrix of `seed`: a uniform ring element, already in the transform domain.
@@ -37,17 +52,22 @@ fn fill_uniform(out: &mut [u32], mut next: impl FnMut(&mut [u8])) {
 /// The key is the first 16 bytes of `BLAKE3(MATRIX_BLOCK, seed, LE64(block))` (fields framed); the stream
 /// is AES-128 in counter mode, block `i` of it the encryption of `LE64(i) || 0^8`.
 pub fn matrix_block(seed: &[u8; 32], block: u64) -> [u32; N] {
+    let mut out = [0; N];
+    matrix_block_into(seed, block, &mut out);
+    out
+}
+
+/// [`matrix_block`] in place.
+pub(crate) fn matrix_block_into(seed: &[u8; 32], block: u64, out: &mut [u32; N]) {
     let mut hasher = Hasher::new(labels::MATRIX_BLOCK);
     hasher.field(seed).field(&block.to_le_bytes());
     let mut key = [0u8; 16];
     hasher.xof().fill(&mut key);
     let mut cipher = Ctr64LE::<Aes128>::new(&key.into(), &[0u8; 16].into());
-    let mut out = [0; N];
-    fill_uniform(&mut out, |chunk| {
+    fill_uniform(out, |chunk| {
         chunk.fill(0);
         cipher.apply_keystream(chunk);
     });
-    out
 }
 
 /// The key share that a 32-byte seed stands for: uniform elements from `BLAKE3-XOF(SHARE_SEED, seed)`.
@@ -71,6 +91,7 @@ pub fn uniform<R: rand_core::CryptoRng>(rng: &mut R, out: &mut [u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::params::Q;
     use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
     /// The layout that the document states, written once more with the bare cipher.

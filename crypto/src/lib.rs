@@ -7,8 +7,10 @@
 //! | [`params`] | the numbers, why they are what they are, dimensions, deviations | 3 |
 //! | [`field`] | arithmetic modulo q | 3 |
 //! | [`ring`] | `F_q[X]/(X^2048 + 1)` and its transform, behind a backend seam | 3 |
+//! | [`backend`] | which instructions compute, and that all give the same bytes | - |
 //! | [`expand`] | seeds to uniform field elements | 3, 4.2 |
 //! | [`gaussian`] | constant-time discrete Gaussians | 3, 4.8 |
+//! | [`noise`] | a fast generator for the noise | - |
 //! | [`mask`] | masking, unmasking, the payload's encoding and digest | 4.2, 4.7 |
 //! | [`shamir`] | thresholds, key shares, reconstruction | 3, 4.2, 4.7 |
 //! | [`commit`] | commitments to key shares | 4.3 |
@@ -17,6 +19,7 @@
 //! | [`merkle`] | RFC 6962 trees | 4.6 |
 //! | [`secret`] | vectors that are wiped | - |
 
+pub mod backend;
 pub mod commit;
 pub mod digest;
 pub mod expand;
@@ -24,13 +27,13 @@ pub mod field;
 pub mod gaussian;
 pub mod mask;
 pub mod merkle;
+pub mod noise;
 pub mod params;
 pub mod ring;
 pub mod seal;
 pub mod secret;
 pub mod shamir;
 
-mod backend;
 
 #[cfg(test)]
 mod vectors;

@@ -14,9 +14,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// A primitive 4096th root of unity modulo q.
 pub const PSI: u32 = field::pow(3_925_978_153, 256);
 
-/// The name of the arithmetic backend that this process uses, for reports.
+/// The name of the arithmetic backend that computes on this thread, for reports.
 pub fn backend_name() -> &'static str {
-    backend::active().name()
+    backend::current().name()
 }
 
 /// An element by its coefficients, canonical. May be a secret: wiped, not printed.
@@ -69,13 +69,51 @@ impl Transformed {
 
     /// Multiplies by `other`.
     pub fn mul_assign(&mut self, other: &Transformed) {
-        backend::active().mul_assign(&mut self.0, &other.0);
+        let mut product = Box::new([0; N]);
+        backend::active().mul_add(&mut product, &self.0, &other.0);
+        core::mem::swap(&mut self.0, &mut product);
+        product.zeroize();
+    }
+
+    /// Adds the product of `a` and `b`.
+    pub fn add_product(&mut self, a: &Transformed, b: &Transformed) {
+        backend::active().mul_add(&mut self.0, &a.0, &b.0);
     }
 
     /// Back to coefficients.
     pub fn invert(mut self) -> RingElement {
-        backend::active().inverse(&mut self.0);
+        let mut one = Box::new([1; N]);
+        backend::multiplier(&mut one);
+        let backend = backend::active();
+        backend.mul_montgomery(&mut self.0, &one);
+        backend.inverse(&mut self.0);
         RingElement(core::mem::replace(&mut self.0, Box::new([0; N])))
+    }
+
+    /// Made ready to be multiplied with many elements.
+    pub(crate) fn into_multiplier(mut self) -> Multiplier {
+        backend::multiplier(&mut self.0);
+        Multiplier(core::mem::replace(&mut self.0, Box::new([0; N])))
+    }
+}
+
+/// An element that is multiplied with many others: its values in the transform domain, times the constant that
+/// one product and one inverse transform divide by. May be a secret: wiped, not printed.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Multiplier(Box<[u32; N]>);
+
+impl Multiplier {
+    /// `a`, given by values in the transform domain, becomes the coefficients of its product with this.
+    pub(crate) fn times(&self, a: &mut [u32; N]) {
+        let backend = backend::active();
+        backend.mul_montgomery(a, &self.0);
+        backend.inverse(a);
+    }
+}
+
+impl fmt::Debug for Multiplier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Multiplier(redacted)")
     }
 }
 

@@ -5,44 +5,14 @@
 //! psi in bit-reversed order, Gentleman-Sande upwards. Twiddles are kept in Montgomery form (R = 2^32),
 //! which makes a product by a twiddle one reduction; `q = 1 mod 2^20` makes `1/q = 1 + 2^20 mod 2^32`.
 
-use super::Backend;
+use super::twiddles::TWIDDLES;
+use super::{Backend, BackendKind};
 use crate::field;
+use crate::gaussian::Cdt;
 use crate::params::{N, Q};
-use crate::ring::PSI;
 
 /// The portable backend.
-pub(crate) struct Portable;
-
-/// Powers of psi and of its inverse in Montgomery form, in the order in which the layers use them.
-struct Twiddles {
-    forward: [u32; N],
-    inverse: [u32; N],
-}
-
-/// `2^32 mod q`.
-const R: u32 = ((1u64 << 32) % Q as u64) as u32;
-
-/// `R/N` in Montgomery form's sense: a Montgomery product by this divides by N.
-const N_INVERSE: u32 = field::mul(field::inv(N as u32), R);
-
-static TWIDDLES: Twiddles = twiddles();
-
-const fn twiddles() -> Twiddles {
-    let mut forward = [0; N];
-    let mut inverse = [0; N];
-    let psi_inverse = field::inv(PSI);
-    let (mut power, mut inverse_power) = (R, R);
-    let mut i = 0;
-    while i < N {
-        let reversed = i.reverse_bits() >> (usize::BITS - N.trailing_zeros());
-        forward[reversed] = power;
-        inverse[reversed] = inverse_power;
-        power = field::mul(power, PSI);
-        inverse_power = field::mul(inverse_power, psi_inverse);
-        i += 1;
-    }
-    Twiddles { forward, inverse }
-}
+pub(super) struct Portable;
 
 /// `a b / 2^32 mod q`, canonical, for `a b < 2^32 q`.
 #[inline(always)]
@@ -103,11 +73,12 @@ fn inverse_layer<const HALF: usize>(a: &mut [u32; N]) {
 }
 
 impl Backend for Portable {
-    fn name(&self) -> &'static str {
-        "portable"
+    fn kind(&self) -> BackendKind {
+        BackendKind::Portable
     }
 
     fn forward(&self, a: &mut [u32; N]) {
+        super::record(BackendKind::Portable);
         let mut half = N / 2;
         while half >= 8 {
             for (chunk, &w) in groups(a, &TWIDDLES.forward, half) {
@@ -124,6 +95,7 @@ impl Backend for Portable {
     }
 
     fn inverse(&self, a: &mut [u32; N]) {
+        super::record(BackendKind::Portable);
         inverse_layer::<1>(a);
         inverse_layer::<2>(a);
         inverse_layer::<4>(a);
@@ -137,39 +109,71 @@ impl Backend for Portable {
             }
             half *= 2;
         }
-        for x in a.iter_mut() {
-            *x = montgomery(*x, N_INVERSE);
+    }
+
+    fn mul_montgomery(&self, a: &mut [u32; N], b: &[u32; N]) {
+        super::record(BackendKind::Portable);
+        for (x, y) in a.iter_mut().zip(b) {
+            *x = montgomery(*x, *y);
         }
     }
 
-    fn mul_assign(&self, a: &mut [u32; N], b: &[u32; N]) {
-        for (x, y) in a.iter_mut().zip(b) {
-            *x = field::mul(*x, *y);
+    fn mul_add(&self, sum: &mut [u32; N], a: &[u32; N], b: &[u32; N]) {
+        super::record(BackendKind::Portable);
+        for (sum, (x, y)) in sum.iter_mut().zip(a.iter().zip(b)) {
+            *sum = field::add(*sum, field::mul(*x, *y));
         }
     }
 
     fn add_assign(&self, sum: &mut [u32], term: &[u32]) {
+        super::record(BackendKind::Portable);
         for (x, y) in sum.iter_mut().zip(term) {
             *x = field::add(*x, *y);
         }
     }
 
     fn sub_assign(&self, sum: &mut [u32], term: &[u32]) {
+        super::record(BackendKind::Portable);
         for (x, y) in sum.iter_mut().zip(term) {
             *x = field::sub(*x, *y);
         }
+    }
+
+    fn add_signed(&self, sum: &mut [u32], term: &[i32]) {
+        super::record(BackendKind::Portable);
+        for (x, y) in sum.iter_mut().zip(term) {
+            *x = field::add(*x, field::from_i32(*y));
+        }
+    }
+
+    fn sub_center(&self, a: &[u32], b: &[u32], out: &mut [i32]) {
+        super::record(BackendKind::Portable);
+        for (out, (x, y)) in out.iter_mut().zip(a.iter().zip(b)) {
+            *out = field::center(field::sub(*x, *y));
+        }
+    }
+
+    fn canonical_prefix(&self, words: &[u32]) -> usize {
+        super::record(BackendKind::Portable);
+        words.iter().take_while(|&&word| word < Q).count()
+    }
+
+    fn sample(&self, table: &Cdt, bytes: &[u8], out: &mut [i32]) {
+        super::record(BackendKind::Portable);
+        table.sample(bytes, out);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::twiddles::R_SQUARED;
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn montgomery_agrees_with_plain_products(a in 0..Q, b in 0..Q) {
-            prop_assert_eq!(field::mul(montgomery(a, b), R), field::mul(a, b));
+            prop_assert_eq!(montgomery(montgomery(a, b), R_SQUARED), field::mul(a, b));
         }
     }
 }

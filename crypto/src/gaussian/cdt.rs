@@ -1,6 +1,7 @@
 //! Cumulative distribution tables, scanned whole for every sample.
 
 use super::fixed::{EXP_BITS, exp_neg, fraction};
+use super::limbs::LimbTable;
 use zeroize::Zeroize;
 
 /// Samples that are scanned together, so that the compiler can use vector registers.
@@ -22,9 +23,11 @@ pub(super) enum Shape {
 }
 
 /// A table: entry `i` is `P(value <= i)` scaled by `2^126`, without the last (which would be 1).
-pub(super) struct Cdt {
+pub(crate) struct Cdt {
     /// High and low 63 bits of each entry.
     entries: Vec<(u64, u64)>,
+    /// The same table, as the vector backends search it.
+    limbs: Option<LimbTable>,
 }
 
 impl Cdt {
@@ -46,7 +49,7 @@ impl Cdt {
         let total: u128 = weights.iter().sum();
         debug_assert!(total < 1 << (EXP_BITS + 5));
         let mut sum = 0;
-        let entries = weights[..weights.len() - 1]
+        let entries: Vec<(u64, u64)> = weights[..weights.len() - 1]
             .iter()
             .map(|weight| {
                 sum += weight;
@@ -54,7 +57,40 @@ impl Cdt {
                 ((entry >> 63) as u64, (entry & HALF) as u64)
             })
             .collect();
-        Cdt { entries }
+        let limbs = LimbTable::new(&entries);
+        Cdt { entries, limbs }
+    }
+
+    /// The table for the vector backends, if it has the form that they need (all tables in use have).
+    pub(crate) fn limbs(&self) -> Option<&LimbTable> {
+        self.limbs.as_ref()
+    }
+
+    /// Fills `out`, a multiple of [`LANES`] long, from 16 bytes a sample: two halves of 63 bits, and the
+    /// sign in one of the bits that are left (`docs/crypto-table.md`, section 5).
+    pub(crate) fn sample(&self, bytes: &[u8], out: &mut [i32]) {
+        for (bytes, out) in bytes
+            .chunks_exact(16 * LANES)
+            .zip(out.chunks_exact_mut(LANES))
+        {
+            let (mut high, mut low, mut sign) = ([0; LANES], [0; LANES], [0i32; LANES]);
+            for (lane, sixteen) in bytes.chunks_exact(16).enumerate() {
+                let mut le = [0; 16];
+                le.copy_from_slice(sixteen);
+                let number = u128::from_le_bytes(le);
+                high[lane] = (number >> 65) as u64;
+                low[lane] = (number >> 1) as u64 & (u64::MAX >> 1);
+                sign[lane] = ((number & 1) as i32).wrapping_neg();
+            }
+            let mut magnitudes = self.scan(&high, &low);
+            for (lane, value) in out.iter_mut().enumerate() {
+                *value = ((magnitudes[lane] as i32) ^ sign[lane]).wrapping_sub(sign[lane]);
+            }
+            high.zeroize();
+            low.zeroize();
+            sign.zeroize();
+            magnitudes.zeroize();
+        }
     }
 
     /// The largest value that the table can draw.
@@ -80,9 +116,15 @@ impl Cdt {
         values
     }
 
+    /// The table that [`super::Gaussian`] uses for a small deviation.
+    #[cfg(test)]
+    pub(crate) fn of_deviation(sigma_units: u64) -> Cdt {
+        Cdt::new(sigma_units, Shape::Magnitude)
+    }
+
     /// The entries as numbers of 126 bits.
     #[cfg(test)]
-    pub(super) fn entries(&self) -> Vec<u128> {
+    pub(crate) fn entries(&self) -> Vec<u128> {
         self.entries
             .iter()
             .map(|&(high, low)| u128::from(high) << 63 | u128::from(low))

@@ -12,6 +12,7 @@
 
 mod cdt;
 mod fixed;
+mod limbs;
 mod wide;
 
 #[cfg(test)]
@@ -19,10 +20,14 @@ mod tests;
 
 use crate::params::Sigma;
 use crate::secret::SecretVec;
-use cdt::{Cdt, LANES, Shape};
+use crate::backend::{self, SAMPLES};
+use cdt::Shape;
 use core::fmt;
 use wide::Wide;
 use zeroize::Zeroize;
+
+pub(crate) use cdt::Cdt;
+pub(crate) use limbs::{LEVELS, LimbTable};
 
 /// A sampler of the centred discrete Gaussian of one deviation. Holds public tables only.
 pub struct Gaussian {
@@ -77,28 +82,22 @@ impl fmt::Debug for Gaussian {
     }
 }
 
-/// 16 bytes a sample: two halves of 63 bits, and the sign in one of the bits that are left.
+/// Samples whose bytes are drawn at once.
+const CHUNK: usize = 256;
+
+/// 16 bytes a sample, always for whole lanes of eight (`docs/crypto-table.md`, section 5).
 fn fill_from_table<R: rand_core::CryptoRng>(table: &Cdt, rng: &mut R, out: &mut [i32]) {
-    let mut bytes = [0u8; 16 * LANES];
-    for chunk in out.chunks_mut(LANES) {
-        rng.fill_bytes(&mut bytes);
-        let (mut high, mut low, mut sign) = ([0; LANES], [0; LANES], [0i32; LANES]);
-        for (lane, sixteen) in bytes.chunks_exact(16).enumerate() {
-            let mut le = [0; 16];
-            le.copy_from_slice(sixteen);
-            let number = u128::from_le_bytes(le);
-            high[lane] = (number >> 65) as u64;
-            low[lane] = (number >> 1) as u64 & (u64::MAX >> 1);
-            sign[lane] = ((number & 1) as i32).wrapping_neg();
-        }
-        let mut magnitudes = table.scan(&high, &low);
-        for (lane, value) in chunk.iter_mut().enumerate() {
-            *value = ((magnitudes[lane] as i32) ^ sign[lane]).wrapping_sub(sign[lane]);
-        }
-        high.zeroize();
-        low.zeroize();
-        sign.zeroize();
-        magnitudes.zeroize();
+    let mut bytes = [0u8; 16 * CHUNK];
+    let mut drawn = [0i32; CHUNK];
+    let backend = backend::active();
+    for chunk in out.chunks_mut(CHUNK) {
+        let lanes = chunk.len().next_multiple_of(cdt::LANES);
+        rng.fill_bytes(&mut bytes[..16 * lanes]);
+        // A backend's vectors may hold more; what it makes of stale bytes is not used.
+        let full = chunk.len().next_multiple_of(SAMPLES);
+        backend.sample(table, &bytes[..16 * full], &mut drawn[..full]);
+        chunk.copy_from_slice(&drawn[..chunk.len()]);
     }
     bytes.zeroize();
+    drawn.zeroize();
 }

@@ -25,13 +25,20 @@
 //! occur only with base values of 23 and more (mass below `2^-90`) and then change less than `2^-63` of it.
 
 use super::cdt::{Cdt, LANES, Shape};
-use zeroize::Zeroize;
+use crate::backend::{self, Backend, SAMPLES};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// `sigma_0 = 2` in units of `2^-16`. Two, because then `x^2/(2 sigma_0^2) = x^2/8` is exact.
 const BASE_UNITS: u64 = 2 << 16;
 
-/// Random bytes of one trial: base (16), u (16), mantissa (8), exponent (8).
-const TRIAL_BYTES: usize = 48;
+/// Words of one trial: base high and low, u high and low, mantissa, exponent.
+const TRIAL_WORDS: usize = 6;
+
+/// Random bytes of one step, a trial a lane.
+const STEP_BYTES: usize = 8 * TRIAL_WORDS * LANES;
+
+/// Steps that are drawn together at most.
+const STEPS: usize = 32;
 
 /// `floor(ln 2 * 2^96)`.
 const LN2_Q96: u128 = 54_916_777_467_707_473_351_141_471_128;
@@ -103,38 +110,30 @@ impl Wide {
 
     /// Fills `out`. Every trial does the same work; only the number of trials varies.
     pub(super) fn fill<R: rand_core::CryptoRng>(&self, rng: &mut R, out: &mut [i32]) {
-        let mut bytes = [0u8; TRIAL_BYTES * LANES];
+        let mut drawn = Drawn::default();
+        let backend = backend::active();
         let mut filled = 0;
         while filled < out.len() {
-            rng.fill_bytes(&mut bytes);
-            let mut words = [[0u64; LANES]; TRIAL_BYTES / 8];
+            // Never more steps than are needed even if every trial succeeds, so that how many are taken
+            // together changes nothing.
+            let steps = ((out.len() - filled) / LANES).clamp(1, STEPS);
+            let bytes = &mut drawn.bytes[..STEP_BYTES * steps];
+            rng.fill_bytes(bytes);
             for (i, word) in bytes.chunks_exact(8).enumerate() {
                 let mut le = [0; 8];
                 le.copy_from_slice(word);
-                words[i / LANES][i % LANES] = u64::from_le_bytes(le);
+                drawn.words[i] = u64::from_le_bytes(le);
             }
-            let mut xs = self
-                .base
-                .scan(&words[0].map(|w| w >> 1), &words[1].map(|w| w >> 1));
-            for lane in 0..LANES {
-                let trial = Trial {
-                    x: xs[lane],
-                    uniform: u128::from(words[2][lane]) << 64 | u128::from(words[3][lane]),
-                    mantissa: words[4][lane],
-                    exponent: words[5][lane],
-                    negative: words[0][lane] & 1,
-                };
-                let (y, accepted) = self.attempt(&trial);
+            drawn.base_values(&self.base, steps, backend);
+            for trial in 0..steps * LANES {
+                let (y, accepted) = self.attempt(&drawn.trial(trial));
                 if filled < out.len() {
                     // Written in any case; kept only when accepted.
                     out[filled] = y;
                     filled += accepted as usize;
                 }
             }
-            xs.zeroize();
-            words.zeroize();
         }
-        bytes.zeroize();
     }
 
     /// One trial: the signed value and 1 if it is accepted, else 0. No branch, no table index and no
@@ -166,6 +165,58 @@ impl Wide {
         let low = wide(square, self.inverse as u64) >> 64;
         let product = wide(square, (self.inverse >> 64) as u64).wrapping_add(low);
         (product >> self.product_shift).wrapping_sub(u128::from(x.wrapping_mul(x)) << 93)
+    }
+}
+
+/// The randomness of some steps, and their base values. Wiped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Drawn {
+    bytes: [u8; STEP_BYTES * STEPS],
+    words: [u64; STEP_BYTES * STEPS / 8],
+    table: [u8; 16 * LANES * STEPS],
+    base: [i32; LANES * STEPS],
+}
+
+impl Default for Drawn {
+    fn default() -> Drawn {
+        Drawn {
+            bytes: [0; STEP_BYTES * STEPS],
+            words: [0; STEP_BYTES * STEPS / 8],
+            table: [0; 16 * LANES * STEPS],
+            base: [0; LANES * STEPS],
+        }
+    }
+}
+
+impl Drawn {
+    /// Word `row` of a trial: a step has six rows of eight words.
+    #[inline(always)]
+    fn word(&self, trial: usize, row: usize) -> u64 {
+        self.words[(trial / LANES * TRIAL_WORDS + row) * LANES + trial % LANES]
+    }
+
+    /// Draws the base values of some steps.
+    fn base_values(&mut self, base: &Cdt, steps: usize, backend: &dyn Backend) {
+        for trial in 0..steps * LANES {
+            // As the table sampler takes them: the low half first, and no sign in bit 0.
+            let (high, low) = (self.word(trial, 0), self.word(trial, 1) & !1);
+            let sixteen = &mut self.table[16 * trial..][..16];
+            sixteen[..8].copy_from_slice(&low.to_le_bytes());
+            sixteen[8..].copy_from_slice(&high.to_le_bytes());
+        }
+        let full = (steps * LANES).next_multiple_of(SAMPLES);
+        backend.sample(base, &self.table[..16 * full], &mut self.base[..full]);
+    }
+
+    #[inline(always)]
+    fn trial(&self, trial: usize) -> Trial {
+        Trial {
+            x: self.base[trial] as u64,
+            uniform: u128::from(self.word(trial, 2)) << 64 | u128::from(self.word(trial, 3)),
+            mantissa: self.word(trial, 4),
+            exponent: self.word(trial, 5),
+            negative: self.word(trial, 0) & 1,
+        }
     }
 }
 

@@ -4,15 +4,19 @@
 use crate::backend;
 use crate::digest::{Digest, Hasher, labels};
 use crate::expand;
-use crate::field;
 use crate::gaussian::Gaussian;
-use crate::params::{Dimension, MAX_COORDINATE, N, Q, Sigma};
-use crate::ring::{RingElement, Transformed};
+use crate::params::{Dimension, MAX_COORDINATE, N, Sigma};
+use crate::ring::{Multiplier, RingElement, Transformed};
 use crate::secret::SecretVec;
 use core::fmt;
+use once::{block_mut, block_of};
 use std::sync::OnceLock;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+
+mod once;
+
+pub use once::{Masked, Masker, mask_once};
 
 /// A device's one-time mask key: `k`, discrete Gaussian of deviation 4.5 in `Z^n`. Never used twice, also
 /// not when a failed round is tried again.
@@ -74,10 +78,9 @@ impl PublicMatrix {
     }
 
     /// `a_block * key` as coefficients.
-    fn times(&self, block: usize, key: &Transformed) -> RingElement {
-        let mut product = self.block(block);
-        product.mul_assign(key);
-        product.invert()
+    fn times(&self, block: usize, key: &Multiplier, product: &mut [u32; N]) {
+        expand::matrix_block_into(&self.seed, block as u64, product);
+        key.times(product);
     }
 }
 
@@ -87,7 +90,12 @@ pub fn sample_error<R: rand_core::CryptoRng>(
     dim: &Dimension,
     rng: &mut R,
 ) -> SecretVec<i32> {
-    sigma.sample_vec(dim.padded(), rng)
+    let mut error = SecretVec::zeroed(dim.padded());
+    // Block by block, as the one-pass functions draw it: the same generator gives the same error.
+    for block in error.chunks_exact_mut(N) {
+        sigma.fill(rng, block);
+    }
+    error
 }
 
 /// Why a vector cannot be masked, or a payload not be read.
@@ -143,26 +151,12 @@ pub fn mask(
 ) -> Result<Vec<u32>, MaskError> {
     expect_length(dim.coordinates(), x.len())?;
     expect_length(dim.padded(), e.len())?;
-    // The one place that looks at the update's values: it stops early only for an update that is not sent.
-    if let Some(index) = x
-        .iter()
-        .position(|c| c.unsigned_abs() > MAX_COORDINATE as u32)
-    {
-        return Err(MaskError::CoordinateTooLarge { index });
-    }
-    let key = key.to_ring().transform();
-    let mut masked = Vec::with_capacity(dim.padded());
+    let mut masker = Masker::new(matrix, key, dim);
+    let mut masked = vec![0; dim.padded()];
     let mut v = SecretVec::zeroed(N);
     for (block, errors) in e.chunks_exact(N).enumerate() {
         v.copy_from_slice(errors);
-        let updates = x.get(block * N..).unwrap_or_default();
-        for (v, update) in v.iter_mut().zip(updates) {
-            // |update| <= 2^30 and the widest error stays below 2^29: no wrap for what the samplers draw.
-            *v = v.wrapping_add(*update);
-        }
-        let product = matrix.times(block, &key);
-        let words = product.coefficients().iter().zip(v.iter());
-        masked.extend(words.map(|(&product, &v)| field::add(product, field::from_i32(v))));
+        masker.block(block_of(x, block), &mut v, block_mut(&mut masked, block))?;
     }
     Ok(masked)
 }
@@ -191,6 +185,12 @@ pub fn sub_assign(sum: &mut [u32], c: &[u32]) {
 pub struct KeySum(pub(crate) Box<[u32; N]>);
 
 impl KeySum {
+    /// A sum from canonical coefficients.
+    pub fn from_coefficients(coefficients: [u32; N]) -> KeySum {
+        debug_assert!(coefficients.iter().all(|&c| c < crate::params::Q));
+        KeySum(Box::new(coefficients))
+    }
+
     /// The coefficients, canonical.
     pub fn coefficients(&self) -> &[u32; N] {
         &self.0
@@ -207,14 +207,17 @@ impl fmt::Debug for KeySum {
 #[derive(Debug)]
 pub struct Unmasker<'a> {
     matrix: &'a PublicMatrix,
-    key: Transformed,
+    key: Multiplier,
 }
 
 impl<'a> Unmasker<'a> {
     /// Prepares to unmask with `key`.
     pub fn new(matrix: &'a PublicMatrix, key: &KeySum) -> Unmasker<'a> {
         let key = RingElement::from_coefficients(*key.0).transform();
-        Unmasker { matrix, key }
+        Unmasker {
+            matrix,
+            key: key.into_multiplier(),
+        }
     }
 
     /// `center(c - a_block * key)` for one block of a sum, which has N canonical words.
@@ -222,13 +225,27 @@ impl<'a> Unmasker<'a> {
     /// # Errors
     /// [`MaskError::Length`].
     pub fn block(&self, block: usize, sum_c: &[u32]) -> Result<Vec<i32>, MaskError> {
+        let mut out = vec![0; N];
+        self.block_into(block, sum_c, &mut out)?;
+        Ok(out)
+    }
+
+    /// [`Unmasker::block`] in place of a vector of its own.
+    ///
+    /// # Errors
+    /// [`MaskError::Length`], also when `out` does not have N places.
+    pub fn block_into(
+        &self,
+        block: usize,
+        sum_c: &[u32],
+        out: &mut [i32],
+    ) -> Result<(), MaskError> {
         expect_length(N, sum_c.len())?;
-        let product = self.matrix.times(block, &self.key);
-        Ok(sum_c
-            .iter()
-            .zip(product.coefficients())
-            .map(|(&c, &p)| field::center(field::sub(c, p)))
-            .collect())
+        expect_length(N, out.len())?;
+        let mut product = [0; N];
+        self.matrix.times(block, &self.key, &mut product);
+        backend::active().sub_center(sum_c, &product, out);
+        Ok(())
     }
 }
 
@@ -245,9 +262,10 @@ pub fn unmask(
 ) -> Result<Vec<i32>, MaskError> {
     expect_length(dim.padded(), sum_c.len())?;
     let unmasker = Unmasker::new(matrix, key);
-    let mut sum = Vec::with_capacity(dim.padded());
-    for (block, words) in sum_c.chunks_exact(N).enumerate() {
-        sum.extend(unmasker.block(block, words)?);
+    let mut sum = vec![0; dim.padded()];
+    let blocks = sum_c.chunks_exact(N).zip(sum.chunks_exact_mut(N));
+    for (block, (words, sum)) in blocks.enumerate() {
+        unmasker.block_into(block, words, sum)?;
     }
     Ok(sum)
 }
@@ -290,9 +308,11 @@ pub fn parse_payload(bytes: &[u8]) -> Result<Vec<u32>, MaskError> {
         .chunks_exact(4)
         .map(|le| u32::from_le_bytes([le[0], le[1], le[2], le[3]]))
         .collect();
-    match words.iter().position(|&word| word >= Q) {
-        None => Ok(words),
-        Some(index) => Err(MaskError::NotCanonical { index }),
+    let index = backend::active().canonical_prefix(&words);
+    if index == words.len() {
+        Ok(words)
+    } else {
+        Err(MaskError::NotCanonical { index })
     }
 }
 

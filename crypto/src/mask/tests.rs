@@ -1,6 +1,8 @@
 //! The sum of masked vectors unmasks to the sum of the vectors, and to nothing without every key.
 
 use super::*;
+use crate::field;
+use crate::params::Q;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
