@@ -221,7 +221,7 @@ fn measure_here(operation: Operation, dim: usize) -> Result<Measured, BenchError
     })
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
+pub(crate) fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

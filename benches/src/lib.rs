@@ -3,8 +3,11 @@
 //! | module | explains |
 //! |---|---|
 //! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
+//! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
 //! `cargo bench -p dawn-benches` runs them under criterion; `dawn bench` prints them as JSON. The recorded
 //! results are in `benches/results/`.
 
 pub mod core;
+#[cfg(feature = "opendp")]
+pub mod samplers;

@@ -6,10 +6,11 @@
 
 use crate::backend::{self, Backend};
 use crate::digest::{Hasher, Xof, labels};
+use crate::params::N;
+use crate::secret::wipe;
 use aes::Aes128;
 use ctr::Ctr64LE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
-use zeroize::Zeroize;
 
 /// Words drawn at once.
 const CHUNK: usize = 2048;
@@ -30,7 +31,7 @@ fn fill_uniform(out: &mut [u32], mut next: impl FnMut(&mut [u8])) {
         }
         filled += keep_canonical(backend, words);
     }
-    buffer.zeroize();
+    wipe(&mut buffer);
 }
 
 /// Moves the words below q to the front, in order; returns how many there are.
@@ -64,10 +65,7 @@ pub(crate) fn matrix_block_into(seed: &[u8; 32], block: u64, out: &mut [u32; N])
     let mut key = [0u8; 16];
     hasher.xof().fill(&mut key);
     let mut cipher = Ctr64LE::<Aes128>::new(&key.into(), &[0u8; 16].into());
-    fill_uniform(out, |chunk| {
-        chunk.fill(0);
-        cipher.apply_keystream(chunk);
-    });
+    fill_uniform(out, |chunk| cipher.write_keystream(chunk));
 }
 
 /// The key share that a 32-byte seed stands for: uniform elements from `BLAKE3-XOF(SHARE_SEED, seed)`.

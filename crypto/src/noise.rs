@@ -38,19 +38,18 @@ impl TryRng for NoiseStream {
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         let mut le = [0; 4];
-        self.0.apply_keystream(&mut le);
+        self.0.write_keystream(&mut le);
         Ok(u32::from_le_bytes(le))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         let mut le = [0; 8];
-        self.0.apply_keystream(&mut le);
+        self.0.write_keystream(&mut le);
         Ok(u64::from_le_bytes(le))
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        out.fill(0);
-        self.0.apply_keystream(out);
+        self.0.write_keystream(out);
         Ok(())
     }
 }

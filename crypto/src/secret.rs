@@ -4,6 +4,13 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+/// Overwrites a buffer of secrets at the speed of a plain fill; the barrier keeps the compiler from leaving it
+/// out. (`Zeroize` writes byte by byte, which here costs as much as the work.)
+pub(crate) fn wipe<T: Copy + Default>(buffer: &mut [T]) {
+    buffer.fill(T::default());
+    zeroize::optimization_barrier(buffer);
+}
+
 /// A vector that is zeroised when dropped, has a redacted `Debug` and no `Clone`. Its length is public.
 pub struct SecretVec<T: Zeroize>(Vec<T>);
 

@@ -19,12 +19,11 @@ mod wide;
 mod tests;
 
 use crate::params::Sigma;
-use crate::secret::SecretVec;
+use crate::secret::{SecretVec, wipe};
 use crate::backend::{self, SAMPLES};
 use cdt::Shape;
 use core::fmt;
 use wide::Wide;
-use zeroize::Zeroize;
 
 pub(crate) use cdt::Cdt;
 pub(crate) use limbs::{LEVELS, LimbTable};
@@ -98,6 +97,6 @@ fn fill_from_table<R: rand_core::CryptoRng>(table: &Cdt, rng: &mut R, out: &mut 
         backend.sample(table, &bytes[..16 * full], &mut drawn[..full]);
         chunk.copy_from_slice(&drawn[..chunk.len()]);
     }
-    bytes.zeroize();
-    drawn.zeroize();
+    wipe(&mut bytes);
+    wipe(&mut drawn);
 }

@@ -26,7 +26,7 @@
 
 use super::cdt::{Cdt, LANES, Shape};
 use crate::backend::{self, Backend, SAMPLES};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use crate::secret::wipe;
 
 /// `sigma_0 = 2` in units of `2^-16`. Two, because then `x^2/(2 sigma_0^2) = x^2/8` is exact.
 const BASE_UNITS: u64 = 2 << 16;
@@ -169,12 +169,20 @@ impl Wide {
 }
 
 /// The randomness of some steps, and their base values. Wiped.
-#[derive(Zeroize, ZeroizeOnDrop)]
 struct Drawn {
     bytes: [u8; STEP_BYTES * STEPS],
     words: [u64; STEP_BYTES * STEPS / 8],
     table: [u8; 16 * LANES * STEPS],
     base: [i32; LANES * STEPS],
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        wipe(&mut self.bytes);
+        wipe(&mut self.words);
+        wipe(&mut self.table);
+        wipe(&mut self.base);
+    }
 }
 
 impl Default for Drawn {

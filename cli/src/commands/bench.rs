@@ -1,0 +1,70 @@
+//! `dawn bench`: what the arithmetic costs on this machine, beside its limits.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+use dawn_benches::core::{Measured, Operation, measure};
+use dawn_crypto::backend::BackendKind;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Sample a key and an error, mask one update, digest it.
+    Mask(Options),
+    /// Add one masked vector to the running sum.
+    Aggregate(Options),
+    /// Unmask the sum of a round.
+    Unmask(Options),
+}
+
+#[derive(Args)]
+pub struct Options {
+    /// Coordinates of the vector.
+    #[arg(long, default_value_t = 1 << 20)]
+    dim: usize,
+    /// portable, avx2, avx512 or neon; the fastest that this processor has when left out.
+    #[arg(long)]
+    backend: Option<BackendKind>,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures in one thread and prints medians.
+pub async fn run(command: Command) -> Result<ExitCode> {
+    let (operation, options) = match command {
+        Command::Mask(options) => (Operation::Mask, options),
+        Command::Aggregate(options) => (Operation::Aggregate, options),
+        Command::Unmask(options) => (Operation::Unmask, options),
+    };
+    let json = options.json;
+    // Seconds of computation: not on the threads that serve.
+    let measured =
+        tokio::task::spawn_blocking(move || measure(operation, options.dim, options.backend))
+            .await
+            .context("the measurement was interrupted")??;
+    if json {
+        println!("{}", serde_json::to_string(&measured)?);
+    } else {
+        print_table(operation, &measured);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table(operation: Operation, m: &Measured) {
+    println!("{operation:?}, d = {}, backend {}", m.dim, m.backend);
+    for (name, ms) in [
+        ("this operation", m.ms),
+        ("AES-128-CTR, 4d bytes", m.aes_ms),
+        ("BLAKE3, 4d bytes", m.blake3_ms),
+        ("plain u32 addition", m.add_ms),
+    ] {
+        println!("  {name:<24} {ms:>10.3} ms");
+    }
+    let limit = match operation {
+        Operation::Mask => "AES + BLAKE3 + addition",
+        Operation::Aggregate => "the addition",
+        Operation::Unmask => "masking one update",
+    };
+    println!("  {:.2} times {limit}", m.ratio);
+}
