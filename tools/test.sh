@@ -4,12 +4,29 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The arithmetic once more with every backend that this machine has and did not choose; the others by name.
+backends() {
+    local name supported
+    while read -r name supported; do
+        case $supported in
+            chosen) ;;
+            yes)
+                echo "test: dawn-crypto with DAWN_BACKEND=$name"
+                DAWN_BACKEND=$name cargo test --locked -p dawn-crypto --lib --quiet
+                ;;
+            *) echo "test: skipped: backend $name (this processor does not support it)" ;;
+        esac
+    done < <(cargo run --locked --quiet -p dawn-crypto --example backends)
+}
+
 if cargo nextest --version >/dev/null 2>&1; then
     cargo test --locked --workspace --doc --quiet
+    backends
     cargo nextest run --locked --workspace --no-fail-fast
     exit 0
 fi
 
+backends
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0

@@ -8,7 +8,9 @@ use dawn_crypto::backend::{self, BackendKind};
 fn operations(criterion: &mut Criterion) {
     for dim in [1 << 12, 1 << 16, 1 << 20] {
         let mut group = criterion.benchmark_group(format!("d={dim}"));
-        group.throughput(Throughput::Elements(dim as u64)).sample_size(20);
+        group
+            .throughput(Throughput::Elements(dim as u64))
+            .sample_size(20);
         let mut subject = Subject::new(dim).expect("in range");
         group.bench_function("limit/aes", |b| b.iter(|| subject.run_aes()));
         group.bench_function("limit/blake3", |b| b.iter(|| subject.run_blake3()));

@@ -9,7 +9,14 @@ use dawn_crypto::params::Sigma;
 use std::hint::black_box;
 
 fn samplers(criterion: &mut Criterion) {
-    for units in [294_912u64, 417_069, 8 << 16, 6_586_368, 18_000 << 16, 1 << 40] {
+    for units in [
+        294_912u64,
+        417_069,
+        8 << 16,
+        6_586_368,
+        18_000 << 16,
+        1 << 40,
+    ] {
         let sigma = Sigma::new(units).expect("in range");
         let mut group = criterion.benchmark_group(format!("sigma={}", sigma.to_f64()));
         group.sample_size(20).throughput(Throughput::Elements(1));

@@ -34,6 +34,5 @@ pub mod seal;
 pub mod secret;
 pub mod shamir;
 
-
 #[cfg(test)]
 mod vectors;

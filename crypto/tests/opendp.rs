@@ -84,7 +84,10 @@ fn same_mean(a: &[i64], b: &[i64], f: impl Fn(f64) -> f64) -> f64 {
     let moments = |values: &[i64]| {
         let n = values.len() as f64;
         let mean = values.iter().map(|&x| f(x as f64)).sum::<f64>() / n;
-        let spread = values.iter().map(|&x| (f(x as f64) - mean).powi(2)).sum::<f64>();
+        let spread = values
+            .iter()
+            .map(|&x| (f(x as f64) - mean).powi(2))
+            .sum::<f64>();
         (mean, spread / (n * n))
     };
     let ((mean_a, error_a), (mean_b, error_b)) = (moments(a), moments(b));
@@ -101,9 +104,18 @@ fn samples_are_distributed_as_the_exact_ones() {
             ("histogram", same_histogram(&ours, &exact, 50)),
             ("mean", same_mean(&ours, &exact, |x| x / s)),
             ("variance", same_mean(&ours, &exact, |x| (x / s).powi(2))),
-            ("fourth moment", same_mean(&ours, &exact, |x| (x / s).powi(4))),
-            ("tail beyond 2", same_mean(&ours, &exact, |x| f64::from((x / s).abs() > 2.0))),
-            ("parity", same_mean(&ours, &exact, |x| (x as i64 & 1) as f64)),
+            (
+                "fourth moment",
+                same_mean(&ours, &exact, |x| (x / s).powi(4)),
+            ),
+            (
+                "tail beyond 2",
+                same_mean(&ours, &exact, |x| f64::from((x / s).abs() > 2.0)),
+            ),
+            (
+                "parity",
+                same_mean(&ours, &exact, |x| (x as i64 & 1) as f64),
+            ),
         ];
         for (name, p) in tests {
             println!("sigma {s}: {name}: p = {p:.4}");

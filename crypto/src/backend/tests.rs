@@ -216,7 +216,11 @@ fn same_samples_on_random_and_edge_numbers() {
             };
             let expected = only_on(BackendKind::Portable, draw);
             for &kind in &others {
-                assert_eq!(only_on(kind, draw), expected, "{kind}, {units}, case {case}");
+                assert_eq!(
+                    only_on(kind, draw),
+                    expected,
+                    "{kind}, {units}, case {case}"
+                );
             }
         }
     }
@@ -361,7 +365,8 @@ fn forcing_ends_with_the_work() {
         assert_eq!(current(), BackendKind::Portable);
     })
     .expect("supported");
-    let panicked = std::panic::catch_unwind(|| with(BackendKind::Portable, || panic!("on purpose")));
+    let panicked =
+        std::panic::catch_unwind(|| with(BackendKind::Portable, || panic!("on purpose")));
     assert!(panicked.is_err());
     assert_eq!(current(), before);
 }

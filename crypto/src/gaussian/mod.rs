@@ -18,9 +18,9 @@ mod wide;
 #[cfg(test)]
 mod tests;
 
+use crate::backend::{self, SAMPLES};
 use crate::params::Sigma;
 use crate::secret::{SecretVec, wipe};
-use crate::backend::{self, SAMPLES};
 use cdt::Shape;
 use core::fmt;
 use wide::Wide;

@@ -65,12 +65,7 @@ impl<'a> Masker<'a> {
     /// # Errors
     /// [`MaskError::CoordinateTooLarge`], [`MaskError::Length`] for an `x` that is longer than a block, a `v` that
     /// is not N long, or a block too many.
-    pub fn block(
-        &mut self,
-        x: &[i32],
-        v: &mut [i32],
-        out: &mut [u32; N],
-    ) -> Result<(), MaskError> {
+    pub fn block(&mut self, x: &[i32], v: &mut [i32], out: &mut [u32; N]) -> Result<(), MaskError> {
         expect_length(N, v.len())?;
         if x.len() > N || self.left() == 0 {
             return Err(MaskError::Length {
