@@ -5,7 +5,9 @@ mod files;
 mod output;
 
 use clap::{Parser, Subcommand};
-use commands::{aggregator, audit, client, demo, device, federation, org, roster, steward, task};
+use commands::{
+    aggregator, audit, bench, client, demo, device, federation, org, roster, steward, task,
+};
 
 /// Privacy-preserving secure aggregation that a stranger can audit.
 #[derive(Parser)]
@@ -46,6 +48,9 @@ enum Command {
     /// Re-executes what the service did.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Measures the arithmetic on this machine.
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 fn main() -> std::process::ExitCode {
@@ -70,6 +75,7 @@ fn main() -> std::process::ExitCode {
             Command::Task(c) => task::run(c).await,
             Command::Client(c) => client::run(c).await,
             Command::Audit(c) => audit::run(c).await,
+            Command::Bench(c) => bench::run(c).await,
         }
     });
     match done {

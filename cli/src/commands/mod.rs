@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod audit;
+pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod device;
