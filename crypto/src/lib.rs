@@ -17,6 +17,7 @@
 //! | [`seal`] | packages sealed to a steward | 4.3 |
 //! | [`digest`] | labelled hashes and the one table of labels | 3 |
 //! | [`merkle`] | RFC 6962 trees | 4.6 |
+//! | [`vrf`] | a verifiable random function | 4.6 (planned) |
 //! | [`secret`] | vectors that are wiped | - |
 
 pub mod backend;
@@ -33,6 +34,7 @@ pub mod ring;
 pub mod seal;
 pub mod secret;
 pub mod shamir;
+pub mod vrf;
 
 #[cfg(test)]
 mod vectors;
