@@ -12,7 +12,7 @@
 //! | [`gaussian`] | constant-time discrete Gaussians | 3, 4.8 |
 //! | [`noise`] | a fast generator for the noise | - |
 //! | [`mask`] | masking, unmasking, the payload's encoding and digest | 4.2, 4.7 |
-//! | [`shamir`] | thresholds, key shares, reconstruction | 3, 4.2, 4.7 |
+//! | [`shamir`] | thresholds, key shares, reconstruction, correction of wrong answers | 3, 4.2, 4.7 |
 //! | [`commit`] | commitments to key shares | 4.3 |
 //! | [`seal`] | packages sealed to a steward | 4.3 |
 //! | [`digest`] | labelled hashes and the one table of labels | 3 |

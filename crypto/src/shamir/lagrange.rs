@@ -22,17 +22,23 @@ pub(super) fn coefficients_at(points: &[u8], x: u8) -> Vec<u32> {
         .collect()
 }
 
-fn combine(points: &[(u8, &ShareSum)], x: u8) -> Result<Box<[u32; N]>, ShamirError> {
+/// At least one point, all of them stewards' and distinct.
+pub(super) fn check_points(points: &[u8]) -> Result<(), ShamirError> {
     if points.is_empty() {
         return Err(ShamirError::NoPoints);
     }
-    let indices: Vec<u8> = points.iter().map(|&(point, _)| point).collect();
-    for (at, &point) in indices.iter().enumerate() {
+    for (at, &point) in points.iter().enumerate() {
         let in_range = (1..=MAX_STEWARDS).contains(&usize::from(point));
-        if !in_range || indices[..at].contains(&point) {
+        if !in_range || points[..at].contains(&point) {
             return Err(ShamirError::Point { point });
         }
     }
+    Ok(())
+}
+
+fn combine(points: &[(u8, &ShareSum)], x: u8) -> Result<Box<[u32; N]>, ShamirError> {
+    let indices: Vec<u8> = points.iter().map(|&(point, _)| point).collect();
+    check_points(&indices)?;
     let mut out = Box::new([0; N]);
     for (weight, (_, answer)) in coefficients_at(&indices, x).into_iter().zip(points) {
         for (sum, &element) in out.iter_mut().zip(answer.0.iter()) {

@@ -5,6 +5,7 @@
 //! uniform and so are given by seeds; the others follow and are explicit.
 
 mod consistency;
+mod correct;
 mod lagrange;
 mod share;
 mod threshold;
@@ -13,6 +14,7 @@ mod threshold;
 mod tests;
 
 pub use consistency::ConsistencyProof;
+pub use correct::{Corrected, are_consistent, correct, correct_vectors};
 pub use lagrange::{interpolate_at, reconstruct};
 pub use share::{KeyShare, ShareEncoding, ShareSum, share_key};
 pub use threshold::Threshold;
@@ -42,6 +44,25 @@ pub enum ShamirError {
     /// No points at all.
     #[error("at least one point is needed")]
     NoPoints,
+    /// Fewer answers than determine the polynomials.
+    #[error("{answers} answers are too few: {needed} determine the polynomials")]
+    TooFewAnswers {
+        /// How many there are.
+        answers: usize,
+        /// T.
+        needed: u8,
+    },
+    /// No polynomials leave few enough answers off, so that nothing can be said of any of them.
+    #[error("more than {correctable} of {answers} answers are wrong: too many to correct")]
+    TooManyWrong {
+        /// How many there are.
+        answers: usize,
+        /// How many of them may be wrong.
+        correctable: usize,
+    },
+    /// Vectors to be compared have different lengths.
+    #[error("the answers must have one length")]
+    Lengths,
     /// An encoding of a share or a sum has another length than N words or a seed.
     #[error("an encoded share has 32 or 8192 bytes and a sum 8192, not {bytes}")]
     EncodedLength {
