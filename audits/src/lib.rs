@@ -19,6 +19,8 @@
 mod abort;
 mod answers;
 mod blame;
+#[cfg(test)]
+mod bytewise;
 mod chain;
 mod ending;
 pub mod finding;

@@ -4,8 +4,8 @@
 use dawn_crypto::digest::{Hasher, labels};
 use dawn_protocol::transcript::{Kind, MAGIC, TranscriptWriter, VERSION};
 
-use super::World;
-use super::round::PlayedRound;
+use super::round::{PlayedRound, Script};
+use super::{Plan, World};
 
 /// The transcript of a round, as an honest aggregator writes it.
 pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
@@ -103,4 +103,57 @@ impl Draft {
         bytes.extend_from_slice(&digest.0);
         bytes
     }
+}
+
+/// Two stewards, two devices, one of them of a member that registered later: the second round, with as few
+/// bytes as a round that opens can have, and every kind of record among them.
+pub fn smallest() -> (World, PlayedRound) {
+    let plan = Plan {
+        organisations: 2,
+        faulty: 0,
+        guests: 1,
+        devices: 3,
+        ..Plan::default()
+    };
+    let mut world = World::with(7, &plan);
+    let guest = world.registrations[0].peek().org();
+    let mut devices = world.devices.iter();
+    let theirs = devices
+        .position(|device| device.chain.claimed_org() == guest)
+        .unwrap();
+    let script = Script {
+        devices: vec![theirs, (theirs + 1) % plan.devices],
+        ..Script::default()
+    };
+    let first = world.play(None, &script);
+    let second = world.play(Some(&first), &script);
+    (world, second)
+}
+
+/// Length of the last record: kind, length, digest of everything before.
+pub const END_BYTES: usize = 1 + 8 + 32;
+
+/// Puts the right digest at the end of a file that was changed before it.
+pub fn reseal(bytes: &mut [u8]) {
+    let (covered, end) = bytes.split_at_mut(bytes.len() - END_BYTES);
+    let mut hasher = Hasher::new(labels::TRANSCRIPT);
+    hasher.update(covered);
+    end[END_BYTES - 32..].copy_from_slice(&hasher.finalize().0);
+}
+
+/// The bit that a walk over all bytes flips in this one: another in its neighbours, and another in
+/// the same place of the next eight.
+pub fn flip(at: usize) -> u8 {
+    1 << ((at + at / 8) % 8)
+}
+
+/// Does something for every number below `count`, on all processors.
+pub fn in_parallel(count: usize, each: impl Fn(usize) + Sync) {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let each = &each;
+            scope.spawn(move || (worker..count).step_by(workers).for_each(each));
+        }
+    });
 }
