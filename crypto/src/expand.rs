@@ -35,7 +35,7 @@ fn fill_uniform(out: &mut [u32], mut next: impl FnMut(&mut [u8])) {
 }
 
 /// Moves the words below q to the front, in order; returns how many there are.
-fn keep_canonical(backend: &dyn Backend, words: &mut [u32]) -> usize {
+pub(crate) fn keep_canonical(backend: &dyn Backend, words: &mut [u32]) -> usize {
     let mut kept = backend.canonical_prefix(words);
     let mut read = kept;
     while read < words.len() {

@@ -8,14 +8,16 @@
 //! | `kernels`, `sampling` | the same operations, written once for all of them |
 //! | `avx2`, `avx512`, `neon` | the instruction sets; the only files with `unsafe` |
 //! | `twiddles` | the transform's constants |
+//! | `self_test` | what a vector backend must show before it is used |
 //!
-//! One backend serves a process: the fastest that the processor has, or the one that the environment variable
-//! [`VARIABLE`] names. All inputs and outputs of all operations are canonical (below q), and their time is
+//! One backend serves a process: the fastest that the processor has and that passes its self-test, or the one that
+//! the environment variable [`VARIABLE`] names. All inputs and outputs of all operations are canonical (below q), and their time is
 //! independent of the values, except where an operation says that it is for public data.
 
 mod kernels;
 mod portable;
 mod sampling;
+mod self_test;
 mod simd;
 mod twiddles;
 
@@ -110,9 +112,30 @@ impl BackendKind {
         }
     }
 
-    /// Whether this processor can run it.
+    /// Whether this processor has its instructions.
     pub fn is_supported(self) -> bool {
         self.get().is_some()
+    }
+
+    /// Compares it with the portable backend, the first time that it is asked for in a process (below a
+    /// millisecond); remembers the answer.
+    ///
+    /// # Errors
+    /// [`BackendError::Unsupported`] where the processor does not have it; [`BackendError::SelfTest`] when it
+    /// gives other results.
+    pub fn self_test(self) -> Result<(), BackendError> {
+        self.tested().map(|_| ())
+    }
+
+    /// The backend, once it has passed its self-test.
+    fn tested(self) -> Result<&'static dyn Backend, BackendError> {
+        static TESTED: [OnceLock<Result<(), BackendError>>; BackendKind::ALL.len()] =
+            [const { OnceLock::new() }; BackendKind::ALL.len()];
+        let backend = self.require()?;
+        TESTED[self as usize]
+            .get_or_init(|| pass(backend).map(|_| ()))
+            .clone()
+            .map(|()| backend)
     }
 
     fn get(self) -> Option<&'static dyn Backend> {
@@ -151,6 +174,15 @@ impl FromStr for BackendKind {
     }
 }
 
+/// Hands a backend out when it computes what the portable one does.
+fn pass(backend: &'static dyn Backend) -> Result<&'static dyn Backend, BackendError> {
+    let kind = backend.kind();
+    if kind != BackendKind::Portable {
+        self_test::check(backend).map_err(|operation| BackendError::SelfTest(kind, operation))?;
+    }
+    Ok(backend)
+}
+
 /// Why a backend cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
@@ -160,13 +192,18 @@ pub enum BackendError {
     /// The processor, or the build, does not have it.
     #[error("the backend {0} was asked for, and this processor does not support it")]
     Unsupported(BackendKind),
+    /// It computes something else than the portable backend: in the operation that is named.
+    #[error("the backend {0} failed its self-test on this processor and is not used: {1} differs")]
+    SelfTest(BackendKind, &'static str),
 }
 
-/// The backend of this process: the one that [`VARIABLE`] names, else the fastest. Programs call this when
-/// they start, to report a wrong variable as an error.
+/// The backend of this process: the one that [`VARIABLE`] names, else the fastest that passes its self-test.
+/// Programs call this when they start, to report a wrong variable as an error; [`refused`] tells whether a faster
+/// one was passed over.
 ///
 /// # Errors
-/// [`BackendError`] when the variable names none, or one that the processor does not support.
+/// [`BackendError`] when the variable names none, or one that the processor does not support or that fails its
+/// self-test.
 pub fn choose() -> Result<BackendKind, BackendError> {
     process().map(Backend::kind)
 }
@@ -175,22 +212,43 @@ fn process() -> Result<&'static dyn Backend, BackendError> {
     static CHOSEN: OnceLock<Result<&'static dyn Backend, BackendError>> = OnceLock::new();
     CHOSEN
         .get_or_init(|| match std::env::var(VARIABLE) {
-            Ok(name) if !name.is_empty() => name.parse::<BackendKind>()?.require(),
+            Ok(name) => select(&name, BackendKind::tested),
             Err(std::env::VarError::NotUnicode(_)) => Err(BackendError::Unknown("?".into())),
-            _ => {
-                let mut fastest_first = BackendKind::ALL.into_iter().rev();
-                let best = fastest_first.find_map(BackendKind::get);
-                Ok(best.unwrap_or(&portable::Portable))
-            }
+            Err(std::env::VarError::NotPresent) => select("", BackendKind::tested),
         })
         .clone()
+}
+
+/// The backend of this name, or without a name the fastest that `tested` hands out.
+fn select(
+    name: &str,
+    tested: impl Fn(BackendKind) -> Result<&'static dyn Backend, BackendError>,
+) -> Result<&'static dyn Backend, BackendError> {
+    if !name.is_empty() {
+        return tested(name.parse()?);
+    }
+    let mut fastest_first = BackendKind::ALL.into_iter().rev();
+    let best = fastest_first.find_map(|kind| tested(kind).ok());
+    Ok(best.unwrap_or(&portable::Portable))
+}
+
+/// The backends that this processor could run and that failed their self-test, for reports: each as
+/// [`BackendError::SelfTest`]. Tests those that were not tested before.
+pub fn refused() -> Vec<BackendError> {
+    let errors = BackendKind::ALL
+        .into_iter()
+        .filter_map(|kind| kind.self_test().err());
+    errors
+        .filter(|error| matches!(error, BackendError::SelfTest(..)))
+        .collect()
 }
 
 thread_local! {
     static FORCED: Cell<Option<&'static dyn Backend>> = const { Cell::new(None) };
 }
 
-/// Runs `work` with a backend of its own on this thread: for tests and measurements.
+/// Runs `work` with a backend of its own on this thread: for tests and measurements, which is why the self-test
+/// is not asked (what a refused backend does wrong is found out here).
 ///
 /// # Errors
 /// [`BackendError::Unsupported`] where the processor does not have it.

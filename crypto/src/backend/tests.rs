@@ -24,6 +24,11 @@ pub(super) fn note(kind: BackendKind) {
     });
 }
 
+/// The backends that computed on this thread since the last time this was asked.
+pub(super) fn ran() -> Vec<BackendKind> {
+    RAN.take()
+}
+
 /// Runs `work` on a backend, and fails unless this one, and no other, computed.
 fn only_on<T>(kind: BackendKind, work: impl FnOnce() -> T) -> T {
     RAN.take();

@@ -117,13 +117,11 @@ impl Cdt {
     }
 
     /// The table that [`super::Gaussian`] uses for a small deviation.
-    #[cfg(test)]
     pub(crate) fn of_deviation(sigma_units: u64) -> Cdt {
         Cdt::new(sigma_units, Shape::Magnitude)
     }
 
     /// The entries as numbers of 126 bits.
-    #[cfg(test)]
     pub(crate) fn entries(&self) -> Vec<u128> {
         self.entries
             .iter()
