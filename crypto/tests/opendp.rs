@@ -124,14 +124,15 @@ fn samples_are_distributed_as_the_exact_ones() {
     }
 }
 
-/// The tests can fail: a deviation that is 3 % off, and a shift by a tenth of a deviation, are seen.
+/// The tests can fail: a deviation that is 5 % off, and a shift by 0.15 of a deviation, are seen. (With 20,000 exact
+/// samples these stand 5.8 standard errors and more above what is asked of them; 3 % stood only 1.8.)
 #[test]
 fn wrong_distributions_are_seen() {
     let right = Sigma::new(6_586_368).expect("in range");
-    let wrong = Sigma::new(6_586_368 * 103 / 100).expect("in range");
+    let wrong = Sigma::new(6_586_368 * 105 / 100).expect("in range");
     let (exact, ours) = (exact(right, 20_000), ours(wrong, 200_000));
     assert!(same_mean(&ours, &exact, |x| x * x) < 1e-4);
-    let shifted: Vec<i64> = ours.iter().map(|x| x + 10).collect();
+    let shifted: Vec<i64> = ours.iter().map(|x| x + 15).collect();
     assert!(same_mean(&shifted, &exact, |x| x) < LEAST);
     assert!(same_histogram(&shifted, &exact, 50) < LEAST);
 }
