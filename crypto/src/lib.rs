@@ -13,6 +13,7 @@
 //! | [`noise`] | a fast generator for the noise | - |
 //! | [`mask`] | masking, unmasking, the payload's encoding and digest | 4.2, 4.7 |
 //! | [`shamir`] | thresholds, key shares, reconstruction, correction of wrong answers | 3, 4.2, 4.7 |
+//! | [`norm`] | the ternary projection of the norm proof and the linear check's public side | 4.3, 4.6 |
 //! | [`commit`] | commitments to key shares | 4.3 |
 //! | [`seal`] | packages sealed to a steward | 4.3 |
 //! | [`digest`] | labelled hashes and the one table of labels | 3 |
@@ -29,6 +30,7 @@ pub mod gaussian;
 pub mod mask;
 pub mod merkle;
 pub mod noise;
+pub mod norm;
 pub mod params;
 pub mod ring;
 pub mod seal;

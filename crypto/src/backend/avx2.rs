@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::bytes::Bytes;
 use super::simd::{Simd, backend, intrinsics};
 use super::twiddles::{Tails, tails};
 use super::{Backend, BackendKind};
@@ -106,5 +107,52 @@ impl Simd for Avx2 {
                 _mm256_blend_epi32::<0xaa>(_mm256_srli_epi64::<32>(x), y),
             ),
         };
+    }
+}
+
+impl Bytes for Avx2 {
+    const BIAS: u16 = 0;
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8]) -> __m256i {
+        assert!(from.len() >= 32);
+        // SAFETY: AVX2 is there (see the type); the slice has 32 bytes; the load needs no alignment.
+        unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [u8], v: __m256i) {
+        assert!(to.len() >= 32);
+        // SAFETY: AVX2 is there (see the type); the slice has 32 bytes; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), v) }
+    }
+
+    #[inline(always)]
+    fn broadcast(self, from: &[u8; 16]) -> __m256i {
+        // SAFETY: AVX2 is there (see the type); the array has 16 bytes; the load needs no alignment.
+        unsafe { _mm256_broadcastsi128_si256(_mm_loadu_si128(from.as_ptr().cast())) }
+    }
+
+    intrinsics! {
+        fn right(bits: usize, a: __m256i) -> __m256i = match bits {
+            1 => _mm256_srli_epi16::<1>(a),
+            2 => _mm256_srli_epi16::<2>(a),
+            _ => _mm256_srli_epi16::<4>(a),
+        };
+        fn left(bits: usize, a: __m256i) -> __m256i = match bits {
+            1 => _mm256_slli_epi16::<1>(a),
+            _ => _mm256_slli_epi16::<2>(a),
+        };
+        fn lookup(table: __m256i, index: __m256i) -> __m256i = _mm256_shuffle_epi8(table, index);
+        fn add_bytes(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi8(a, b);
+        fn add_differences(sum: __m256i, x: __m256i) -> __m256i = {
+            // Bytes 1 and -1 in turns.
+            let signs = _mm256_set1_epi16(0xff01_u16 as i16);
+            _mm256_add_epi16(sum, _mm256_maddubs_epi16(x, signs))
+        };
+        fn zip_bytes(x: __m256i, y: __m256i) -> (__m256i, __m256i) =
+            (_mm256_unpacklo_epi8(x, y), _mm256_unpackhi_epi8(x, y));
+        fn zip_pairs(x: __m256i, y: __m256i) -> (__m256i, __m256i) =
+            (_mm256_unpacklo_epi16(x, y), _mm256_unpackhi_epi16(x, y));
     }
 }

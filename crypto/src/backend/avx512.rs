@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+use super::bytes::Bytes;
 use super::simd::{Simd, backend, intrinsics};
 use super::twiddles::{Tails, tails};
 use super::{Backend, BackendKind};
@@ -128,5 +129,52 @@ impl Simd for Avx512 {
                 _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(x), y),
             ),
         };
+    }
+}
+
+impl Bytes for Avx512 {
+    const BIAS: u16 = 0;
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8]) -> __m512i {
+        assert!(from.len() >= 64);
+        // SAFETY: AVX-512 is there (see the type); the slice has 64 bytes; the load needs no alignment.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [u8], v: __m512i) {
+        assert!(to.len() >= 64);
+        // SAFETY: AVX-512 is there (see the type); the slice has 64 bytes; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), v) }
+    }
+
+    #[inline(always)]
+    fn broadcast(self, from: &[u8; 16]) -> __m512i {
+        // SAFETY: AVX-512 is there (see the type); the array has 16 bytes; the load needs no alignment.
+        unsafe { _mm512_broadcast_i32x4(_mm_loadu_si128(from.as_ptr().cast())) }
+    }
+
+    intrinsics! {
+        fn right(bits: usize, a: __m512i) -> __m512i = match bits {
+            1 => _mm512_srli_epi16::<1>(a),
+            2 => _mm512_srli_epi16::<2>(a),
+            _ => _mm512_srli_epi16::<4>(a),
+        };
+        fn left(bits: usize, a: __m512i) -> __m512i = match bits {
+            1 => _mm512_slli_epi16::<1>(a),
+            _ => _mm512_slli_epi16::<2>(a),
+        };
+        fn lookup(table: __m512i, index: __m512i) -> __m512i = _mm512_shuffle_epi8(table, index);
+        fn add_bytes(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi8(a, b);
+        fn add_differences(sum: __m512i, x: __m512i) -> __m512i = {
+            // Bytes 1 and -1 in turns.
+            let signs = _mm512_set1_epi16(0xff01_u16 as i16);
+            _mm512_add_epi16(sum, _mm512_maddubs_epi16(x, signs))
+        };
+        fn zip_bytes(x: __m512i, y: __m512i) -> (__m512i, __m512i) =
+            (_mm512_unpacklo_epi8(x, y), _mm512_unpackhi_epi8(x, y));
+        fn zip_pairs(x: __m512i, y: __m512i) -> (__m512i, __m512i) =
+            (_mm512_unpacklo_epi16(x, y), _mm512_unpackhi_epi16(x, y));
     }
 }

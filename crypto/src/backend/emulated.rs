@@ -1,6 +1,7 @@
 //! Vectors of any width in plain Rust, lane by lane as [`Simd`] says, for tests: what holds of the kernels
 //! here holds of them on a processor that this machine is not, if its intrinsics do what their names say.
 
+use super::bytes::Bytes;
 use super::simd::Simd;
 
 #[derive(Clone, Copy)]
@@ -99,5 +100,80 @@ impl<const L: usize> Simd for Emulated<L> {
                 u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
             })
         })
+    }
+}
+
+/// Byte `i` of a vector of 32-bit words.
+fn byte(a: &[u32], i: usize) -> u8 {
+    a[i / 4].to_le_bytes()[i % 4]
+}
+
+/// The vector whose byte `i` is `f(i)`.
+fn of_bytes<const L: usize>(f: impl Fn(usize) -> u8) -> [u32; L] {
+    core::array::from_fn(|i| u32::from_le_bytes(core::array::from_fn(|k| f(4 * i + k))))
+}
+
+/// The vector whose 16 bits `i` are `f(i)`.
+fn of_halves<const L: usize>(f: impl Fn(usize) -> u16) -> [u32; L] {
+    of_bytes(|i| f(i / 2).to_le_bytes()[i % 2])
+}
+
+/// 16 bits `i` of a vector of 32-bit words.
+fn half(a: &[u32], i: usize) -> u16 {
+    u16::from_le_bytes([byte(a, 2 * i), byte(a, 2 * i + 1)])
+}
+
+/// Units of `size` bytes of both in turns: of half `which` of every lane.
+fn turns<const L: usize>(size: usize, which: usize, x: [u32; L], y: [u32; L]) -> [u32; L] {
+    of_bytes(|i| {
+        let (lane, unit, within) = (i / 16, i % 16 / size, i % size);
+        let from = 16 * lane + 8 * which + unit / 2 * size + within;
+        byte(if unit % 2 == 0 { &x } else { &y }, from)
+    })
+}
+
+impl<const L: usize> Bytes for Emulated<L> {
+    // As NEON at its width.
+    const BIAS: u16 = if L == 4 { 255 } else { 0 };
+
+    fn load_bytes(self, from: &[u8]) -> [u32; L] {
+        of_bytes(|i| from[i])
+    }
+    fn store_bytes(self, to: &mut [u8], v: [u32; L]) {
+        for (i, to) in to[..4 * L].iter_mut().enumerate() {
+            *to = byte(&v, i);
+        }
+    }
+    fn broadcast(self, from: &[u8; 16]) -> [u32; L] {
+        of_bytes(|i| from[i % 16])
+    }
+    fn right(self, bits: usize, a: [u32; L]) -> [u32; L] {
+        of_halves(|i| half(&a, i) >> bits)
+    }
+    fn left(self, bits: usize, a: [u32; L]) -> [u32; L] {
+        of_halves(|i| half(&a, i) << bits)
+    }
+    fn lookup(self, table: [u32; L], index: [u32; L]) -> [u32; L] {
+        of_bytes(|i| {
+            let index = usize::from(byte(&index, i));
+            assert!(index < 16, "instruction sets differ on larger indices");
+            byte(&table, i / 16 * 16 + index)
+        })
+    }
+    fn add_bytes(self, a: [u32; L], b: [u32; L]) -> [u32; L] {
+        of_bytes(|i| byte(&a, i).wrapping_add(byte(&b, i)))
+    }
+    fn add_differences(self, sum: [u32; L], x: [u32; L]) -> [u32; L] {
+        of_halves(|i| {
+            let plus = u16::from(byte(&x, 2 * i)) + Self::BIAS;
+            let minus = u16::from(byte(&x, 2 * i + 1));
+            half(&sum, i).wrapping_add(plus).wrapping_sub(minus)
+        })
+    }
+    fn zip_bytes(self, x: [u32; L], y: [u32; L]) -> ([u32; L], [u32; L]) {
+        (turns(1, 0, x, y), turns(1, 1, x, y))
+    }
+    fn zip_pairs(self, x: [u32; L], y: [u32; L]) -> ([u32; L], [u32; L]) {
+        (turns(2, 0, x, y), turns(2, 1, x, y))
     }
 }

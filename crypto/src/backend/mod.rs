@@ -6,6 +6,8 @@
 //! | `portable` | the operations in plain Rust |
 //! | `simd` | what the vector kernels need of an instruction set |
 //! | `kernels`, `sampling` | the same operations, written once for all of them |
+//! | `bytes`, `ternary` | vectors as bytes, and products with a ternary matrix over them |
+//! | `ternary_portable` | these products in plain Rust |
 //! | `avx2`, `avx512`, `neon` | the instruction sets; the only files with `unsafe` |
 //! | `twiddles` | the transform's constants |
 //! | `self_test` | what a vector backend must show before it is used |
@@ -14,11 +16,14 @@
 //! the environment variable [`VARIABLE`] names. All inputs and outputs of all operations are canonical (below q), and their time is
 //! independent of the values, except where an operation says that it is for public data.
 
+mod bytes;
 mod kernels;
 mod portable;
 mod sampling;
 mod self_test;
 mod simd;
+pub(crate) mod ternary;
+mod ternary_portable;
 mod twiddles;
 
 #[cfg(all(target_arch = "x86_64", target_endian = "little"))]
@@ -39,6 +44,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::str::FromStr;
 use std::sync::OnceLock;
+use ternary::LambdaTables;
 
 /// The environment variable that forces a backend: `portable`, `avx2`, `avx512` or `neon`.
 pub const VARIABLE: &str = "DAWN_BACKEND";
@@ -67,6 +73,11 @@ pub(crate) trait Backend: Sync {
     fn canonical_prefix(&self, words: &[u32]) -> usize;
     /// Draws `out` from a table with 16 bytes a sample; `out` is a whole number of [`SAMPLES`].
     fn sample(&self, table: &Cdt, bytes: &[u8], out: &mut [i32]);
+    /// Adds `R v` modulo `2^32` to `z`, whose rows are at their [`ternary::place`]s. `v` is a multiple of 64 long and at
+    /// most [`ternary::CHUNK`]; `tiles` are its tiles of R, and are overwritten.
+    fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]);
+    /// `out[i][j] = sum_row lambda_i[row] R[row][j] mod q` for whole tiles of R. For public data.
+    fn combine(&self, tiles: &[u8], tables: &LambdaTables, out: [&mut [u32]; 2]);
 }
 
 /// Samples are drawn in multiples of this, so that every backend's vectors are full.

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+use super::bytes::Bytes;
 use super::simd::{Simd, backend, intrinsics};
 use super::twiddles::{Tails, tails};
 use super::{Backend, BackendKind};
@@ -100,6 +101,70 @@ impl Simd for Neon {
                 )
             }
             _ => (vtrn1q_u32(x, y), vtrn2q_u32(x, y)),
+        };
+    }
+}
+
+impl Bytes for Neon {
+    const BIAS: u16 = 255;
+
+    #[inline(always)]
+    fn load_bytes(self, from: &[u8]) -> uint32x4_t {
+        assert!(from.len() >= 16);
+        // SAFETY: NEON is there (see the type); the slice has 16 bytes.
+        unsafe { vreinterpretq_u32_u8(vld1q_u8(from.as_ptr())) }
+    }
+
+    #[inline(always)]
+    fn store_bytes(self, to: &mut [u8], v: uint32x4_t) {
+        assert!(to.len() >= 16);
+        // SAFETY: NEON is there (see the type); the slice has 16 bytes.
+        unsafe { vst1q_u8(to.as_mut_ptr(), vreinterpretq_u8_u32(v)) }
+    }
+
+    #[inline(always)]
+    fn broadcast(self, from: &[u8; 16]) -> uint32x4_t {
+        self.load_bytes(from)
+    }
+
+    intrinsics! {
+        fn right(bits: usize, a: uint32x4_t) -> uint32x4_t = {
+            let a = vreinterpretq_u16_u32(a);
+            vreinterpretq_u32_u16(match bits {
+                1 => vshrq_n_u16::<1>(a),
+                2 => vshrq_n_u16::<2>(a),
+                _ => vshrq_n_u16::<4>(a),
+            })
+        };
+        fn left(bits: usize, a: uint32x4_t) -> uint32x4_t = {
+            let a = vreinterpretq_u16_u32(a);
+            vreinterpretq_u32_u16(match bits {
+                1 => vshlq_n_u16::<1>(a),
+                _ => vshlq_n_u16::<2>(a),
+            })
+        };
+        fn lookup(table: uint32x4_t, index: uint32x4_t) -> uint32x4_t =
+            vreinterpretq_u32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(table), vreinterpretq_u8_u32(index)));
+        fn add_bytes(a: uint32x4_t, b: uint32x4_t) -> uint32x4_t =
+            vreinterpretq_u32_u8(vaddq_u8(vreinterpretq_u8_u32(a), vreinterpretq_u8_u32(b)));
+        fn add_differences(sum: uint32x4_t, x: uint32x4_t) -> uint32x4_t = {
+            // The second byte of a pair is complemented: subtracted, up to the bias.
+            let x = veorq_u32(x, vdupq_n_u32(0xff00_ff00));
+            vreinterpretq_u32_u16(vpadalq_u8(vreinterpretq_u16_u32(sum), vreinterpretq_u8_u32(x)))
+        };
+        fn zip_bytes(x: uint32x4_t, y: uint32x4_t) -> (uint32x4_t, uint32x4_t) = {
+            let (x, y) = (vreinterpretq_u8_u32(x), vreinterpretq_u8_u32(y));
+            (
+                vreinterpretq_u32_u8(vzip1q_u8(x, y)),
+                vreinterpretq_u32_u8(vzip2q_u8(x, y)),
+            )
+        };
+        fn zip_pairs(x: uint32x4_t, y: uint32x4_t) -> (uint32x4_t, uint32x4_t) = {
+            let (x, y) = (vreinterpretq_u16_u32(x), vreinterpretq_u16_u32(y));
+            (
+                vreinterpretq_u32_u16(vzip1q_u16(x, y)),
+                vreinterpretq_u32_u16(vzip2q_u16(x, y)),
+            )
         };
     }
 }

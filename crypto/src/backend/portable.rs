@@ -5,8 +5,9 @@
 //! psi in bit-reversed order, Gentleman-Sande upwards. Twiddles are kept in Montgomery form (R = 2^32),
 //! which makes a product by a twiddle one reduction; `q = 1 mod 2^20` makes `1/q = 1 + 2^20 mod 2^32`.
 
+use super::ternary::LambdaTables;
 use super::twiddles::TWIDDLES;
-use super::{Backend, BackendKind};
+use super::{Backend, BackendKind, ternary_portable};
 use crate::field;
 use crate::gaussian::Cdt;
 use crate::params::{N, Q};
@@ -161,6 +162,16 @@ impl Backend for Portable {
     fn sample(&self, table: &Cdt, bytes: &[u8], out: &mut [i32]) {
         super::record(BackendKind::Portable);
         table.sample(bytes, out);
+    }
+
+    fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]) {
+        super::record(BackendKind::Portable);
+        ternary_portable::project(tiles, v, z);
+    }
+
+    fn combine(&self, tiles: &[u8], tables: &LambdaTables, out: [&mut [u32]; 2]) {
+        super::record(BackendKind::Portable);
+        ternary_portable::combine(tiles, tables, out);
     }
 }
 

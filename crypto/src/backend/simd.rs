@@ -83,6 +83,7 @@ macro_rules! backend {
     ($token:ty, $kind:expr, $features:literal, $tails:expr) => {
         mod entry {
             use super::*;
+            use $crate::backend::ternary::{self, LambdaTables};
             use $crate::backend::{kernels, sampling};
             use $crate::gaussian::LimbTable;
 
@@ -125,6 +126,19 @@ macro_rules! backend {
             #[target_feature(enable = $features)]
             pub(super) fn sample(token: $token, t: &LimbTable, bytes: &[u8], out: &mut [i32]) {
                 sampling::sample(token, t, bytes, out);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn project(token: $token, tiles: &mut [u8], v: &[i32], z: &mut [i32]) {
+                ternary::project(token, tiles, v, z);
+            }
+            #[target_feature(enable = $features)]
+            pub(super) fn combine(
+                token: $token,
+                tiles: &[u8],
+                tables: &LambdaTables,
+                out: [&mut [u32]; 2],
+            ) {
+                ternary::combine(token, tiles, tables, out);
             }
         }
 
@@ -186,6 +200,21 @@ macro_rules! backend {
                     Some(limbs) => unsafe { entry::sample(*self, limbs, bytes, out) },
                     None => table.sample(bytes, out),
                 }
+            }
+            fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]) {
+                $crate::backend::record($kind);
+                // SAFETY: as above.
+                unsafe { entry::project(*self, tiles, v, z) }
+            }
+            fn combine(
+                &self,
+                tiles: &[u8],
+                tables: &$crate::backend::ternary::LambdaTables,
+                out: [&mut [u32]; 2],
+            ) {
+                $crate::backend::record($kind);
+                // SAFETY: as above.
+                unsafe { entry::combine(*self, tiles, tables, out) }
             }
         }
     };

@@ -70,6 +70,8 @@ labels! {
     MATRIX_SEED = "matrix seed";
     /// Key of one block of the public matrix.
     MATRIX_BLOCK = "matrix block key";
+    /// Key of one block of the norm proof's projection matrix.
+    PROJECTION_BLOCK = "projection block key";
     /// Stream of a key share that is given by a seed.
     SHARE_SEED = "key share expansion";
 

@@ -77,9 +77,14 @@ impl PublicMatrix {
         Transformed::from_values(expand::matrix_block(&self.seed, block as u64))
     }
 
+    /// [`PublicMatrix::block`]'s values, in place.
+    pub(crate) fn block_into(&self, block: usize, values: &mut [u32; N]) {
+        expand::matrix_block_into(&self.seed, block as u64, values);
+    }
+
     /// `a_block * key` as coefficients.
     fn times(&self, block: usize, key: &Multiplier, product: &mut [u32; N]) {
-        expand::matrix_block_into(&self.seed, block as u64, product);
+        self.block_into(block, product);
         key.times(product);
     }
 }

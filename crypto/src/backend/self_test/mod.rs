@@ -12,6 +12,7 @@ mod faulty;
 mod tests;
 
 use super::portable::Portable;
+use super::ternary::{LambdaTables, MAX_ROWS};
 use super::{Backend, SAMPLES};
 use crate::expand::keep_canonical;
 use crate::gaussian::Cdt;
@@ -46,7 +47,8 @@ pub(super) fn check(candidate: &dyn Backend) -> Result<(), &'static str> {
     blocks(candidate)?;
     slices(candidate)?;
     rejection(candidate)?;
-    sampling(candidate)
+    sampling(candidate)?;
+    ternary(candidate)
 }
 
 fn same<T: PartialEq>(
@@ -215,6 +217,40 @@ fn sampling(candidate: &dyn Backend) -> Result<(), &'static str> {
             backend.sample(&table, &bytes, &mut out);
             out
         })?;
+    }
+    Ok(())
+}
+
+/// The fewest rows and the most; random entries, and those whose limbs are the largest: all 1, all -1.
+fn ternary(candidate: &dyn Backend) -> Result<(), &'static str> {
+    const COLUMNS: usize = 64;
+    for rows in [64, MAX_ROWS] {
+        let random_bytes = |i: usize| scrambled(i) as u8;
+        let ones = |i: usize| if i % 2 == 0 { 255 } else { 0 };
+        let fills: [&dyn Fn(usize) -> u8; 3] = [&random_bytes, &ones, &|i| !ones(i)];
+        for fill in fills {
+            let tiles: Vec<u8> = (0..COLUMNS * rows / 4).map(fill).collect();
+            let uniform: Vec<u32> = (0..rows).map(random).collect();
+            for other in [Q - 1, 0x00ff_ffff] {
+                let tables = LambdaTables::new([&uniform, &vec![other; rows]]);
+                same("the combination of rows", candidate, |backend| {
+                    let mut out = [[0; COLUMNS]; 2];
+                    let halves = out.each_mut().map(|out| &mut out[..]);
+                    backend.combine(&tiles, &tables, halves);
+                    out
+                })?;
+            }
+            for edge in [None, Some(i32::MIN), Some(-1), Some(0x00ff_ffff)] {
+                let v: Vec<i32> = (0..COLUMNS)
+                    .map(|i| edge.unwrap_or(scrambled(i) as i32))
+                    .collect();
+                same("the projection", candidate, |backend| {
+                    let mut z: Vec<i32> = (0..rows).map(|i| scrambled(i) as i32).collect();
+                    backend.project(&mut tiles.clone(), &v, &mut z);
+                    z
+                })?;
+            }
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::backend::{BackendError, BackendKind, pass, refused, select, tests};
 struct OneWrong(usize);
 
 impl OneWrong {
-    const OPERATIONS: [&'static str; 10] = [
+    const OPERATIONS: [&'static str; 12] = [
         "the transform",
         "the inverse transform",
         "the product",
@@ -20,6 +20,8 @@ impl OneWrong {
         "the centred difference",
         "the search for words that are not canonical",
         "the table sampler",
+        "the combination of rows",
+        "the projection",
     ];
 
     fn spoil<T: Copy>(&self, operation: usize, out: &mut [T], other: impl Fn(T) -> T) {
@@ -85,6 +87,15 @@ impl Backend for OneWrong {
         for value in out.iter_mut().filter(|value| **value == largest) {
             *value -= i32::from(self.0 == 9);
         }
+    }
+    fn combine(&self, tiles: &[u8], tables: &LambdaTables, out: [&mut [u32]; 2]) {
+        let [first, second] = out;
+        Portable.combine(tiles, tables, [&mut *first, &mut *second]);
+        self.spoil(10, second, |word| word ^ 1);
+    }
+    fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]) {
+        Portable.project(tiles, v, z);
+        self.spoil(11, z, |value| value ^ 1 << 31);
     }
 }
 
