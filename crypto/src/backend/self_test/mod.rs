@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod faulty_bytes;
+#[cfg(test)]
 mod tests;
 
 use super::portable::Portable;
@@ -226,7 +228,7 @@ fn ternary(candidate: &dyn Backend) -> Result<(), &'static str> {
     const COLUMNS: usize = 64;
     for rows in [64, MAX_ROWS] {
         let random_bytes = |i: usize| scrambled(i) as u8;
-        let ones = |i: usize| if i % 2 == 0 { 255 } else { 0 };
+        let ones = |i: usize| [255, 0][i % 2];
         let fills: [&dyn Fn(usize) -> u8; 3] = [&random_bytes, &ones, &|i| !ones(i)];
         for fill in fills {
             let tiles: Vec<u8> = (0..COLUMNS * rows / 4).map(fill).collect();
