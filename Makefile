@@ -5,7 +5,7 @@ SHELL := /bin/bash
 # More for the demo or the measurements: make demo ARGS="--epsilon 8"
 ARGS ?=
 
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench ct
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,3 +25,6 @@ lint: ## formatting, clippy, layout of the crates, licences (with cargo-deny, if
 
 bench: setup ## the measurements; ARGS="..." goes to criterion
 	@cargo bench --locked -p dawn-benches -- $(ARGS)
+
+ct: ## show with valgrind that no secret decides a branch or an address; ARGS="share-key open" for some cases
+	@tools/ct.sh $(ARGS)

@@ -26,7 +26,7 @@ LAYERS = [
     ["transport"],
     ["client", "steward", "aggregator", "audits"],
     ["sim"],
-    ["benches"],
+    ["benches", "constant-time"],
     ["cli"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -8,6 +8,7 @@
 //! | [`field`] | arithmetic modulo q | 3 |
 //! | [`ring`] | `F_q[X]/(X^2048 + 1)` and its transform, behind a backend seam | 3 |
 //! | [`backend`] | which instructions compute, and that all give the same bytes | - |
+//! | [`declassify`] | where what was computed from secrets becomes public | - |
 //! | [`expand`] | seeds to uniform field elements | 3, 4.2 |
 //! | [`gaussian`] | constant-time discrete Gaussians | 3, 4.8 |
 //! | [`noise`] | a fast generator for the noise | - |
@@ -23,6 +24,7 @@
 
 pub mod backend;
 pub mod commit;
+pub mod declassify;
 pub mod digest;
 pub mod expand;
 pub mod field;

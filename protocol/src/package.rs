@@ -1,6 +1,7 @@
 //! How a steward opens its package of a submission (`docs/protocol.md`, section 4.6).
 
 use dawn_crypto::commit::key_commitment;
+use dawn_crypto::declassify;
 use dawn_crypto::seal::{self, SealingSecretKey};
 use dawn_crypto::shamir::KeyShare;
 use subtle::ConstantTimeEq;
@@ -43,8 +44,8 @@ pub fn open_package(
     let plaintext = PackagePlaintext::from_bytes(&plaintext)?;
     let share = plaintext.share.expand().map_err(|_| Outcome::Malformed)?;
     let found = key_commitment(point, &plaintext.blind, &share);
-    // The commitment is public, but what is hashed is not.
-    let committed = bool::from(found.0.ct_eq(&commitment.0));
+    // The commitment is public, but what is hashed is not. That they agree is reported.
+    let committed = declassify::decision(found.0.ct_eq(&commitment.0).into());
     let threshold = context.threshold();
     let about = header.consistency_context();
     if committed

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use dawn_crypto::commit::key_commitment;
+use dawn_crypto::declassify;
 use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::mask::{self, MaskError, MaskKey, PublicMatrix};
 use dawn_crypto::seal;
@@ -116,6 +117,7 @@ impl PreparedSubmission {
         drop(expanded);
         let packages = seal_packages(round, &header.pre_header(), &plaintexts, rng);
         header.packages = packages.iter().map(|p| package_digest(p)).collect();
+        publish(&mut header);
         Ok(Self {
             header: Signed::sign(&header, device)?,
             packages,
@@ -152,10 +154,18 @@ impl PreparedSubmission {
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {
     let squares = x.iter().map(|v| u128::from(v.unsigned_abs()).pow(2));
-    if squares.sum::<u128>() > u128::from(clip).pow(2) {
+    if declassify::decision(squares.sum::<u128>() > u128::from(clip).pow(2)) {
         return Err(PrepareError::TooLong { clip });
     }
     Ok(())
+}
+
+/// What is signed is sent: everything in the header is public before it is signed.
+fn publish(header: &mut SubmissionHeader) {
+    declassify::published(&mut header.payload.0);
+    for digest in header.commitments.iter_mut().chain(&mut header.packages) {
+        declassify::published(&mut digest.0);
+    }
 }
 
 fn seal_packages<R: CryptoRng>(

@@ -12,6 +12,7 @@
 
 use super::simd::Simd;
 use super::twiddles::{R_SQUARED, TWIDDLES, Tails};
+use crate::declassify;
 use crate::field;
 use crate::params::{N, Q};
 
@@ -229,18 +230,20 @@ pub(super) fn sub_center<S: Simd>(s: S, a: &[u32], b: &[u32], out: &mut [i32]) {
     }
 }
 
-/// How many words come before the first that is q or more. Branches on the words: public data only.
+/// How many words come before the first that is q or more. Branches on which those are, and on nothing else.
 #[inline(always)]
 pub(super) fn canonical_prefix<S: Simd>(s: S, words: &[u32]) -> usize {
     const SIGN: u32 = 1 << 31;
     let (sign, largest) = (s.splat(SIGN), s.splat((Q - 1) ^ SIGN));
     let mut passed = 0;
     for vector in words.chunks_exact(S::LANES) {
-        if s.anywhere(s.greater(s.xor(s.load(vector), sign), largest)) {
+        let skips = s.anywhere(s.greater(s.xor(s.load(vector), sign), largest));
+        if declassify::decision(skips) {
             break;
         }
         passed += S::LANES;
     }
     let rest = &words[passed..];
-    passed + rest.iter().take_while(|&&word| word < Q).count()
+    let rest = rest.iter();
+    passed + rest.take_while(|&&w| declassify::decision(w < Q)).count()
 }

@@ -69,7 +69,8 @@ pub(crate) trait Backend: Sync {
     fn add_signed(&self, sum: &mut [u32], term: &[i32]);
     /// `out[i] = center(a[i] - b[i])`, over equal lengths.
     fn sub_center(&self, a: &[u32], b: &[u32], out: &mut [i32]);
-    /// How many words come before the first that is q or more. For public data: its time tells where it is.
+    /// How many words come before the first that is q or more. Its time tells where that is, and nothing else of
+    /// the words: for public data, and for streams, whose skipped words say nothing about those that are kept.
     fn canonical_prefix(&self, words: &[u32]) -> usize;
     /// Draws `out` from a table with 16 bytes a sample; `out` is a whole number of [`SAMPLES`].
     fn sample(&self, table: &Cdt, bytes: &[u8], out: &mut [i32]);

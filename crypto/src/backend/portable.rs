@@ -8,6 +8,7 @@
 use super::ternary::LambdaTables;
 use super::twiddles::TWIDDLES;
 use super::{Backend, BackendKind, ternary_portable};
+use crate::declassify;
 use crate::field;
 use crate::gaussian::Cdt;
 use crate::params::{N, Q};
@@ -156,7 +157,8 @@ impl Backend for Portable {
 
     fn canonical_prefix(&self, words: &[u32]) -> usize {
         super::record(BackendKind::Portable);
-        words.iter().take_while(|&&word| word < Q).count()
+        let words = words.iter();
+        words.take_while(|&&w| declassify::decision(w < Q)).count()
     }
 
     fn sample(&self, table: &Cdt, bytes: &[u8], out: &mut [i32]) {

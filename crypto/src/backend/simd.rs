@@ -47,7 +47,7 @@ pub(crate) trait Simd: Copy {
     fn both(self, a: Self::M, b: Self::M) -> Self::M;
     /// Where either.
     fn either(self, a: Self::M, b: Self::M) -> Self::M;
-    /// Whether anywhere. The one operation whose result is meant to be branched upon: public data only.
+    /// Whether anywhere. The one operation whose result is meant to be branched upon: public decisions only.
     fn anywhere(self, m: Self::M) -> bool;
     /// `a` where chosen, 0 elsewhere.
     fn keep(self, m: Self::M, a: Self::V) -> Self::V;

@@ -26,6 +26,7 @@
 
 use super::cdt::{Cdt, LANES, Shape};
 use crate::backend::{self, Backend, SAMPLES};
+use crate::declassify;
 use crate::secret::wipe;
 
 /// `sigma_0 = 2` in units of `2^-16`. Two, because then `x^2/(2 sigma_0^2) = x^2/8` is exact.
@@ -128,9 +129,9 @@ impl Wide {
             for trial in 0..steps * LANES {
                 let (y, accepted) = self.attempt(&drawn.trial(trial));
                 if filled < out.len() {
-                    // Written in any case; kept only when accepted.
+                    // Written in any case; kept only when accepted, which is independent of the values kept.
                     out[filled] = y;
-                    filled += accepted as usize;
+                    filled += usize::from(declassify::decision(accepted != 0));
                 }
             }
         }

@@ -4,6 +4,7 @@
 
 use super::{MaskError, MaskKey, PayloadHasher, PublicMatrix, expect_length, write_words};
 use crate::backend;
+use crate::declassify;
 use crate::digest::Digest;
 use crate::gaussian::Gaussian;
 use crate::params::{Dimension, MAX_COORDINATE, N};
@@ -75,7 +76,7 @@ impl<'a> Masker<'a> {
         }
         // The one place that branches on the update's values: only an update that is not sent is told apart.
         let too_large = |c: &i32| c.unsigned_abs() > MAX_COORDINATE as u32;
-        if x.iter().fold(false, |any, c| any | too_large(c)) {
+        if declassify::decision(x.iter().fold(false, |any, c| any | too_large(c))) {
             let within = x.iter().position(too_large).unwrap_or_default();
             return Err(MaskError::CoordinateTooLarge {
                 index: self.next * N + within,

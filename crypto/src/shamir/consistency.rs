@@ -14,6 +14,7 @@
 
 use super::lagrange::coefficients_at;
 use super::{KeyShare, ShamirError, Threshold};
+use crate::declassify;
 use crate::digest::{Hasher, labels};
 use crate::expand;
 use crate::field;
@@ -72,6 +73,9 @@ impl ConsistencyProof {
                 .values
                 .push(combine(&random_at(point), &product, field::add));
         }
+        // One-time pads hide what is in both; they are sent in a header that everybody reads.
+        declassify::published(&mut proof.corrections);
+        declassify::published(&mut proof.values);
         proof
     }
 
@@ -110,7 +114,8 @@ impl ConsistencyProof {
                 *sum = field::add(*sum, field::mul(weight, *value));
             }
         }
-        expected[..].ct_eq(&found[..]).into()
+        // The steward reports it.
+        declassify::decision(expected[..].ct_eq(&found[..]).into())
     }
 
     /// `chi`: N elements for each repetition, from the stream of `SHARE_CHALLENGE` over the context and the

@@ -3,10 +3,11 @@
 use super::lagrange::coefficients_at;
 use super::{ShamirError, Threshold};
 use crate::backend;
+use crate::declassify;
 use crate::expand;
 use crate::field;
 use crate::mask::MaskKey;
-use crate::params::{N, Q};
+use crate::params::N;
 use core::fmt;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -48,6 +49,21 @@ pub enum ShareEncoding {
 }
 
 impl ShareEncoding {
+    /// The encoding that the content of its byte string says: a seed, or elements. Its length tells which, and
+    /// the time depends on nothing else.
+    ///
+    /// # Errors
+    /// [`ShamirError::EncodedLength`], [`ShamirError::NotCanonical`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<ShareEncoding, ShamirError> {
+        if let Ok(seed) = <[u8; 32]>::try_from(bytes) {
+            return Ok(ShareEncoding::Seed(seed));
+        }
+        let mut words = words_from_bytes(bytes)?;
+        let encoding = ShareEncoding::Explicit(words.to_vec());
+        words.zeroize();
+        Ok(encoding)
+    }
+
     /// The share itself.
     ///
     /// # Errors
@@ -62,9 +78,7 @@ impl ShareEncoding {
                     let bytes = 4 * elements.len();
                     return Err(ShamirError::EncodedLength { bytes });
                 }
-                if let Some(index) = elements.iter().position(|&e| e >= Q) {
-                    return Err(ShamirError::NotCanonical { index });
-                }
+                check_canonical(elements)?;
                 share.0.copy_from_slice(elements);
             }
         }
@@ -118,14 +132,7 @@ impl<C> minicbor::Encode<C> for ShareEncoding {
 
 impl<'b, C> minicbor::Decode<'b, C> for ShareEncoding {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let bytes = d.bytes()?;
-        if let Ok(seed) = <[u8; 32]>::try_from(bytes) {
-            return Ok(ShareEncoding::Seed(seed));
-        }
-        let mut words = words_from_bytes(bytes).map_err(minicbor::decode::Error::custom)?;
-        let encoding = ShareEncoding::Explicit(words.to_vec());
-        words.zeroize();
-        Ok(encoding)
+        ShareEncoding::from_bytes(d.bytes()?).map_err(minicbor::decode::Error::custom)
     }
 }
 
@@ -260,12 +267,23 @@ fn words_from_bytes(bytes: &[u8]) -> Result<Box<[u32; N]>, ShamirError> {
         return Err(ShamirError::EncodedLength { bytes: bytes.len() });
     }
     let mut words = Box::new([0; N]);
-    for (index, (word, le)) in words.iter_mut().zip(bytes.chunks_exact(4)).enumerate() {
+    for (word, le) in words.iter_mut().zip(bytes.chunks_exact(4)) {
         *word = u32::from_le_bytes([le[0], le[1], le[2], le[3]]);
-        if *word >= Q {
-            words.zeroize();
-            return Err(ShamirError::NotCanonical { index });
-        }
     }
+    check_canonical(&words[..]).inspect_err(|_| words.zeroize())?;
     Ok(words)
+}
+
+/// Refuses words of `q` or more. That there is one is said aloud; which one it is, only then looked for: it is
+/// no share, and whoever made it knows it.
+fn check_canonical(words: &[u32]) -> Result<(), ShamirError> {
+    let wrong = |word: &u32| !field::is_canonical(*word);
+    if declassify::decision(words.iter().fold(false, |any, word| any | wrong(word))) {
+        let first = words
+            .iter()
+            .position(|word| declassify::decision(wrong(word)));
+        let index = first.unwrap_or_default();
+        return Err(ShamirError::NotCanonical { index });
+    }
+    Ok(())
 }

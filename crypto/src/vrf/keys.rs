@@ -2,6 +2,7 @@
 
 use super::VrfError;
 use super::curve::string_to_point;
+use crate::declassify;
 use core::fmt;
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::{Scalar, clamp_integer};
@@ -36,14 +37,13 @@ impl VrfSecretKey {
         // Everything that x multiplies has prime order, so that x counts modulo that order only.
         let scalar = Scalar::from_bytes_mod_order(*clamped);
         let point = EdwardsPoint::mul_base(&scalar);
+        let mut bytes = point.compress().to_bytes();
+        declassify::published(&mut bytes);
         VrfSecretKey {
             seed: *seed,
             scalar,
             prefix: halves[1],
-            public: VrfPublicKey {
-                bytes: point.compress().to_bytes(),
-                point,
-            },
+            public: VrfPublicKey { bytes, point },
         }
     }
 

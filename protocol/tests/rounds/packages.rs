@@ -160,3 +160,34 @@ fn what_opens_must_be_the_committed_share() {
         assert_eq!(outcome(&world, &round, &changed, 5), expected);
     }
 }
+
+/// Both forms are read back as they were written, and no other byte around blind and share is read as one.
+#[test]
+fn plaintexts_have_one_encoding() {
+    let explicit = (0..2048).map(|i| i * 2_000_000).collect();
+    let forms = [
+        ShareEncoding::Seed([9; 32]),
+        ShareEncoding::Explicit(explicit),
+    ];
+    for share in forms {
+        let blind = [7; 32];
+        let bytes = PackagePlaintext { blind, share }.to_bytes();
+        let read = PackagePlaintext::from_bytes(&bytes).unwrap();
+        assert_eq!((read.blind, read.to_bytes()), (blind, bytes.clone()));
+        let framing = 5 + usize::from(bytes.len() > 100);
+        for at in (0..3).chain(35..32 + framing) {
+            for other in (0..=255).filter(|other| *other != bytes[at]) {
+                let mut changed = bytes.to_vec();
+                changed[at] = other;
+                let refused = PackagePlaintext::from_bytes(&changed).err();
+                assert_eq!(refused, Some(Outcome::Malformed), "byte {at}: {other}");
+            }
+        }
+        for length in (0..200).chain(bytes.len() - 40..bytes.len() + 40) {
+            let mut changed = bytes.to_vec();
+            changed.resize(length, 0);
+            let is_one = PackagePlaintext::from_bytes(&changed).is_ok();
+            assert_eq!(is_one, length == bytes.len(), "{length} bytes");
+        }
+    }
+}
