@@ -41,4 +41,4 @@ pub mod shamir;
 pub mod vrf;
 
 #[cfg(test)]
-mod vectors;
+mod known_answers;

@@ -97,4 +97,18 @@ mod tests {
         assert_eq!(texts.len(), ALL.len());
         assert!(ALL.iter().all(|(_, text)| text.starts_with("dawn v1 ")));
     }
+    /// The table that people read has every label, its text, and no label that does not exist.
+    #[test]
+    fn documented_labels_are_the_ones_in_use() {
+        let table = include_str!("../../../docs/crypto-table.md");
+        for (name, label) in ALL {
+            let row = format!("| `{name}` | `{label}` |");
+            assert!(
+                table.contains(&row),
+                "docs/crypto-table.md has no row {row}"
+            );
+        }
+        let documented = table.matches("` | `dawn v1 ").count();
+        assert_eq!(documented, ALL.len());
+    }
 }

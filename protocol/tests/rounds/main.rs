@@ -8,6 +8,7 @@
 mod accounting;
 mod containers;
 mod contexts;
+mod known_answers;
 mod opening;
 mod packages;
 mod shares;
