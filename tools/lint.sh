@@ -5,6 +5,10 @@ cd "$(dirname "$0")/.."
 
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
+if ! command -v python3 >/dev/null 2>&1; then
+    echo "lint: python3 is missing; install it with: apt-get install python3 (Debian), brew install python3 (macOS), or make setup" >&2
+    exit 1
+fi
 python3 tools/check_layout.py
 if cargo deny --version >/dev/null 2>&1; then
     # Not the advisories: they change from day to day, and need the network.

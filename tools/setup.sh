@@ -26,6 +26,7 @@ has_postgres() {
 missing=()
 command -v cc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # the linker, and the C and assembly in ring and blake3
 has_postgres || missing+=(postgresql)
+command -v python3 >/dev/null 2>&1 || missing+=(python3) # known answers and the layout are checked with it; standard library only
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

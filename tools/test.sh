@@ -4,6 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# What independent programs compute from the documents: first, because it takes seconds.
+if ! command -v python3 >/dev/null 2>&1; then
+    echo "test: python3 is missing (3.9 or newer); install it with: apt-get install python3 (Debian), brew install python3 (macOS), or make setup" >&2
+    exit 1
+fi
+python3 test_vectors/generate.py --check
+python3 docs/lwe-estimate.py --check >/dev/null || { echo "test: docs/lwe-estimate.py no longer finds what docs/protocol.md, section 3, claims" >&2; exit 1; }
+
 # The arithmetic once more with every backend that this machine has and did not choose; the others by name.
 backends() {
     local name supported

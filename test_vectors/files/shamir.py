@@ -1,5 +1,7 @@
 """shamir.json: thresholds, shares, sums of shares, interpolation."""
 
+import itertools
+
 from reference.cbor import encode
 from reference.field import N, Q, words
 from reference.hashes import share_of_seed
@@ -63,6 +65,7 @@ def build():
         answers = [[p, random[p - 1][1]] for p in points]
         cases.append(case(f"answers at {points}, value at {x}", "interpolate", answers=answers, x=x, value=summary(value)))
 
+    corrections(cases, corrupted)
     bad_thresholds(corrupted)
     bad_points(corrupted, random)
     # A share off the polynomial, and too few: both give another sum, which nothing here can tell.
@@ -94,6 +97,55 @@ def build():
     bad_encodings(corrupted)
     about = "Thresholds, shares of keys, their sums and what they determine (protocol.md, sections 3, 4.2 and 4.7)."
     return about, cases, corrupted
+
+
+def agreeing_by_search(answers, t):
+    """(secret, agreeing, culprits): the largest set of answers on polynomials of degree below t that leaves few enough off."""
+    for left_out in range((len(answers) - t) // 2 + 1):
+        for off in itertools.combinations(answers, left_out):
+            kept = [answer for answer in answers if answer not in off]
+            points, values = [p for p, _ in kept[:t]], [v for _, v in kept[:t]]
+            if all(interpolate(points, values, p) == v for p, v in kept):
+                return interpolate(points, values, 0), [p for p, _ in kept], [p for p, _ in off]
+    return None
+
+
+def corrections(cases, corrupted):
+    polynomials = [stream(f"corrected polynomial {i}", 4)[0] for i in range(6)]
+    honest = [[p, [sum(c * p**i for i, c in enumerate(f)) % Q for f in polynomials]] for p in range(17)]
+
+    def changed(answers, wrong):
+        """`wrong`: (point, coordinate) whose value is another."""
+        return [[p, [(x + 7) % Q if (p, i) in wrong else x for i, x in enumerate(v)]] for p, v in answers]
+
+    for name, points, wrong in [
+        ("four answers, nothing to notice", [1, 2, 3, 4], []),
+        ("six that agree", [1, 2, 3, 4, 5, 6], []),
+        ("one of six is wrong in one coordinate", [1, 2, 3, 4, 5, 6], [(3, 5)]),
+        ("one of six is wrong in all", [6, 5, 4, 3, 2, 1], [(6, i) for i in range(6)]),
+        ("two of nine, in different coordinates", [1, 3, 4, 6, 7, 10, 12, 15, 16], [(1, 0), (16, 5)]),
+        ("four of twelve", list(range(5, 17)), [(p, p % 6) for p in (5, 7, 11, 16)]),
+    ]:
+        answers = changed([honest[p] for p in points], wrong)
+        secret, agreeing, culprits = agreeing_by_search(answers, 4)
+        assert secret == honest[0][1] and culprits == [p for p in points if p in {of for of, _ in wrong}]
+        cases.append(case(name, "correct", t=4, answers=answers, secret=secret, agreeing=agreeing, culprits=culprits))
+    nothing = {"secret": [], "agreeing": [], "culprits": []}
+    six = [honest[p] for p in range(1, 7)]
+    two_wrong = changed(six, [(1, 0), (6, 3)])
+    assert agreeing_by_search(two_wrong, 4) is None
+    for name, error, at, answers in [
+        ("two of six are wrong", "too-many-wrong", 6, two_wrong),
+        ("one of five is wrong", "too-many-wrong", 5, changed(six[:5], [(2, 2)])),
+        ("three answers", "too-few-answers", 3, six[:3]),
+        ("no answers", "no-points", None, []),
+        ("a point twice among answers", "point", 2, six[:4] + [six[1]]),
+        ("the point of the secret among answers", "point", 0, honest[:6]),
+        ("a coordinate short", "lengths", None, six[:5] + [[6, six[5][1][:-1]]]),
+    ]:
+        corrupted.append(refused(name, "correct", error, at, t=4, answers=answers, **nothing))
+    one_wrong = {"t": 4, "answers": changed(six, [(3, 5)]), "secret": honest[0][1]}
+    corrupted.append(refused("an honest steward is named", "correct", "differs", **one_wrong, agreeing=[1, 2, 3, 5, 6], culprits=[4]))
 
 
 def bad_thresholds(corrupted):

@@ -8,8 +8,8 @@ use crate::field;
 use crate::mask::MaskKey;
 use crate::params::N;
 use crate::shamir::{
-    ConsistencyProof, KeyShare, ShareEncoding, ShareSum, Threshold, interpolate_at, reconstruct,
-    share_key,
+    ConsistencyProof, KeyShare, ShareEncoding, ShareSum, Threshold, correct_vectors,
+    interpolate_at, reconstruct, share_key,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,6 +48,7 @@ fn shamir_answers() {
             ("lagrange", lagrange),
             ("interpolate", interpolate),
             ("sums", sums),
+            ("correct", corrected),
         ],
     );
 }
@@ -241,6 +242,24 @@ fn sums(case: Value) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn corrected(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        t: u8,
+        answers: Vec<(u8, Vec<u32>)>,
+        secret: Vec<u32>,
+        agreeing: Vec<u8>,
+        culprits: Vec<u8>,
+    }
+    let case: Case = fields(case);
+    let answers = case.answers.iter().map(|(point, v)| (*point, &v[..]));
+    let found = correct_vectors(&answers.collect::<Vec<_>>(), case.t)?;
+    equal(&found.secret[..], &case.secret[..])?;
+    equal(&found.agreeing, &case.agreeing)?;
+    equal(&found.culprits, &case.culprits)
+}
+
 #[test]
 fn consistency_answers() {
     check(
@@ -254,13 +273,16 @@ fn consistency_answers() {
     );
 }
 
+/// A share with the blind of its commitment.
+type Blinded = (Zeroizing<[u8; 32]>, KeyShare);
+
 /// A device's shares with their blinds.
 fn blinded(
     key: &Integers,
     th: &Threshold,
     seeds: &[String],
     blinds: &[String],
-) -> Result<Vec<(Zeroizing<[u8; 32]>, KeyShare)>, Refusal> {
+) -> Result<Vec<Blinded>, Refusal> {
     let blinds = blinds.iter().map(|blind| Zeroizing::new(hex32(blind)));
     Ok(blinds.zip(shares_of(key, th, seeds)?).collect())
 }
