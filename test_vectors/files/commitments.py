@@ -30,6 +30,7 @@ FRAMED = {
     "package associated data": [b"pre-header", seed(1), seed(2)],
     "matrix seed": [seed(1), (3).to_bytes(4, "little"), seed(2), b"", seed(4)],
     "matrix block key": [seed(1), (5).to_bytes(8, "little")],
+    "projection block key": [seed(1), (5).to_bytes(8, "little")],
     "key share expansion": [seed(1)],
     "opened sum digest": [bytes.fromhex("01000000ffffffff")],
     "model digest": [b"model"],

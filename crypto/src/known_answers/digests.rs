@@ -43,7 +43,13 @@ fn every_label_has_an_answer() {
         .collect();
     let hashed = labels::ALL.iter().map(|(_, text)| *text);
     let hashed = hashed.filter(|text| *text != labels::ENVELOPE_AAD);
-    assert_eq!(answered, hashed.collect());
+    let hashed: BTreeSet<&str> = hashed.collect();
+    let missing: Vec<_> = hashed.symmetric_difference(&answered).collect();
+    assert!(
+        missing.is_empty(),
+        "labels without an answer, or answers without a label: {missing:?}; they are listed in \
+         test_vectors/files/commitments.py (test_vectors/README.md says how to regenerate)"
+    );
 }
 
 fn hasher(label: &str) -> Hasher {
