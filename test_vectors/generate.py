@@ -4,8 +4,8 @@
     python3 test_vectors/generate.py            writes test_vectors/v1/*.json
     python3 test_vectors/generate.py --check    exits with 1, naming the files, when they are not what would be written
 
-It shares no code with the crates, and was written without looking at theirs: transforms by their definition, samplers by 80-digit
-decimals, its own AES, BLAKE3 and CBOR, which check themselves against published answers first.
+It shares no code with the crates: transforms by their definition, samplers by 80-digit decimals, its own AES, BLAKE3 and CBOR, which
+check themselves against published answers first. README.md says what the files hold and how they are read.
 """
 
 import json
@@ -16,7 +16,7 @@ if sys.version_info < (3, 9):
     sys.exit(f"generate.py: Python 3.9 or newer is needed, this is {sys.version.split()[0]}")
 sys.dont_write_bytecode = True
 
-from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, session, shamir, unmask
+from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, projection, session, shamir, unmask
 from reference import aes, blake3, cbor
 from reference import field as reference_field
 from reference import gaussian as reference_gaussian
@@ -34,6 +34,7 @@ FILES = {
     "shamir": shamir,
     "commitments": commitments,
     "consistency": consistency,
+    "projection": projection,
     "session": session,
     "merkle": merkle,
 }

@@ -1,9 +1,10 @@
-//! `mask.json` and `unmask.json`.
+//! `mask.json`, `unmask.json`, `projection.json`.
 
 use super::check;
 use super::forms::{Elements, ExpectedElements, ExpectedIntegers, Integers, fields, hex32};
 use super::refusal::{Refusal, equal};
 use crate::mask::{self, KeySum, MaskKey, PublicMatrix};
+use crate::norm::projection::{PreparedLambdas, Projection};
 use crate::params::{Dimension, N, Parameters, Sigma};
 use serde::Deserialize;
 use serde_json::Value;
@@ -164,4 +165,48 @@ fn add(case: Value) -> Result<(), Refusal> {
     case.sum.check(&sum)?;
     mask::sub_assign(&mut sum, payloads.last().expect("some payloads"));
     case.without_last.check(&sum)
+}
+
+#[test]
+fn projection_answers() {
+    check(
+        include_str!("../../../test_vectors/v1/projection.json"),
+        &[("project", project), ("combine", combine)],
+    );
+}
+
+fn project(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        seed: String,
+        rows: usize,
+        v: Integers,
+        z: Vec<i32>,
+    }
+    let case: Case = fields(case);
+    let projection = Projection::new(hex32(&case.seed), case.rows)?;
+    equal(&projection.project(&case.v.values())?[..], &case.z[..])
+}
+
+fn combine(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        seed: String,
+        rows: usize,
+        block: u64,
+        lambdas: [Elements; 2],
+        w: Vec<ExpectedElements>,
+    }
+    let case: Case = fields(case);
+    let projection = Projection::new(hex32(&case.seed), case.rows)?;
+    let lambdas = PreparedLambdas::new(&case.lambdas.each_ref().map(Elements::words))?;
+    let mut w = [[0; N]; 2];
+    projection.combine_block(case.block, &lambdas, &mut w)?;
+    equal(&case.w.len(), &w.len())?;
+    for (found, expected) in w.iter().zip(&case.w) {
+        expected.check(found)?;
+    }
+    Ok(())
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 type Reader = fn(Value) -> Result<(), Refusal>;
 
 /// The files that this crate reads.
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "commitments",
     "consistency",
     "expand",
@@ -28,6 +28,7 @@ const FILES: [&str; 10] = [
     "mask",
     "merkle",
     "negacyclic",
+    "projection",
     "shamir",
     "unmask",
 ];

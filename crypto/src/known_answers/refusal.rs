@@ -3,6 +3,7 @@
 use crate::digest::ParseDigestError;
 use crate::mask::MaskError;
 use crate::merkle::MerkleError;
+use crate::norm::projection::ProjectionError;
 use crate::params::ParameterError;
 use crate::shamir::ShamirError;
 use core::error::Error;
@@ -88,6 +89,19 @@ impl From<ParameterError> for Refusal {
             ParameterError::OtherModulus { q } => Refusal::at("other-modulus", q),
             ParameterError::KeyTooNarrow { units } => Refusal::at("key-too-narrow", units),
             ParameterError::ErrorTooNarrow { units } => Refusal::at("error-too-narrow", units),
+        }
+    }
+}
+
+impl From<ProjectionError> for Refusal {
+    fn from(error: ProjectionError) -> Refusal {
+        match error {
+            ProjectionError::Rows { rows } => Refusal::at("rows", rows),
+            ProjectionError::Coordinates { coordinates } => Refusal::at("coordinates", coordinates),
+            ProjectionError::Coefficients { actual, .. } => Refusal::at("coefficients", actual),
+            ProjectionError::NotCanonical { index } => Refusal::at("not-canonical", index),
+            ProjectionError::NotCached { block } => Refusal::at("not-cached", block),
+            ProjectionError::Payload => Refusal::named("payload"),
         }
     }
 }
