@@ -5,6 +5,8 @@
 //! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
+//! The bench `norm` needs no module: the norm proof's projection, against AES of the bytes that its matrix is made of.
+//!
 //! `cargo bench -p dawn-benches` runs them under criterion; `dawn bench` prints them as JSON. The recorded
 //! results are in `benches/results/`.
 

@@ -24,6 +24,8 @@ mod self_test;
 mod simd;
 pub(crate) mod ternary;
 mod ternary_portable;
+#[cfg(test)]
+mod ternary_tests;
 mod twiddles;
 
 #[cfg(all(target_arch = "x86_64", target_endian = "little"))]

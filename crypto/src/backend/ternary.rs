@@ -79,7 +79,7 @@ pub(crate) const fn place(row: usize) -> usize {
 
 /// `sum_k limbs[k] 256^k`, canonical.
 #[inline(always)]
-fn recompose(limbs: [i16; 4]) -> u32 {
+pub(super) fn recompose(limbs: [i16; 4]) -> u32 {
     let [low, mid, high, top] = limbs.map(i32::from);
     let upper = high + (top << 8);
     // 2^16 upper, by 2^32 = 2^20 - 1 for what of it is above bit 32.
@@ -144,54 +144,57 @@ pub(super) fn project<S: Bytes>(s: S, tiles: &mut [u8], v: &[i32], z: &mut [i32]
     let nibbles = s.splat(0x0f0f_0f0f);
     let zero = s.splat(0);
     let mut sums = [[0u8; WIDEST]; 4];
+    let mut totals = [0i32; WIDEST / 2];
     for (rows, z) in z.chunks_exact_mut(16).enumerate() {
         let (group, r) = (rows / 4, rows % 4);
         let (mut low, mut high) = ([zero; 4], [zero; 4]);
-        let mut count = 0u16;
-        let mut slots = tables.chunks_exact(4 * S::WIDTH);
-        for tile in tiles.chunks_exact(tile_len) {
-            let sixty_four = &tile[512 * group..512 * (group + 1)];
-            for part in 0..64 / S::WIDTH {
-                for q in 0..2 {
-                    let Some(limbs) = slots.next() else { break };
-                    let both = s.load_bytes(&sixty_four[64 * (4 * q + r) + part * S::WIDTH..]);
-                    let first = s.and(both, nibbles);
-                    let second = s.and(s.right(4, both), nibbles);
-                    for limb in 0..4 {
-                        let table = s.load_bytes(&limbs[limb * S::WIDTH..]);
-                        let (x, y) = (s.lookup(table, first), s.lookup(table, second));
-                        if limb < 3 {
-                            low[limb] = s.add_differences(low[limb], x);
-                            high[limb] = s.add_differences(high[limb], y);
-                        } else {
-                            low[limb] = s.add_bytes(low[limb], x);
-                            high[limb] = s.add_bytes(high[limb], y);
-                        }
+        let mut slots = 0u16;
+        for (tile, tables) in tiles.chunks_exact(tile_len).zip(tables.as_chunks().0) {
+            let tables: &[u8; 16 * TILE] = tables;
+            let (eights, _) = tile[512 * group..512 * (group + 1)].as_chunks::<64>();
+            for slot in 0..128 / S::WIDTH {
+                let (part, q) = (slot / 2, slot % 2);
+                let both = s.load_bytes(&eights[4 * q + r][part * S::WIDTH..]);
+                let first = s.and(both, nibbles);
+                let second = s.and(s.right(4, both), nibbles);
+                for limb in 0..4 {
+                    let table = s.load_bytes(&tables[(4 * slot + limb) * S::WIDTH..]);
+                    let (x, y) = (s.lookup(table, first), s.lookup(table, second));
+                    if limb < 3 {
+                        low[limb] = s.add_differences(low[limb], x);
+                        high[limb] = s.add_differences(high[limb], y);
+                    } else {
+                        low[limb] = s.add_bytes(low[limb], x);
+                        high[limb] = s.add_bytes(high[limb], y);
                     }
-                    count += 1;
                 }
             }
+            slots = slots.wrapping_add((128 / S::WIDTH) as u16);
         }
-        let bias = S::BIAS.wrapping_mul(count);
-        for (acc, z) in [low, high].into_iter().zip(z.chunks_exact_mut(8)) {
+        let bias = S::BIAS.wrapping_mul(slots);
+        for (acc, z) in [low, high].into_iter().zip(z.as_chunks_mut::<8>().0) {
             for (acc, sums) in acc.into_iter().zip(&mut sums) {
                 s.store_bytes(sums, acc);
             }
             let word = |limb: usize, i: usize| {
-                let le = [sums[limb][2 * i], sums[limb][2 * i + 1]];
-                i32::from(u16::from_le_bytes(le).wrapping_sub(bias) as i16)
+                u16::from_le_bytes([sums[limb][2 * i], sums[limb][2 * i + 1]])
             };
-            for lane in 0..S::WIDTH / 16 {
-                for (eight, z) in z.iter_mut().enumerate() {
-                    let i = 8 * lane + eight;
-                    let top = i32::from(sums[3][2 * i]) - i32::from(sums[3][2 * i + 1]);
-                    let lower = word(0, i) + (word(1, i) << 8);
-                    let upper = (word(2, i) << 16).wrapping_add(top << 24);
-                    *z = z.wrapping_add(lower.wrapping_add(upper));
+            let sum = |limb: usize, i: usize| i32::from(word(limb, i).wrapping_sub(bias) as i16);
+            for (i, total) in totals[..S::WIDTH / 2].iter_mut().enumerate() {
+                // The highest limb was not subtracted on the way.
+                let ab = i32::from(word(3, i));
+                let top = (ab << 24).wrapping_sub((ab & 0xff00) << 16);
+                let lower = sum(0, i) + (sum(1, i) << 8);
+                *total = lower.wrapping_add((sum(2, i) << 16).wrapping_add(top));
+            }
+            for totals in totals[..S::WIDTH / 2].as_chunks::<8>().0 {
+                for (z, total) in z.iter_mut().zip(totals) {
+                    *z = z.wrapping_add(*total);
                 }
             }
         }
     }
+    wipe(&mut totals);
     wipe(&mut tables);
     wipe(sums.as_flattened_mut());
 }
@@ -266,89 +269,5 @@ fn turn_over<S: Bytes>(s: S, sixty_four: &mut [u8]) {
         for (i, row) in rows.into_iter().enumerate() {
             s.store_bytes(&mut sixty_four[64 * i + at..], row);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::emulated::Emulated;
-    use super::super::ternary_portable;
-    use super::*;
-    use rand_chacha::ChaCha20Rng;
-    use rand_chacha::rand_core::{Rng, SeedableRng};
-
-    #[test]
-    fn places_are_a_permutation() {
-        let mut seen = [false; MAX_ROWS];
-        for row in 0..MAX_ROWS {
-            assert!(!core::mem::replace(&mut seen[place(row)], true));
-        }
-    }
-
-    #[test]
-    fn limbs_recompose_at_their_bounds() {
-        for bits in 0..81 {
-            let [a, b, c, d] = [1, 3, 9, 27].map(|p| [-32640, 0, 32640][bits / p % 3]);
-            let wide = [a, b, c, d]
-                .iter()
-                .rev()
-                .fold(0, |sum, &limb| (sum << 8) + i64::from(limb));
-            let expected = wide.rem_euclid(i64::from(Q)) as u32;
-            assert_eq!(recompose([a, b, c, d]), expected, "{a} {b} {c} {d}");
-        }
-    }
-
-    /// The kernels on vectors of every width, emulated: also those that this processor does not have.
-    #[test]
-    fn kernels_are_right_at_every_width() {
-        fn check<S: Bytes>(s: S, rng: &mut ChaCha20Rng) {
-            for (rows, columns) in [(64, 64), (128, 192), (256, CHUNK), (MAX_ROWS, CHUNK)] {
-                // Random, and the two matrices whose limbs are the largest: all 1, all -1.
-                for fill in [None, Some([0xff, 0]), Some([0, 0xff])] {
-                    let mut tiles = vec![0; columns * rows / 4];
-                    rng.fill_bytes(&mut tiles);
-                    if let Some(ab) = fill {
-                        tiles
-                            .chunks_exact_mut(2)
-                            .for_each(|two| two.copy_from_slice(&ab));
-                    }
-                    let lambda = |rng: &mut ChaCha20Rng| -> Vec<u32> {
-                        (0..rows).map(|_| rng.next_u32() % Q).collect()
-                    };
-                    for lambdas in [
-                        [lambda(rng), lambda(rng)],
-                        [vec![Q - 1; rows], vec![0; rows]],
-                        [vec![0x00ff_ffff; rows], vec![0x3fff_ffff; rows]],
-                    ] {
-                        let tables = LambdaTables::new([&lambdas[0], &lambdas[1]]);
-                        let mut expected = [vec![1; columns], vec![2; columns]];
-                        let mut got = [vec![3; columns], vec![4; columns]];
-                        let out = expected.each_mut().map(|out| &mut out[..]);
-                        ternary_portable::combine(&tiles, &tables, out);
-                        combine(s, &tiles, &tables, got.each_mut().map(|out| &mut out[..]));
-                        assert!(got == expected, "{} lanes, {rows} rows", S::LANES);
-                    }
-                    let any = |rng: &mut ChaCha20Rng, len: usize| -> Vec<i32> {
-                        (0..len).map(|_| rng.next_u32() as i32).collect()
-                    };
-                    for v in [
-                        any(rng, columns),
-                        vec![i32::MIN; columns],
-                        vec![0x3fff_ffff; columns],
-                    ] {
-                        let mut expected = any(rng, rows);
-                        let mut got = expected.clone();
-                        ternary_portable::project(&tiles, &v, &mut expected);
-                        project(s, &mut tiles.clone(), &v, &mut got);
-                        assert!(got == expected, "{} lanes, {rows} rows", S::LANES);
-                    }
-                }
-            }
-        }
-
-        let mut rng = ChaCha20Rng::seed_from_u64(4);
-        check(Emulated::<4>, &mut rng);
-        check(Emulated::<8>, &mut rng);
-        check(Emulated::<16>, &mut rng);
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn ran() -> Vec<BackendKind> {
 }
 
 /// Runs `work` on a backend, and fails unless this one, and no other, computed.
-fn only_on<T>(kind: BackendKind, work: impl FnOnce() -> T) -> T {
+pub(super) fn only_on<T>(kind: BackendKind, work: impl FnOnce() -> T) -> T {
     RAN.take();
     let result = with(kind, || {
         assert_eq!(current(), kind);
@@ -42,7 +42,7 @@ fn only_on<T>(kind: BackendKind, work: impl FnOnce() -> T) -> T {
 }
 
 /// The vector backends of this processor; the others are reported by name.
-fn others() -> Vec<BackendKind> {
+pub(super) fn others() -> Vec<BackendKind> {
     let (supported, skipped): (Vec<_>, Vec<_>) = BackendKind::ALL
         .into_iter()
         .filter(|&kind| kind != BackendKind::Portable)
@@ -56,7 +56,7 @@ fn others() -> Vec<BackendKind> {
     supported
 }
 
-fn cases(default: usize) -> usize {
+pub(super) fn cases(default: usize) -> usize {
     match std::env::var("DAWN_BACKEND_CASES") {
         Ok(text) => text.parse().expect("DAWN_BACKEND_CASES is a number"),
         Err(_) => default,

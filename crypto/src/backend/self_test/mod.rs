@@ -223,35 +223,36 @@ fn sampling(candidate: &dyn Backend) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The fewest rows and the most; random entries, and those whose limbs are the largest: all 1, all -1.
+/// Random entries, and those whose limbs are the largest, all 1 and all -1, also with the most rows.
 fn ternary(candidate: &dyn Backend) -> Result<(), &'static str> {
     const COLUMNS: usize = 64;
-    for rows in [64, MAX_ROWS] {
-        let random_bytes = |i: usize| scrambled(i) as u8;
-        let ones = |i: usize| [255, 0][i % 2];
-        let fills: [&dyn Fn(usize) -> u8; 3] = [&random_bytes, &ones, &|i| !ones(i)];
-        for fill in fills {
-            let tiles: Vec<u8> = (0..COLUMNS * rows / 4).map(fill).collect();
-            let uniform: Vec<u32> = (0..rows).map(random).collect();
-            for other in [Q - 1, 0x00ff_ffff] {
-                let tables = LambdaTables::new([&uniform, &vec![other; rows]]);
-                same("the combination of rows", candidate, |backend| {
-                    let mut out = [[0; COLUMNS]; 2];
-                    let halves = out.each_mut().map(|out| &mut out[..]);
-                    backend.combine(&tiles, &tables, halves);
-                    out
-                })?;
-            }
-            for edge in [None, Some(i32::MIN), Some(-1), Some(0x00ff_ffff)] {
-                let v: Vec<i32> = (0..COLUMNS)
-                    .map(|i| edge.unwrap_or(scrambled(i) as i32))
-                    .collect();
-                same("the projection", candidate, |backend| {
-                    let mut z: Vec<i32> = (0..rows).map(|i| scrambled(i) as i32).collect();
-                    backend.project(&mut tiles.clone(), &v, &mut z);
-                    z
-                })?;
-            }
+    let random_bytes = |i: usize| scrambled(i) as u8;
+    let ones = |i: usize| [255, 0][i % 2];
+    let minus_ones = |i: usize| [0, 255][i % 2];
+    let cases: [(usize, &dyn Fn(usize) -> u8); 4] = [
+        (64, &random_bytes),
+        (64, &ones),
+        (64, &minus_ones),
+        (MAX_ROWS, &ones),
+    ];
+    for (rows, fill) in cases {
+        let tiles: Vec<u8> = (0..COLUMNS * rows / 4).map(fill).collect();
+        let uniform: Vec<u32> = (0..rows).map(random).collect();
+        let tables = LambdaTables::new([&uniform, &vec![0x00ff_ffff; rows]]);
+        same("the combination of rows", candidate, |backend| {
+            let mut out = [[0; COLUMNS]; 2];
+            let halves = out.each_mut().map(|out| &mut out[..]);
+            backend.combine(&tiles, &tables, halves);
+            out
+        })?;
+        for edge in [None, Some(-1)] {
+            let value = |i: usize| edge.unwrap_or(scrambled(i) as i32);
+            let v: [i32; COLUMNS] = core::array::from_fn(value);
+            same("the projection", candidate, |backend| {
+                let mut z: Vec<i32> = (0..rows).map(|i| scrambled(i) as i32).collect();
+                backend.project(&mut tiles.clone(), &v, &mut z);
+                z
+            })?;
         }
     }
     Ok(())

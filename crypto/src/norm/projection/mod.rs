@@ -25,7 +25,7 @@ use crate::backend::active;
 use crate::backend::ternary::{CHUNK, MAX_ROWS, place};
 use crate::digest::{Hasher, labels};
 use crate::params::N;
-use crate::secret::{SecretVec, wipe};
+use crate::secret::SecretVec;
 use aes::Aes128;
 use ctr::Ctr64LE;
 use ctr::cipher::{KeyIvInit, StreamCipher};
@@ -139,7 +139,6 @@ impl Projection {
         for (row, z) in z.iter_mut().enumerate() {
             *z = sums[place(row)];
         }
-        wipe(&mut sums);
         Ok(z)
     }
 
