@@ -3,6 +3,7 @@
 //! | module | explains |
 //! |---|---|
 //! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
+//! | `prepare` | a device's whole message (feature `prepare`) |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
 //! The bench `norm` needs no module: the norm proof's projection, against AES of the bytes that its matrix is made of.
@@ -11,5 +12,7 @@
 //! results are in `benches/results/`.
 
 pub mod core;
+#[cfg(feature = "prepare")]
+pub mod prepare;
 #[cfg(feature = "opendp")]
 pub mod samplers;

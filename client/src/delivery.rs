@@ -31,11 +31,9 @@ pub struct PreparedSubmission {
 
 impl PreparedSubmission {
     pub(crate) fn new(message: Message) -> Self {
-        let wire = Bytes::from(message.to_bytes());
-        Self {
-            header: message.header,
-            wire,
-        }
+        let header = message.header.clone();
+        let wire = Bytes::from(message.into_bytes());
+        Self { header, wire }
     }
 
     /// The signed header.

@@ -87,6 +87,23 @@ impl OpenRound {
         Ok(PreparedSubmission::new(message))
     }
 
+    /// As [`OpenRound::prepare`], and `each` is shown what is hidden, `v = x + e`, block by block of 2048
+    /// coordinates, the check coordinates last. Only in simulations.
+    ///
+    /// # Errors
+    /// When the update does not fit the task.
+    #[cfg(feature = "simulation")]
+    pub fn prepare_observed<R: CryptoRng>(
+        &self,
+        update: &Update,
+        rng: &mut R,
+        each: impl FnMut(&[i32]),
+    ) -> Result<PreparedSubmission, ClientError> {
+        let (device, x) = (&self.inner.device, update.values());
+        let message = Message::observed(&self.open, &device.chain, &device.key, x, rng, each)?;
+        Ok(PreparedSubmission::new(message))
+    }
+
     /// Prepares, claims the round in the ledger, and sends until there is a receipt or the round
     /// closes. One-shot: the round and the update are used up.
     ///

@@ -4,9 +4,13 @@ use std::io::{self, Write};
 
 use dawn_crypto::commit::key_commitment;
 use dawn_crypto::declassify;
+use dawn_crypto::digest::Digest;
 use dawn_crypto::gaussian::Gaussian;
-use dawn_crypto::mask::{self, MaskError, MaskKey, PublicMatrix};
+use dawn_crypto::mask::{MaskError, MaskKey, Masker, PublicMatrix};
+use dawn_crypto::noise::NoiseStream;
+use dawn_crypto::params::N;
 use dawn_crypto::seal;
+use dawn_crypto::secret::SecretVec;
 use dawn_crypto::shamir::{ConsistencyProof, ShamirError, share_key};
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
 use rand_core::CryptoRng;
@@ -62,6 +66,8 @@ impl PreparedSubmission {
     /// A seat whose key cannot be sealed to gets an empty package, so that no steward can keep
     /// devices from submitting; it will find the package unsealable.
     ///
+    /// Memory: the payload, and what does not grow with the dimension.
+    ///
     /// # Errors
     /// [`PrepareError`].
     pub fn new<R: CryptoRng>(
@@ -71,17 +77,42 @@ impl PreparedSubmission {
         x: &[i32],
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
+        Self::make(round, credential, device, x, rng, |_| ())
+    }
+
+    /// As [`Self::new`], and `each` is shown what is hidden, `v = x + e`, block by block of 2048
+    /// coordinates, the check coordinates last: what a measurement compares the opened sum with. Only
+    /// in simulations.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    #[cfg(feature = "simulation")]
+    pub fn observed<R: CryptoRng>(
+        round: &RoundOpen,
+        credential: &CredentialChain,
+        device: &SecretKey,
+        x: &[i32],
+        rng: &mut R,
+        each: impl FnMut(&[i32]),
+    ) -> Result<Self, PrepareError> {
+        Self::make(round, credential, device, x, rng, each)
+    }
+
+    fn make<R: CryptoRng>(
+        round: &RoundOpen,
+        credential: &CredentialChain,
+        device: &SecretKey,
+        x: &[i32],
+        rng: &mut R,
+        each: impl FnMut(&[i32]),
+    ) -> Result<Self, PrepareError> {
         let task = round.task();
         check_norm(x, task.quantiser.clip)?;
         if credential.credential.peek().key != device.public() {
             return Err(PrepareError::OtherKey);
         }
-        let dimension = round.dimension();
         let key = MaskKey::sample(rng);
-        let error = mask::sample_error(&Gaussian::new(task.sigma_error), &dimension, rng);
-        let matrix = PublicMatrix::from_seed(&round.spec().matrix_seed);
-        let masked = mask::mask(&matrix, &key, &dimension, x, &error)?;
-        drop(error);
+        let (payload, payload_digest) = mask(round, &key, x, &mut NoiseStream::new(rng), each)?;
         let shares = share_key(&key, round.threshold(), rng);
         drop(key);
 
@@ -103,7 +134,7 @@ impl PreparedSubmission {
             round: round.round_id(),
             session: round.session(),
             credential: credential.clone(),
-            payload: mask::payload_digest(&masked),
+            payload: payload_digest,
             commitments,
             consistency: ConsistencyProof::default(),
             packages: Vec::new(),
@@ -121,7 +152,7 @@ impl PreparedSubmission {
         Ok(Self {
             header: Signed::sign(&header, device)?,
             packages,
-            payload: mask::payload_bytes(&masked),
+            payload,
         })
     }
 
@@ -142,6 +173,19 @@ impl PreparedSubmission {
         out.write_all(&self.payload)
     }
 
+    /// The container's bytes, in the payload's own memory: a device never holds the payload twice.
+    pub fn into_bytes(self) -> Vec<u8> {
+        let head = self.head();
+        let mut bytes = self.payload;
+        let (before, after) = (head.encoded_len(), bytes.len());
+        bytes.reserve_exact(before);
+        bytes.resize(before + after, 0);
+        bytes.copy_within(..after, before);
+        head.write_to(&mut &mut bytes[..before])
+            .expect("writing to memory does not fail");
+        bytes
+    }
+
     /// The container's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let head = self.head();
@@ -150,6 +194,38 @@ impl PreparedSubmission {
             .expect("writing to memory does not fail");
         bytes
     }
+}
+
+/// Masks the update in one pass: a block's noise is drawn, the update and the mask are added, and the words
+/// are written and absorbed into the digest before the next block is begun.
+fn mask(
+    round: &RoundOpen,
+    key: &MaskKey,
+    x: &[i32],
+    noise: &mut NoiseStream,
+    mut each: impl FnMut(&[i32]),
+) -> Result<(Vec<u8>, Digest), PrepareError> {
+    let dimension = round.dimension();
+    let (expected, actual) = (dimension.coordinates(), x.len());
+    if expected != actual {
+        return Err(MaskError::Length { expected, actual }.into());
+    }
+    let sigma = Gaussian::new(round.task().sigma_error);
+    let matrix = PublicMatrix::from_seed(&round.spec().matrix_seed);
+    let mut masker = Masker::with_digest(&matrix, key, &dimension);
+    let mut payload = Vec::with_capacity(dimension.payload_bytes());
+    let mut v = SecretVec::zeroed(N);
+    let mut words = [0; N];
+    // The blocks of x, and then those that have only noise.
+    let mut blocks = x.chunks(N);
+    while masker.left() > 0 {
+        sigma.fill(noise, &mut v);
+        masker.block(blocks.next().unwrap_or_default(), &mut v, &mut words)?;
+        each(&v);
+        payload.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    let digest = masker.digest().expect("every block was masked");
+    Ok((payload, digest))
 }
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use dawn_benches::core::{Measured, Operation, measure};
+use dawn_benches::prepare;
 use dawn_crypto::backend::BackendKind;
 
 #[derive(Subcommand)]
@@ -15,6 +16,8 @@ pub enum Command {
     Aggregate(Options),
     /// Unmask the sum of a round.
     Unmask(Options),
+    /// Prepare a device's whole submission for six stewards.
+    Prepare(Options),
 }
 
 #[derive(Args)]
@@ -36,6 +39,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Mask(options) => (Operation::Mask, options),
         Command::Aggregate(options) => (Operation::Aggregate, options),
         Command::Unmask(options) => (Operation::Unmask, options),
+        Command::Prepare(options) => return prepare(options).await,
     };
     let json = options.json;
     // Seconds of computation: not on the threads that serve.
@@ -47,6 +51,23 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         println!("{}", serde_json::to_string(&measured)?);
     } else {
         print_table(operation, &measured);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn prepare(options: Options) -> Result<ExitCode> {
+    let measured =
+        tokio::task::spawn_blocking(move || prepare::measure(options.dim, options.backend))
+            .await
+            .context("the measurement was interrupted")??;
+    if options.json {
+        println!("{}", serde_json::to_string(&measured)?);
+    } else {
+        let (d, backend, m) = (measured.dim, measured.backend, measured.stewards);
+        println!("A submission, d = {d}, {m} stewards, backend {backend}");
+        println!("  preparing it             {:>10.3} ms", measured.ms);
+        println!("  masking alone            {:>10.3} ms", measured.mask_ms);
+        println!("  bytes                    {:>10}", measured.bytes);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,7 @@ mod contexts;
 mod known_answers;
 mod opening;
 mod packages;
+mod preparing;
 mod shares;
 mod statements;
 mod tasks;

@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
-use dawn_crypto::gaussian::Gaussian;
-use dawn_crypto::mask::{self, MaskKey};
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
 use dawn_learn::{Dataset, train};
 use dawn_protocol::RoundId;
@@ -215,8 +213,7 @@ impl Player {
     }
 }
 
-/// Trains, masks and signs. The demo seeds the device's generator, so that it can draw the same
-/// error again and knows the vector that is hidden; a real device's generator is the system's.
+/// Trains, masks and signs, and keeps the vector that is hidden, which no device would.
 fn prepare(
     open: &OpenRound,
     index: usize,
@@ -228,18 +225,12 @@ fn prepare(
     let mut rng = ChaCha20Rng::from_seed(derive(&seed, "secrets", &[]));
     let delta = train(open.model(), data, &task.train, training_seed)?;
     let update = open.quantise(&delta, &mut rng)?;
-    let mut again = rng.clone();
-    let prepared = open.prepare(&update, &mut rng)?;
-    // The order in which PreparedSubmission draws: key, then error.
-    let _ = MaskKey::sample(&mut again);
-    let dimension = open.verified().dimension();
-    let error = mask::sample_error(&Gaussian::new(task.sigma_error), &dimension, &mut again);
-    let vector = update
-        .reveal()
-        .iter()
-        .zip(error.iter())
-        .map(|(x, e)| x + e)
-        .collect();
+    let coordinates = open.verified().dimension().coordinates();
+    let mut vector = Vec::with_capacity(coordinates);
+    let prepared = open.prepare_observed(&update, &mut rng, |block| {
+        let left = coordinates - vector.len();
+        vector.extend_from_slice(&block[..left.min(block.len())]);
+    })?;
     let bytes = prepared.wire().len() as u64;
     Ok((
         prepared,
