@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::contexts::Known;
+use crate::intake::Places;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::payloads::Payloads;
@@ -30,7 +31,7 @@ pub struct App {
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Uploads that may run at a time.
-    pub uploads: Semaphore,
+    pub uploads: Places,
     pub(crate) known: Known,
     changes: watch::Sender<u64>,
     jobs: watch::Sender<u64>,
@@ -47,7 +48,7 @@ impl App {
         payloads: Payloads,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let uploads = Semaphore::new(config.limits.uploads);
+        let uploads = Places::new(&config.limits);
         Self {
             config,
             keys,

@@ -1,5 +1,6 @@
 //! Everything that an operator may choose, with defaults that run on one machine.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use dawn_crypto::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The configuration file of `dawn aggregator run`, in TOML. Unknown keys are refused.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
@@ -35,6 +36,22 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// Without the address of the database, which may have a password in it.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.database_url.as_ref().map(|_| "(redacted)");
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .field("database_url", &url)
+            .field("federation", &self.federation)
+            .field("durable", &self.durable)
+            .field("worker", &self.worker)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
 /// Bounds that protect the server; none of them is part of the protocol.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -43,12 +60,19 @@ pub struct Limits {
     pub connections: usize,
     /// Uploads of submissions at a time; each holds at most one part of a payload in memory.
     pub uploads: usize,
+    /// Of these, uploads of one device in one round: one, and one that is sent again while the server still
+    /// waits for the one before.
+    pub uploads_per_device: usize,
     /// Milliseconds until the head of a request must be there.
     pub head_timeout_ms: u64,
     /// Milliseconds between two pieces of a body.
     pub idle_timeout_ms: u64,
     /// Milliseconds for a whole body.
     pub body_timeout_ms: u64,
+    /// Bytes of a body that must arrive in every second, on average, once `idle_timeout_ms` is over.
+    pub body_bytes_per_second: u64,
+    /// Milliseconds that a client may take none of an answer's bytes.
+    pub write_timeout_ms: u64,
     /// Connections to the database.
     pub database_connections: u32,
     /// Milliseconds that a worker's lease lasts; a killed worker's job waits this long.
@@ -70,9 +94,12 @@ impl Default for Limits {
         Self {
             connections: 4096,
             uploads: 64,
+            uploads_per_device: 2,
             head_timeout_ms: 10_000,
             idle_timeout_ms: 10_000,
             body_timeout_ms: 120_000,
+            body_bytes_per_second: 4096,
+            write_timeout_ms: 30_000,
             database_connections: 16,
             lease_ms: 10_000,
             poll_ms: 200,
@@ -156,6 +183,15 @@ mod tests {
     fn an_unknown_key_is_refused() {
         assert!(Config::from_toml("data_dir = '/x'\ndurabel = false").is_err());
         assert!(Config::from_toml("data_dir = '/x'\n[limits]\nleases = 1").is_err());
+    }
+
+    #[test]
+    fn the_password_of_the_database_is_not_printed() {
+        let mut config = Config::new("/x");
+        config.database_url = Some("postgres://dawn:s3cret@db.example/dawn".to_owned());
+        let shown = format!("{config:?} {config:#?}");
+        assert!(!shown.contains("s3cret") && !shown.contains("db.example"));
+        assert!(shown.contains("(redacted)") && shown.contains("lease_ms"));
     }
 
     #[test]

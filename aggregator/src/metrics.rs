@@ -63,6 +63,11 @@ impl Default for Metrics {
             None,
             "Uploads in progress".into(),
         );
+        metrics.recorder.describe_gauge(
+            KeyName::from("dawn_upload_places"),
+            None,
+            "Uploads whose large part is being read".into(),
+        );
         metrics
     }
 }

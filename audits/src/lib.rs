@@ -39,4 +39,4 @@ pub use finding::{Finding, Party};
 pub use report::{Answer, AuditReport, LogReport, RoundReport};
 pub use rule::AuditRule;
 pub use service::verify_service;
-pub use verify::{AuditError, Options, verify_path, verify_transcript};
+pub use verify::{AuditError, DEFAULT_MAX_BYTES, Options, verify_path, verify_transcript};

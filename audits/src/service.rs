@@ -3,72 +3,76 @@
 //! What comes from the aggregator itself is its own: a transcript that does not hold together is
 //! then nobody's fault but the aggregator's. So is a round that its log says is over and of which it shows
 //! nothing: otherwise it would hide the rounds that an audit would fail.
+//!
+//! A service may be hostile: a transcript is cut off after the longest that its task can have, and everything
+//! together at what the auditor allows.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use dawn_identity::TaskId;
 use dawn_protocol::RoundId;
+use dawn_protocol::transcript::max_bytes;
 use dawn_transport::{Api, TransportError};
 
 use crate::log::LogWriter;
 use crate::report::AuditReport;
-use crate::verify::{Audit, AuditError, LOG_FILE, Options, TRANSCRIPT_EXTENSION};
+use crate::verify::{
+    Audit, AuditError, DEFAULT_MAX_BYTES, LOG_FILE, Options, TRANSCRIPT_EXTENSION,
+};
 
-/// Most bytes of one transcript that are downloaded: 50,000 submissions of the largest model would
-/// be more, and nobody has the disk for it.
-const MAX_TRANSCRIPT_BYTES: u64 = 1 << 40;
+/// What a file takes on the disk at least.
+const BLOCK: u64 = 4096;
 /// Entries of the log asked for at a time.
 const PAGE: u32 = 500;
 
 /// Downloads the log and all finished rounds of `tasks` (none: of every task of the service) into
-/// `dir`, and audits them. The files stay there, for whoever wants to look again.
+/// `dir`, and audits them. The files stay there, for whoever wants to look again; they have at most
+/// [`Options::max_bytes`].
 ///
 /// # Errors
-/// [`AuditError`] when the service or the directory fails.
+/// [`AuditError`] when the service or the directory fails, or the service has too much to show.
 pub async fn verify_service(
     url: &str,
     tasks: &[TaskId],
     dir: &Path,
     options: &Options,
 ) -> Result<AuditReport, AuditError> {
-    let api = Api::new(url)?;
+    let max_bytes = options.max_bytes.unwrap_or(DEFAULT_MAX_BYTES);
+    let mut service = Service {
+        api: Api::new(url)?,
+        dir,
+        max_bytes,
+        left: max_bytes,
+    };
     let asked = if tasks.is_empty() {
-        listed(&api).await?
+        listed(&service.api).await?
     } else {
         tasks.to_vec()
     };
-    let unreadable = |source| AuditError::Unreadable {
-        path: dir.to_owned(),
-        source,
-    };
-    std::fs::create_dir_all(dir).map_err(unreadable)?;
+    std::fs::create_dir_all(dir).map_err(unreadable(dir))?;
     let mut audit = Audit::new(options);
     let mut shown = BTreeMap::new();
     for task in asked {
-        let count = rounds(&api, task, dir, &mut audit).await?;
+        let count = service.rounds(task, &mut audit).await?;
         shown.insert(task, count);
     }
     if !audit.knows_federation() && !audit.failed() {
-        audit.found(&api.federation().await?);
+        audit.found(&service.api.federation().await?);
     }
     // The log last: it must contain everything that the transcripts say.
     let path = dir.join(LOG_FILE);
-    log(&api, &path).await?;
+    service.log(&path).await?;
     if !audit.failed() {
-        let unreadable = |source| AuditError::Unreadable {
-            path: path.clone(),
-            source,
-        };
-        let open = || File::open(&path).map_err(unreadable);
-        for round in audit.ended(open()?).map_err(unreadable)? {
+        let open = || File::open(&path).map_err(unreadable(&path));
+        for round in audit.ended(open()?).map_err(unreadable(&path))? {
             if tasks.is_empty() || tasks.contains(&round.task) {
-                over(&api, round, dir, &mut audit, &mut shown).await?;
+                service.over(round, &mut audit, &mut shown).await?;
             }
         }
-        audit.log(open()?).map_err(unreadable)?;
+        audit.log(open()?).map_err(unreadable(&path))?;
     }
     for (task, (count, planned)) in shown {
         if count < planned {
@@ -81,25 +85,19 @@ pub async fn verify_service(
     Ok(audit.finish_from_aggregator())
 }
 
-/// Sees to it that a round that is over was audited: one that ended after its transcript was asked for is
-/// asked for again.
-async fn over(
-    api: &Api,
-    round: RoundId,
-    dir: &Path,
-    audit: &mut Audit,
-    shown: &mut BTreeMap<TaskId, (u32, u32)>,
-) -> Result<(), AuditError> {
-    if audit.failed() || audit.has(&round) {
-        return Ok(());
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> AuditError + use<> {
+    let path = path.to_owned();
+    move |source| AuditError::Unreadable {
+        path: path.clone(),
+        source,
     }
-    if one(api, &round, dir, audit).await? {
-        let (count, _) = shown.entry(round.task).or_default();
-        *count = round.number;
-    } else {
-        audit.withheld(&round);
-    }
-    Ok(())
+}
+
+/// Whether the service says that there is no such thing, and not that it cannot tell.
+fn is_refusal(error: &TransportError) -> bool {
+    error
+        .status()
+        .is_some_and(|status| (400..500).contains(&status))
 }
 
 /// The tasks that the service lists.
@@ -123,82 +121,123 @@ async fn listed(api: &Api) -> Result<Vec<TaskId>, AuditError> {
         .collect()
 }
 
-/// Downloads and audits the rounds of a task, from the first to the last that is over. Gives the number of the
-/// last that was there, and how many are planned.
-async fn rounds(
-    api: &Api,
-    task: TaskId,
-    dir: &Path,
-    audit: &mut Audit,
-) -> Result<(u32, u32), AuditError> {
-    let planned = api.task(&task).await?.peek().rounds;
-    for number in 1..=planned {
-        if !one(api, &RoundId::new(task, number), dir, audit).await? {
-            return Ok((number - 1, planned));
-        }
-    }
-    Ok((planned, planned))
+/// A service that is downloaded.
+struct Service<'a> {
+    api: Api,
+    dir: &'a Path,
+    max_bytes: u64,
+    /// Bytes that may still be written.
+    left: u64,
 }
 
-/// Downloads and audits one round; `false` when the service has no transcript of it.
-async fn one(
-    api: &Api,
-    round: &RoundId,
-    dir: &Path,
-    audit: &mut Audit,
-) -> Result<bool, AuditError> {
-    let name = format!("{}-{:06}.{TRANSCRIPT_EXTENSION}", round.task, round.number);
-    let path = dir.join(&name);
-    let unreadable = |source| AuditError::Unreadable {
-        path: path.clone(),
-        source,
-    };
-    let mut file = tokio::fs::File::create(&path).await.map_err(unreadable)?;
-    match api
-        .download_transcript(round, MAX_TRANSCRIPT_BYTES, &mut file)
-        .await
-    {
-        Ok(_) => drop(file),
-        Err(error)
-            if error
-                .status()
-                .is_some_and(|status| (400..500).contains(&status)) =>
-        {
-            drop(file);
-            std::fs::remove_file(&path).map_err(unreadable)?;
-            return Ok(false);
-        }
-        Err(error) => return Err(error.into()),
+impl Service<'_> {
+    fn charge(&mut self, bytes: u64) -> Result<(), AuditError> {
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or(AuditError::TooMuch(self.max_bytes))?;
+        Ok(())
     }
-    if !audit.failed() {
-        let mut file = File::open(&path).map_err(unreadable)?;
-        audit.transcript(&name, &mut file).map_err(unreadable)?;
-    }
-    Ok(true)
-}
 
-async fn log(api: &Api, path: &Path) -> Result<(), AuditError> {
-    let unreadable = |source| AuditError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let head = api.log_head().await?;
-    let file = File::create(path).map_err(unreadable)?;
-    let mut writer = LogWriter::new(BufWriter::new(file), &head).map_err(unreadable)?;
-    let size = head.peek().size;
-    let mut from = 0;
-    while from < size {
-        let most = u32::try_from(size - from).unwrap_or(PAGE).min(PAGE);
-        let entries = api.log_entries(from, most).await?;
-        if entries.is_empty() {
-            // The audit will find that the head promises more.
-            break;
+    /// Downloads and audits the rounds of a task, from the first to the last that is over. Gives the number of
+    /// the last that was there, and how many are planned.
+    async fn rounds(&mut self, task: TaskId, audit: &mut Audit) -> Result<(u32, u32), AuditError> {
+        let signed = self.api.task(&task).await?;
+        let (planned, most) = (signed.peek().rounds, max_bytes(signed.peek()));
+        for number in 1..=planned {
+            let round = RoundId::new(task, number);
+            if !self.one(&round, most, audit).await? {
+                return Ok((number - 1, planned));
+            }
         }
-        for entry in &entries {
-            writer.entry(&entry.envelope).map_err(unreadable)?;
-            from += 1;
-        }
+        Ok((planned, planned))
     }
-    let mut out = writer.finish().map_err(unreadable)?;
-    out.flush().map_err(unreadable)
+
+    /// Sees to it that a round that is over was audited: one that ended after its transcript was asked for is
+    /// asked for again.
+    async fn over(
+        &mut self,
+        round: RoundId,
+        audit: &mut Audit,
+        shown: &mut BTreeMap<TaskId, (u32, u32)>,
+    ) -> Result<(), AuditError> {
+        if audit.failed() || audit.has(&round) {
+            return Ok(());
+        }
+        let is_shown = match self.api.task(&round.task).await {
+            Ok(task) => self.one(&round, max_bytes(task.peek()), audit).await?,
+            Err(error) if is_refusal(&error) => false,
+            Err(error) => return Err(error.into()),
+        };
+        if is_shown {
+            let (count, _) = shown.entry(round.task).or_default();
+            *count = round.number;
+        } else {
+            audit.withheld(&round);
+        }
+        Ok(())
+    }
+
+    /// Downloads and audits one round, whose transcript has at most `most` bytes; `false` when the service has
+    /// no transcript of it.
+    async fn one(
+        &mut self,
+        round: &RoundId,
+        most: u64,
+        audit: &mut Audit,
+    ) -> Result<bool, AuditError> {
+        let name = format!("{}-{:06}.{TRANSCRIPT_EXTENSION}", round.task, round.number);
+        let path = self.dir.join(&name);
+        let unreadable = unreadable(&path);
+        let mut file = tokio::fs::File::create(&path).await.map_err(&unreadable)?;
+        let limit = most.min(self.left);
+        let downloaded = self.api.download_transcript(round, limit, &mut file).await;
+        drop(file);
+        match downloaded {
+            Ok(bytes) => self.charge(bytes.max(BLOCK))?,
+            Err(error) => {
+                // A part of a transcript is of no use to anybody.
+                std::fs::remove_file(&path).map_err(&unreadable)?;
+                return match error {
+                    TransportError::TooLarge { .. } if limit == most => {
+                        audit.endless(round, most);
+                        Ok(true)
+                    }
+                    TransportError::TooLarge { .. } => Err(AuditError::TooMuch(self.max_bytes)),
+                    error if is_refusal(&error) => Ok(false),
+                    error => Err(error.into()),
+                };
+            }
+        }
+        if !audit.failed() {
+            let mut file = File::open(&path).map_err(&unreadable)?;
+            audit.transcript(&name, &mut file).map_err(&unreadable)?;
+        }
+        Ok(true)
+    }
+
+    async fn log(&mut self, path: &Path) -> Result<(), AuditError> {
+        let unreadable = unreadable(path);
+        let head = self.api.log_head().await?;
+        let file = File::create(path).map_err(&unreadable)?;
+        self.charge(BLOCK)?;
+        let mut writer = LogWriter::new(BufWriter::new(file), &head).map_err(&unreadable)?;
+        let size = head.peek().size;
+        let mut from = 0;
+        while from < size {
+            let most = u32::try_from(size - from).unwrap_or(PAGE).min(PAGE);
+            let entries = self.api.log_entries(from, most).await?;
+            if entries.is_empty() {
+                // The audit will find that the head promises more.
+                break;
+            }
+            for entry in &entries {
+                self.charge(4 + entry.envelope.len() as u64)?;
+                writer.entry(&entry.envelope).map_err(&unreadable)?;
+                from += 1;
+            }
+        }
+        let mut out = writer.finish().map_err(&unreadable)?;
+        out.flush().map_err(&unreadable)
+    }
 }

@@ -31,7 +31,13 @@ pub struct Options {
     /// Digest of the founding document. Without it the one in the first transcript is trusted, and
     /// the report says so.
     pub federation: Option<Digest>,
+    /// Most bytes that the audit of a running service may write to the disk; none means
+    /// [`DEFAULT_MAX_BYTES`].
+    pub max_bytes: Option<u64>,
 }
+
+/// What a running service may make an auditor keep when nothing else is said: 64 GiB.
+pub const DEFAULT_MAX_BYTES: u64 = 64 << 30;
 
 /// Why there is no report. Says nothing about any party.
 #[derive(Debug, Error)]
@@ -47,6 +53,11 @@ pub enum AuditError {
     /// There is nothing to audit.
     #[error("{0}: no transcript (*.dawn) is here")]
     Nothing(PathBuf),
+    /// The service has more to show than may be kept. What there is was not audited to its end.
+    #[error(
+        "the service has more than {0} bytes to show: allow more (--max-bytes), or audit single tasks"
+    )]
+    TooMuch(u64),
     /// The service could not be asked.
     #[error("the service cannot be asked: {0}")]
     Service(#[from] dawn_transport::TransportError),
@@ -255,6 +266,13 @@ impl Audit {
                 ),
             ),
         );
+    }
+
+    /// A transcript that goes on after the longest that its task can have.
+    pub(crate) fn endless(&mut self, round: &RoundId, most: u64) {
+        let detail = format_args!("more than {most} bytes, which no transcript of its task has");
+        let finding = Finding::new(AuditRule::Container, Party::Provider, detail);
+        self.fail(&format!("the transcript of round {round}"), finding);
     }
 
     /// Whether a federation is known yet: the first transcript tells.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -57,8 +57,19 @@ pub fn private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create the folder {}", path.display()))
 }
 
-/// Reads a secret key.
+/// Reads a secret key, unless others may read it too.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
+    let mode = fs::metadata(path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .permissions()
+        .mode();
+    if mode & 0o077 != 0 {
+        bail!(
+            "{0} is readable by others (mode {1:o}); run: chmod 600 {0}",
+            path.display(),
+            mode & 0o777
+        );
+    }
     let text = zeroize::Zeroizing::new(read_text(path)?);
     SecretKey::from_pkcs8_pem(&text)
         .with_context(|| format!("{} holds no Ed25519 key", path.display()))
@@ -141,4 +152,27 @@ pub fn now() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key.pem");
+        let rng = &mut rand_core::UnwrapErr(getrandom::SysRng);
+        let key = SecretKey::generate(rng);
+        write_key(&path, &key).expect("writes");
+        assert_eq!(read_key(&path).expect("reads").public(), key.public());
+        for mode in [0o640, 0o604, 0o644, 0o620, 0o601] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
+            let error = read_key(&path).expect_err("refused").to_string();
+            let advice = format!("chmod 600 {}", path.display());
+            assert!(error.contains(&advice), "{mode:o}: {error}");
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("chmod");
+        assert!(read_key(&path).is_ok());
+    }
 }

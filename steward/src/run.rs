@@ -81,6 +81,14 @@ impl Steward {
             path: config.key_file.clone(),
             why,
         };
+        let metadata =
+            std::fs::metadata(&config.key_file).map_err(|error| key_file(error.to_string()))?;
+        if let Some(mode) = exposed(&metadata) {
+            let path = config.key_file.display();
+            return Err(key_file(format!(
+                "it is readable by others (mode {mode:o}); run: chmod 600 {path}"
+            )));
+        }
         let pem = std::fs::read_to_string(&config.key_file)
             .map_err(|error| key_file(error.to_string()))?;
         let pem = zeroize::Zeroizing::new(pem);
@@ -290,6 +298,20 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// The mode of a file that others than its owner may use.
+#[cfg(unix)]
+fn exposed(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = metadata.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Elsewhere permissions are not modes.
+#[cfg(not(unix))]
+fn exposed(_: &std::fs::Metadata) -> Option<u32> {
+    None
 }
 
 /// What no patience repairs.

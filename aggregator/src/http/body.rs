@@ -78,13 +78,18 @@ pub fn too_large(limit: u64) -> Problem {
     Problem::too_large(format!("at most {limit} bytes are taken here"))
 }
 
-/// Reads a body piece by piece with a limit on the pause between two pieces and on the whole.
+/// Reads a body piece by piece with limits on the pause between two pieces, on the whole, and on how slow it may
+/// be on average: otherwise a byte now and then would hold a place for as long as a whole body may take.
 #[derive(Debug)]
 pub struct BodyReader {
     stream: BodyDataStream,
     held: Bytes,
     idle: Duration,
-    until: Instant,
+    whole: Duration,
+    /// Bytes that must arrive in a second.
+    pace: u64,
+    begun: Instant,
+    received: u64,
 }
 
 impl BodyReader {
@@ -94,8 +99,23 @@ impl BodyReader {
             stream: body.into_data_stream(),
             held: Bytes::new(),
             idle: Duration::from_millis(limits.idle_timeout_ms),
-            until: Instant::now() + Duration::from_millis(limits.body_timeout_ms),
+            whole: Duration::from_millis(limits.body_timeout_ms),
+            pace: limits.body_bytes_per_second.max(1),
+            begun: Instant::now(),
+            received: 0,
         }
+    }
+
+    /// The time since `paused` is not the sender's.
+    pub fn resume(&mut self, paused: Instant) {
+        self.begun += paused.elapsed();
+    }
+
+    /// When the next piece must be there.
+    fn until(&self) -> Instant {
+        let bought = Duration::from_secs_f64(self.received as f64 / self.pace as f64);
+        let most = self.whole.min(self.idle + bought);
+        (self.begun + most).min(Instant::now() + self.idle)
     }
 
     /// The next piece, in whatever size it arrives; `None` at the end.
@@ -106,7 +126,7 @@ impl BodyReader {
         if !self.held.is_empty() {
             return Ok(Some(std::mem::take(&mut self.held)));
         }
-        let until = self.until.min(Instant::now() + self.idle);
+        let until = self.until();
         loop {
             match tokio::time::timeout_at(until, self.stream.next()).await {
                 Err(_) => return Err(Problem::too_slow("the body did not arrive in time")),
@@ -114,7 +134,10 @@ impl BodyReader {
                 Ok(Some(Err(_))) => return Err(Problem::malformed("the body broke off")),
                 // Empty pieces do not reset the clock.
                 Ok(Some(Ok(piece))) if piece.is_empty() => {}
-                Ok(Some(Ok(piece))) => return Ok(Some(piece)),
+                Ok(Some(Ok(piece))) => {
+                    self.received += piece.len() as u64;
+                    return Ok(Some(piece));
+                }
             }
         }
     }
@@ -185,4 +208,62 @@ impl BodyReader {
 
 fn ends_early() -> Problem {
     Problem::malformed("the body ends too early")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    /// Pieces of so many bytes, one every 20 ms.
+    fn dripping(size: usize, count: usize) -> Body {
+        Body::from_stream(stream::iter(0..count).then(move |_| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok::<_, std::io::Error>(Bytes::from(vec![0; size]))
+        }))
+    }
+
+    async fn read(body: Body, limits: &Limits) -> Result<u64, Problem> {
+        let mut reader = BodyReader::new(body, limits);
+        while reader.next().await?.is_some() {}
+        Ok(reader.received)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_only_drips_is_cut_off_long_before_its_deadline() {
+        let limits = Limits {
+            idle_timeout_ms: 1000,
+            body_timeout_ms: 3_600_000,
+            body_bytes_per_second: 1_000_000,
+            ..Limits::default()
+        };
+        let read = read(dripping(10, usize::MAX), &limits);
+        let read = tokio::time::timeout(Duration::from_secs(60), read).await;
+        assert_eq!(read.expect("it is cut off").expect_err("early").status, 408);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_keeps_the_pace_is_read() {
+        let limits = Limits {
+            idle_timeout_ms: 10_000,
+            body_bytes_per_second: 1,
+            ..Limits::default()
+        };
+        assert_eq!(read(dripping(60, 30), &limits).await.expect("all"), 1800);
+    }
+
+    #[tokio::test]
+    async fn a_pause_of_the_server_is_not_the_senders() {
+        let limits = Limits {
+            idle_timeout_ms: 2000,
+            body_bytes_per_second: 1_000_000,
+            ..Limits::default()
+        };
+        let mut reader = BodyReader::new(dripping(60, 10), &limits);
+        reader.next().await.expect("arrives");
+        let paused = Instant::now();
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        reader.resume(paused);
+        reader.next().await.expect("arrives");
+    }
 }

@@ -29,6 +29,7 @@ mod panics;
 mod rosters;
 mod rounds;
 pub mod serve;
+mod stall;
 mod tasks;
 
 #[derive(OpenApi)]

@@ -1,4 +1,5 @@
-//! Connections: bounded in number, with a limit on how long the head of a request may take.
+//! Connections: bounded in number, with limits on how long the head of a request and the taking of an answer may
+//! take.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use super::stall::Stalling;
 use crate::app::App;
 
 /// How long connections may take to finish at shutdown.
@@ -66,7 +68,9 @@ fn slots(wanted: usize) -> usize {
 async fn connection(app: Arc<App>, stream: TcpStream, router: Router, slot: OwnedSemaphorePermit) {
     // Small answers must not wait for acknowledgements.
     let _ = stream.set_nodelay(true);
-    let head_timeout = Duration::from_millis(app.config.limits.head_timeout_ms);
+    let limits = &app.config.limits;
+    let head_timeout = Duration::from_millis(limits.head_timeout_ms);
+    let stream = Stalling::new(stream, Duration::from_millis(limits.write_timeout_ms));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)

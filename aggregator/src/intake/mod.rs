@@ -2,6 +2,8 @@
 //! first broken rule, durable before the receipt.
 
 mod payload;
+mod places;
 mod submission;
 
+pub use places::Places;
 pub use submission::{Receipted, submit};

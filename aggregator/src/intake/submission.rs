@@ -1,7 +1,5 @@
 //! One upload, from its first byte to its receipt.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use bytes::Bytes;
 use dawn_crypto::digest::Digest;
@@ -12,6 +10,7 @@ use dawn_protocol::round_context::{RoundContext, VerifiedSubmission};
 use dawn_protocol::submission::{MAX_PACKAGE_BYTES, package_digest};
 use dawn_protocol::{Receipt, RoundId, SubmissionHeader};
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::payload::PayloadCheck;
 use crate::app::App;
@@ -115,12 +114,10 @@ async fn take(
     }
     check_round(app, id, &context).await?;
     // Only who may submit takes one of the places for large bodies.
-    let patience = Duration::from_millis(app.config.limits.idle_timeout_ms);
-    let _place = tokio::time::timeout(patience, app.uploads.acquire())
-        .await
-        .ok()
-        .and_then(Result::ok)
-        .ok_or_else(|| Problem::unavailable("too many uploads at a time; try again"))?;
+    let asked = Instant::now();
+    let _place = app.uploads.take(*id, *device).await?;
+    reader.resume(asked);
+    let _counted = InProgress::new(app.metrics.gauge("dawn_upload_places"));
 
     let packages = read_packages(reader, &context, &verified).await?;
     let payload_key = ObjectKey::payload(&verified.header().payload);

@@ -7,13 +7,14 @@ use crate::app::App;
 use crate::clock::{now_ms, now_s};
 use crate::contexts::root_key;
 use crate::problem::Problem;
-use crate::store::orgs::{OrgRow, StewardRow};
+use crate::store::StoreError;
+use crate::store::orgs::{Inserted, OrgRow, StewardRow};
 
 /// Takes a self-signed registration.
 ///
 /// # Errors
 /// Malformed, not signed by its root key, for another federation, not admitted, or the root key is
-/// registered with other contents.
+/// registered with another name or issuer.
 pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Problem> {
     let federation = app.federation().await?;
     let signed = Signed::<OrgRegistration>::from_bytes(bytes).map_err(Problem::malformed)?;
@@ -31,7 +32,10 @@ pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Pr
         registration: bytes.to_vec(),
         created_ms: now_ms(),
     };
-    let inserted = app.store.register_org(&row, app.config.limits.orgs).await?;
+    let mut inserted = app.store.register_org(&row, app.config.limits.orgs).await?;
+    if inserted == Inserted::Other && same_but_for_its_date(app, &registration).await? {
+        inserted = Inserted::Already;
+    }
     let stored = Stored::from_insert(
         inserted,
         "this root key is registered with other contents, and they stay",
@@ -42,6 +46,21 @@ pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Pr
         app.changed();
     }
     Ok((org, stored))
+}
+
+/// Whether what is registered says the same as this, which was signed at another time: whoever registers
+/// twice signs twice. The first stays.
+async fn same_but_for_its_date(app: &App, again: &OrgRegistration) -> Result<bool, Problem> {
+    let Some(row) = app.store.org(&again.org()).await? else {
+        return Ok(false);
+    };
+    let stored = Signed::<OrgRegistration>::from_bytes(&row.registration)
+        .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
+    let dated = OrgRegistration {
+        created: stored.peek().created,
+        ..again.clone()
+    };
+    Ok(dated == *stored.peek())
 }
 
 /// Takes the enrolment of a steward of `org`, signed by its root key.
@@ -66,7 +85,11 @@ pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Store
         steward_key: enrolment.steward.as_bytes().to_vec(),
         created_ms: now_ms(),
     };
-    let inserted = app.store.enrol_steward(&row, bytes).await?;
+    let mut inserted = app.store.enrol_steward(&row, bytes).await?;
+    if inserted == Inserted::Other {
+        // Of the same organisation and key, for this federation, verified: only the date can differ.
+        inserted = Inserted::Already;
+    }
     let stored = Stored::from_insert(
         inserted,
         "this steward is enrolled with other contents, and they stay",

@@ -14,5 +14,6 @@ mod registry;
 mod replicas;
 mod restart;
 mod rounds;
+mod slow;
 mod submissions;
 mod sweep;

@@ -37,10 +37,36 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let orgs: Vec<_> = world.orgs.iter().collect();
     let other = FoundingDocument::found(other, &orgs).unwrap();
     assert_eq!(status(api.post_federation(&other).await), 409);
-    // Another registration of the same root key.
+    // The same signed at another time is the same, and the first stays.
     let digest = world.federation.digest();
+    let listed = raw::get(running.local_addr(), "/v1/registrations").await;
     let again = world.orgs[0].register(&digest, now_s() - 5).unwrap();
-    assert_eq!(status(api.register_org(&again).await), 409);
+    let addr = running.local_addr();
+    let first = raw::request(addr, "POST", "/v1/orgs", "application/cbor", again.bytes()).await;
+    let second = raw::request(addr, "POST", "/v1/orgs", "application/cbor", again.bytes()).await;
+    assert_eq!((first.status, second.status), (200, 200));
+    assert_eq!(first.body, second.body);
+    let after = raw::get(addr, "/v1/registrations").await;
+    assert_eq!(after.body, listed.body);
+    let enrolment = world.orgs[0]
+        .enrol_steward(&digest, &world.steward_keys[0], now_s() - 5)
+        .unwrap();
+    assert_eq!(
+        status(api.enrol_steward(&world.orgs[0].id(), &enrolment).await),
+        200
+    );
+    // Another name for the same root key, or another issuer.
+    let org = &world.orgs[0];
+    let mut renamed = again.peek().clone();
+    renamed.name = "another name".to_owned();
+    let renamed = Signed::sign(&renamed, org.root()).unwrap();
+    assert_eq!(status(api.register_org(&renamed).await), 409);
+    let mut reissued = again.peek().clone();
+    let mut certificate = reissued.issuer.peek().clone();
+    certificate.not_after += 1;
+    reissued.issuer = Signed::sign(&certificate, org.root()).unwrap();
+    let reissued = Signed::sign(&reissued, org.root()).unwrap();
+    assert_eq!(status(api.register_org(&reissued).await), 409);
     // Another roster of the same epoch.
     let threshold = Threshold::new(2, 0).unwrap();
     let smaller = roster(

@@ -23,6 +23,7 @@ fn write(world: &World, dir: &Path, played: &[PlayedRound]) {
 fn audit(world: &World, dir: &Path) -> AuditReport {
     let options = Options {
         federation: Some(world.federation.digest()),
+        ..Options::default()
     };
     verify_path(dir, &options).unwrap()
 }

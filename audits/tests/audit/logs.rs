@@ -60,6 +60,7 @@ fn audit(world: &World, round: &PlayedRound, log: &[u8]) -> AuditReport {
         dir.path(),
         &Options {
             federation: Some(world.federation.digest()),
+            ..Options::default()
         },
     )
     .unwrap()

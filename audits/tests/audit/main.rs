@@ -24,6 +24,7 @@ use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_transcript};
 pub fn audit(world: &World, bytes: &[u8]) -> AuditReport {
     let options = Options {
         federation: Some(world.federation.digest()),
+        ..Options::default()
     };
     verify_transcript(&mut Cursor::new(bytes), &options).unwrap()
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dawn_audits::{AuditRule, Options, Party, verify_service};
+use dawn_audits::{AuditError, AuditRule, Options, Party, verify_service};
 use dawn_identity::to_canonical;
 use dawn_protocol::LogEntry;
 
@@ -110,6 +110,7 @@ async fn a_running_service_passes_and_its_files_stay() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         federation: Some(world.federation.digest()),
+        ..Options::default()
     };
     let report = verify_service(&url, &[], dir.path(), &options)
         .await
@@ -160,4 +161,63 @@ async fn a_round_that_is_over_cannot_be_withheld() {
         assert_broken(&report, AuditRule::Log, Party::Aggregator);
         assert_eq!(report.rounds.len(), shown);
     }
+}
+
+/// Bytes of all files in a folder.
+fn kept(dir: &std::path::Path) -> u64 {
+    let files = std::fs::read_dir(dir).unwrap();
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[tokio::test]
+async fn a_transcript_that_does_not_end_is_cut_off() {
+    let mut world = World::new(64);
+    let mut served = served(&mut world);
+    let most = dawn_protocol::transcript::max_bytes(world.task.peek());
+    served.transcripts[1].resize(usize::try_from(most).unwrap() + 1, 0);
+    let log: usize = served.entries.iter().map(|entry| entry.len() + 4).sum();
+    let good = (served.transcripts[0].len() + log) as u64;
+    let url = serve(served).await;
+    let dir = tempfile::tempdir().unwrap();
+    let report = verify_service(&url, &[], dir.path(), &Options::default())
+        .await
+        .unwrap();
+    assert_broken(&report, AuditRule::Container, Party::Aggregator);
+    assert_eq!(report.rounds.len(), 1);
+    assert!(kept(dir.path()) < good + 4096);
+}
+
+#[tokio::test]
+async fn a_service_cannot_fill_the_disk() {
+    let mut world = World::new(65);
+    let whole = {
+        let served = served(&mut world);
+        let transcripts: usize = served.transcripts.iter().map(Vec::len).sum();
+        let log: usize = served.entries.iter().map(|entry| entry.len() + 4).sum();
+        (transcripts as u64, transcripts as u64 + log as u64)
+    };
+    // In the middle of a transcript, at the log's first byte, at its last.
+    for allowed in [100, whole.0 / 2, whole.0 - 1, whole.0 + 10, whole.1 + 4095] {
+        let mut world = World::new(65);
+        let url = serve(served(&mut world)).await;
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            max_bytes: Some(allowed),
+            ..Options::default()
+        };
+        let audited = verify_service(&url, &[], dir.path(), &options).await;
+        assert!(matches!(audited, Err(AuditError::TooMuch(most)) if most == allowed));
+        assert!(kept(dir.path()) <= allowed, "{allowed}");
+    }
+    let mut world = World::new(65);
+    let url = serve(served(&mut world)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        max_bytes: Some(whole.1 + 4096),
+        ..Options::default()
+    };
+    let report = verify_service(&url, &[], dir.path(), &options).await;
+    assert!(report.unwrap().passed());
 }

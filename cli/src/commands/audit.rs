@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use dawn_audits::{Options, verify_path, verify_service};
+use dawn_audits::{DEFAULT_MAX_BYTES, Options, verify_path, verify_service};
 use dawn_identity::{Digest, TaskId};
 
 use crate::output;
@@ -25,6 +25,9 @@ pub enum Command {
         /// With an address: the folder that keeps what was downloaded. A temporary one when absent.
         #[arg(long)]
         keep: Option<PathBuf>,
+        /// With an address: most bytes that are downloaded; a service that has more is not audited.
+        #[arg(long, default_value_t = DEFAULT_MAX_BYTES)]
+        max_bytes: u64,
         #[arg(long)]
         json: bool,
     },
@@ -36,9 +39,13 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         federation,
         tasks,
         keep,
+        max_bytes,
         json,
     } = command;
-    let options = Options { federation };
+    let options = Options {
+        federation,
+        max_bytes: Some(max_bytes),
+    };
     let report = if source.starts_with("http://") || source.starts_with("https://") {
         let scratch = tempfile::tempdir()?;
         let dir = keep.as_deref().unwrap_or(scratch.path());

@@ -188,6 +188,7 @@ impl Testbed {
     pub async fn audit(&self) -> String {
         let options = dawn_audits::Options {
             federation: Some(self.founded.founding.digest()),
+            ..dawn_audits::Options::default()
         };
         let dir = self.scratch.path().join("audit");
         let report = dawn_audits::verify_service(self.stage.url(), &[self.task], &dir, &options)

@@ -29,10 +29,12 @@
 //! that is what [`crate::phase`] is for. Sealed packages are not part of it: they are deleted after
 //! the round.
 
+mod limit;
 mod reader;
 mod record;
 mod writer;
 
+pub use limit::max_bytes;
 pub use reader::TranscriptReader;
 pub use record::Record;
 pub use writer::TranscriptWriter;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::transcript::{
-    Kind, Record, TranscriptError, TranscriptReader, TranscriptWriter,
+    Kind, Record, TranscriptError, TranscriptReader, TranscriptWriter, max_bytes,
 };
 use dawn_protocol::{AbortReason, Aborted, Digest, Terminal};
 use proptest::prelude::*;
@@ -142,6 +142,19 @@ fn lengths_are_bounded_by_kind_and_task() {
             "{kind:?}"
         );
     }
+}
+
+#[test]
+fn the_longest_transcript_of_a_task_is_known() {
+    let (bytes, _) = transcript();
+    let world = World::new(3, 0);
+    let most = max_bytes(world.task.peek());
+    assert!(most > bytes.len() as u64);
+    // Every submission more makes it longer by a header and a payload at least.
+    let mut task = world.task.peek().clone();
+    task.policy.max_submissions += 1;
+    let submission = world.context.dimension().payload_bytes() as u64 + 1000;
+    assert!(max_bytes(&task) > most + submission);
 }
 
 #[test]

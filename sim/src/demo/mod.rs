@@ -123,6 +123,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     options.say("auditing every round from its transcript");
     let trusted = dawn_audits::Options {
         federation: Some(founded.founding.digest()),
+        ..dawn_audits::Options::default()
     };
     let audit =
         dawn_audits::verify_service(stage.url(), &[task_id], &out.transcripts, &trusted).await?;

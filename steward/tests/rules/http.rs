@@ -190,6 +190,32 @@ async fn another_federation_is_fatal_and_a_missing_server_is_not() {
         .expect("waits until asked to stop");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_file_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let server = Server::start(Script::of(&world)).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut config = config(&world, &server);
+    config.key_file = dir.path().join("steward.pem");
+    let pem = world.stewards[0].to_pkcs8_pem();
+    std::fs::write(&config.key_file, pem.as_bytes()).expect("written");
+    let set = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&config.key_file, mode).expect("chmod");
+    };
+    for mode in [0o644, 0o640, 0o604, 0o620] {
+        set(mode);
+        let refused = Steward::open(config.clone()).expect_err("exposed");
+        assert!(matches!(refused, RunError::KeyFile { .. }), "{refused}");
+        let advice = format!("chmod 600 {}", config.key_file.display());
+        assert!(refused.to_string().contains(&advice), "{refused}");
+    }
+    set(0o600);
+    Steward::open(config.clone()).expect("private");
+}
+
 /// The loop does work as it comes, and stops in the middle of a long-poll.
 #[tokio::test]
 async fn the_loop_works_until_it_is_asked_to_stop() {

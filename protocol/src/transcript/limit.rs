@@ -1,0 +1,34 @@
+//! How long a transcript can be.
+
+use dawn_crypto::params::MAX_STEWARDS;
+use dawn_learn::Model;
+
+use super::record::fixed_limit;
+use super::{Kind, MAGIC, MAX_REGISTRATIONS, VERSION};
+use crate::task::Task;
+
+/// Most bytes of a transcript of a round of this task, so that whoever fetches one knows when to stop.
+pub fn max_bytes(task: &Task) -> u64 {
+    // A task whose model has no dimension is refused wherever it is read.
+    let payload = task.dimension().map_or(0, |d| d.payload_bytes() as u64);
+    let model = Model::encoded_len(task.model) as u64;
+    let submissions = u64::from(task.policy.max_submissions);
+    let record = |kind: Kind| {
+        let most = match kind {
+            Kind::Payload => payload,
+            kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
+        };
+        let times = match kind {
+            Kind::Registration => MAX_REGISTRATIONS as u64,
+            Kind::Header | Kind::Payload => submissions,
+            Kind::Endorsement | Kind::Report | Kind::Opening => MAX_STEWARDS as u64,
+            _ => 1,
+        };
+        times.saturating_mul(9 + most)
+    };
+    let begin = MAGIC.len() + size_of_val(&VERSION);
+    (0..=u8::MAX)
+        .filter_map(Kind::from_code)
+        .map(record)
+        .fold(begin as u64, u64::saturating_add)
+}
