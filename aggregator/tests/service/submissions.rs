@@ -172,7 +172,8 @@ async fn a_second_submission_is_refused_and_kept_as_evidence() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_at_once_one_wins() {
-    let mut round = Collecting::new().await;
+    // All of them get a place at once.
+    let mut round = Collecting::with(|_| {}, |limits| limits.uploads_per_device = 12).await;
     let device = round.world.device(0);
     let submissions: Vec<_> = (0..6)
         .map(|i| round.prepare(&device, i).to_bytes())
