@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # More for the demo or the measurements: make demo ARGS="--epsilon 8"
 ARGS ?=
+# The selection of crates decides with which features their dependencies are built. With the whole workspace and one
+# target that needs development dependencies it is that of the tests, so that demo and tests build everything once.
+BUILD = cargo build --locked --workspace --bin dawn --example edge_app
+TARGET = $(shell cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 .PHONY: help setup demo test lint bench ct
 
@@ -14,8 +18,9 @@ setup: ## install what is missing (Postgres) and say what cannot be installed he
 	@tools/setup.sh
 
 demo: setup ## six organisations train a model together and an auditor checks every round; ARGS="..." for more
-	@cargo build --locked -p dawn-cli --bin dawn
-	@cargo run -q --locked -p dawn-cli --bin dawn -- demo $(ARGS)
+	@echo "demo: building (several minutes on a clean clone)" >&2
+	@$(BUILD)
+	@"$(TARGET)/debug/dawn" demo $(ARGS)
 
 test: setup ## every test, documentation examples included
 	@tools/test.sh

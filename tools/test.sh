@@ -1,44 +1,66 @@
 #!/usr/bin/env bash
 # Every test of the workspace. cargo-nextest only runs the same tests faster, each in a process of its own; it does not
-# know documentation examples, which go first so that the runner's summary is the last line.
+# know documentation examples, which go before so that the runner's summary is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+say() { printf 'test: %s\n' "$*" >&2; }
+
 # What independent programs compute from the documents: first, because it takes seconds.
 if ! command -v python3 >/dev/null 2>&1; then
-    echo "test: python3 is missing (3.9 or newer); install it with: apt-get install python3 (Debian), brew install python3 (macOS), or make setup" >&2
+    say "python3 is missing (3.9 or newer); install it with: apt-get install python3 (Debian), brew install python3 (macOS), or make setup"
     exit 1
 fi
 python3 test_vectors/generate.py --check
-python3 docs/lwe-estimate.py --check >/dev/null || { echo "test: docs/lwe-estimate.py no longer finds what docs/protocol.md, section 3, claims" >&2; exit 1; }
+python3 docs/lwe-estimate.py --check >/dev/null || { say "docs/lwe-estimate.py no longer finds what docs/protocol.md, section 3, claims"; exit 1; }
+
+nextest=no
+cargo nextest --version >/dev/null 2>&1 && nextest=yes
+
+# Everything is built for the whole workspace: a single crate would be given other features, and built again.
+say "building all tests (about 13 minutes on a clean clone with two cores; target/ grows to about 5 GB)"
+if [ "$nextest" = yes ]; then
+    cargo nextest run --locked --workspace --no-run
+else
+    cargo test --locked --workspace --no-run
+fi
+cargo build --locked --workspace --example backends
+target=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 # The arithmetic once more with every backend that this machine has and did not choose; the others by name.
 backends() {
-    local name supported
+    local name supported listing
+    listing=$("$target/debug/examples/backends")
     while read -r name supported; do
         case $supported in
             chosen) ;;
             yes)
-                echo "test: dawn-crypto with DAWN_BACKEND=$name"
-                DAWN_BACKEND=$name cargo test --locked -p dawn-crypto --lib --quiet
+                say "dawn-crypto with DAWN_BACKEND=$name"
+                if [ "$nextest" = yes ]; then
+                    DAWN_BACKEND=$name cargo nextest run --locked --workspace --lib -E 'package(dawn-crypto)' --status-level fail </dev/null
+                else
+                    DAWN_BACKEND=$name cargo test --locked -p dawn-crypto --lib --quiet </dev/null
+                fi
                 ;;
             refused)
-                echo "test: FAILED: backend $name computes something else than the portable one on this processor" >&2
+                say "FAILED: backend $name computes something else than the portable one on this processor"
                 return 1
                 ;;
-            *) echo "test: skipped: backend $name (this processor does not support it)" ;;
+            *) say "skipped: backend $name (this processor does not support it)" ;;
         esac
-    done < <(cargo run --locked --quiet -p dawn-crypto --example backends)
+    done <<<"$listing"
 }
+backends
 
-if cargo nextest --version >/dev/null 2>&1; then
-    cargo test --locked --workspace --doc --quiet
-    backends
+if [ "$nextest" = yes ]; then
+    say "the examples in the documentation (each is compiled, some minutes)"
+    cargo test --locked --workspace --doc
+    say "all tests; \"1 skipped\" is supervise_until_killed, which another test runs in a process of its own and kills"
     cargo nextest run --locked --workspace --no-fail-fast
     exit 0
 fi
 
-backends
+say "all tests; \"ignored\" is supervise_until_killed, which another test runs in a process of its own and kills"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0

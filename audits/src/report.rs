@@ -83,7 +83,8 @@ pub struct LogReport {
     pub size: u64,
     /// Root over them, recomputed.
     pub root: Digest,
-    /// Statements of the audited rounds that were looked up in it.
+    /// Different statements of the audited rounds, all of them found in it. What is said once and
+    /// stands in many transcripts counts once.
     pub statements_found: usize,
 }
 
@@ -178,7 +179,7 @@ impl fmt::Display for AuditReport {
         if let Some(log) = &self.log {
             writeln!(
                 f,
-                "log of {} entries, root {}: {} statements found",
+                "log: {} entries under root {}; the {} different statements of these rounds are all in it",
                 log.size, log.root, log.statements_found
             )?;
         }

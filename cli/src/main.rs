@@ -1,5 +1,6 @@
 //! `dawn`: the one binary. It parses, calls a library, and prints.
 
+mod arithmetic;
 mod commands;
 mod files;
 mod output;
@@ -56,6 +57,10 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::parse();
     output::start_logging();
+    if let Err(error) = arithmetic::choose() {
+        eprintln!("dawn: {}", output::chain(&error));
+        return std::process::ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! Progress goes to standard error, results to standard output; with `--json` the last line of
 //! standard output is one object.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,11 +9,14 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 /// Starts the log on standard error; `RUST_LOG` chooses what it shows, `DAWN_LOG_JSON=1` its form.
+/// Colours only where a person looks: not in files, and not with `NO_COLOR`.
 pub fn start_logging() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dawn=info"));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(!plain && std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if std::env::var_os("DAWN_LOG_JSON").is_some_and(|v| v == "1") {
         builder.json().init();

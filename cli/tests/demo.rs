@@ -60,6 +60,33 @@ fn a_small_demo_opens_every_round_and_its_transcripts_convince_a_stranger() {
         std::fs::read_to_string(dir.path().join(summary["report"].as_str().unwrap())).unwrap();
     assert!(report.contains("</html>") && report.matches("<svg").count() == 5);
 
+    let shown = String::from_utf8_lossy(&run.stderr);
+    for words in [
+        "setting: digits data, model mlp:64-32-10 (2410 parameters: 9.6 KB as a plain update)",
+        "epsilon: - = no privacy guarantee",
+        "KB/device: ",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    for log in std::fs::read_dir(dir.path().join(summary["logs"].as_str().unwrap())).unwrap() {
+        let log = std::fs::read(log.unwrap().path()).unwrap();
+        assert!(!log.contains(&0x1b), "colours in a file");
+    }
+
+    // The command that it prints, in the folder where it was started, with the pinned digest.
+    let check = summary["check"].as_str().unwrap();
+    assert!(check.contains(summary["federation"].as_str().unwrap()));
+    let audit = Command::new("sh")
+        .args(["-c", check])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&audit.stdout);
+    assert!(
+        audit.status.success() && told.contains("(pinned)") && told.contains("all in it"),
+        "{check}: {told}"
+    );
+
     let transcripts = summary["transcript"].as_str().unwrap();
     let audit = dawn(&["audit", "verify", transcripts, "--json"], dir.path());
     assert!(audit.status.success());
@@ -110,4 +137,36 @@ fn impossible_demos_are_refused_clearly() {
             "{args}: {text}"
         );
     }
+}
+
+/// A wrong DAWN_BACKEND is an error with a remedy, whatever was asked for; not a panic half-way.
+#[test]
+fn a_backend_that_cannot_be_had_is_refused_clearly() {
+    for args in ["demo", "aggregator run --config none", "audit verify none"] {
+        let run = Command::new(env!("CARGO_BIN_EXE_dawn"))
+            .args(args.split(' '))
+            .env("DAWN_BACKEND", "sse9")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success(), "{args}");
+        for word in ["DAWN_BACKEND", "\"sse9\"", "portable"] {
+            assert!(text.contains(word), "{args}: {text}");
+        }
+        assert!(!text.contains("panicked"), "{args}: {text}");
+    }
+}
+
+/// What the README says about the models is what the program says.
+#[test]
+fn the_help_of_the_demo_names_the_models_that_it_chooses() {
+    let run = dawn(&["demo", "--help"], Path::new("."));
+    let help = String::from_utf8(run.stdout).unwrap();
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    for (data, private) in [("digits", false), ("digits", true), ("fashion", true)] {
+        let source: dawn_sim::demo::DataSource = data.parse().unwrap();
+        assert!(help.contains(&source.model(private).to_string()), "{help}");
+    }
+    assert!(help.contains("with --epsilon logistic:64-10"), "{help}");
 }

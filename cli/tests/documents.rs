@@ -3,8 +3,12 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use dawn_crypto::params;
+use dawn_crypto::shamir::Threshold;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -26,6 +30,13 @@ fn shell_blocks(document: &str) -> Vec<String> {
 #[test]
 fn the_tutorial_works_as_printed() {
     let scratch = tempfile::tempdir().unwrap();
+    // As root, Postgres runs as another user, who must be able to pass through this folder. Whatever happens, it goes.
+    let server = tempfile::Builder::new()
+        .prefix("dawn-lab-")
+        .tempdir()
+        .unwrap();
+    fs::set_permissions(server.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let server_dir = server.path().join("aggregator");
     std::os::unix::fs::symlink(root().join("data"), scratch.path().join("data")).unwrap();
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -41,13 +52,18 @@ fn the_tutorial_works_as_printed() {
     // The binary is there already: building it again would wait for the lock that the test run holds.
     let script = blocks
         .concat()
-        .replace("cargo build --locked -p dawn-cli --bin dawn\n", "")
+        .replace(
+            "cargo build --locked --workspace --bin dawn --example edge_app\n",
+            "",
+        )
+        .replace("/tmp/dawn-lab-$$", &server_dir.display().to_string())
         .replace(
             "$PWD/target/debug",
             env!("CARGO_BIN_EXE_dawn").trim_end_matches("/dawn"),
         )
         .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
-    let script = format!("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{script}");
+    let script =
+        format!("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{script}");
     let run = Command::new("timeout")
         .args(["--signal=TERM", "280", "bash", "-c", &script])
         .current_dir(scratch.path())
@@ -67,6 +83,8 @@ fn the_tutorial_works_as_printed() {
         shown.matches("PASS").count() >= 2 && !shown.contains("FAIL"),
         "{shown}"
     );
+    // Its last step leaves no keys behind.
+    assert!(!server_dir.exists() && !scratch.path().join("lab").exists());
 }
 
 /// The two commands of the README are targets of the Makefile that do what the README says: the demo
@@ -88,7 +106,13 @@ fn the_readme_promises_what_the_makefile_does() {
             "target/debug/dawn audit verify dawn-demo/transcripts"
         ]
     );
-    for (target, expected) in [("demo", "--bin dawn -- demo"), ("test", "tools/test.sh")] {
+    for (target, expected) in [
+        ("demo", "/debug/dawn\" demo"),
+        ("demo", "cargo build --locked --workspace --bin dawn"),
+        ("demo", "tools/setup.sh"),
+        ("test", "tools/setup.sh"),
+        ("test", "tools/test.sh"),
+    ] {
         let plan = Command::new("make")
             .args(["-n", target])
             .current_dir(root())
@@ -97,15 +121,125 @@ fn the_readme_promises_what_the_makefile_does() {
         let text = String::from_utf8_lossy(&plan.stdout).into_owned();
         assert!(plan.status.success() && text.contains(expected), "{text}");
     }
-    let setup = Command::new("make")
-        .args(["-n", "demo"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(
-        String::from_utf8_lossy(&setup.stdout).contains("setup"),
-        "demo does not set up"
-    );
+}
+
+/// Without line breaks, so that a sentence is found wherever its lines end.
+fn prose(document: &str) -> String {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+/// What the README says about installing is what tools/setup.sh does on a machine where nothing is
+/// there: as root, with a sudo that asks for no password, and with one that does.
+#[test]
+fn the_readme_says_how_missing_programs_are_installed() {
+    let says = prose("README.md");
+    for sentence in [
+        "Both need PostgreSQL, a C compiler and Python 3.",
+        "If they are missing they are installed with `apt-get` (as root or with passwordless `sudo`); otherwise you get the one command to run first.",
+    ] {
+        assert!(says.contains(sentence), "{sentence}");
+    }
+    for (user, sudo, installs) in [
+        ("0", "exit 1", true),
+        ("1000", "shift; exec \"$@\"", true),
+        ("1000", "exit 1", false),
+    ] {
+        let bin = tempfile::tempdir().unwrap();
+        let log = bin.path().join("installed");
+        let stub = |name: &str, script: &str| {
+            let path = bin.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        for there in ["cargo", "initdb", "postgres", "true"] {
+            stub(there, "exit 0");
+        }
+        stub("id", &format!("echo {user}"));
+        stub("sudo", sudo);
+        stub("env", "shift; exec \"$@\"");
+        stub("apt-get", &format!("echo \"$@\" >> {}", log.display()));
+        let run = Command::new("/bin/bash")
+            .arg(root().join("tools/setup.sh"))
+            .env("PATH", bin.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        let installed = fs::read_to_string(&log).unwrap_or_default();
+        let packages = "install -y --no-install-recommends gcc libc6-dev python3";
+        assert_eq!(run.status.success(), installs, "{said}");
+        if installs {
+            assert_eq!(installed.trim(), packages, "{said}");
+        } else {
+            assert_eq!(installed, "");
+            assert!(
+                said.contains(&format!("Run:  sudo apt-get {packages}")),
+                "{said}"
+            );
+        }
+    }
+    let setup = fs::read_to_string(root().join("tools/setup.sh")).unwrap();
+    assert!(setup.contains("has_postgres || missing+=(postgresql)"));
+}
+
+/// The README's numbers about the demo's stewards, its sizes and its models follow from the code.
+#[test]
+fn the_readme_says_what_the_demo_is() {
+    let says = prose("README.md");
+    let faulty = dawn_sim::demo::tolerated(6);
+    let t = Threshold::new(6, faulty).unwrap();
+    let model = |private| dawn_sim::demo::DataSource::Digits.model(private);
+    for sentence in [
+        format!(
+            "Of the demo's six (m = 6) at most {} (f = {faulty}) may be malicious; {} (T) open a sum and {} (A) must agree on what is in it, so that a round survives {} that is offline or lying",
+            in_words(faulty),
+            in_words(t.t()),
+            in_words(t.a()),
+            in_words(t.m() - t.a())
+        ),
+        format!("it trains `{}`", model(false)),
+        format!("with `--epsilon` `{}`", model(true)),
+        format!(
+            "(rounded up to blocks of {} parameters, and one block more)",
+            params::N
+        ),
+        "do not protect real people with it yet".into(),
+    ] {
+        assert!(says.contains(&sentence), "{sentence}");
+    }
+}
+
+fn in_words(number: u8) -> &'static str {
+    ["none", "one", "two", "three", "four", "five", "six"][usize::from(number)]
+}
+
+/// Every term that the README and the demo use without saying what it means is in the glossary.
+#[test]
+fn the_glossary_has_the_terms_of_the_readme() {
+    let glossary = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    for term in [
+        "Ring-LWE",
+        "clip",
+        "noise",
+        "steward",
+        "sealing key",
+        "endorsement",
+        "package report",
+        "key share",
+        "RoundSpec",
+        "Closed{root}",
+        "Verdict",
+        "T of m",
+        "roster",
+        "transcript",
+        "log",
+        "witness",
+        "plain",
+        "epsilon, delta",
+    ] {
+        assert!(glossary.contains(&format!("| **{term}**")), "{term}");
+    }
 }
 
 /// Every file that a document of the project points to is there.

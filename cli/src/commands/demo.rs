@@ -14,7 +14,8 @@ pub struct Arguments {
     /// What is learnt from: digits (built in) or fashion (Debian package dataset-fashion-mnist).
     #[arg(long, default_value = "digits")]
     data: DataSource,
-    /// The model, for example logistic:64-10 or mlp:64-32-10; the data's usual one when absent.
+    /// The model. When absent: for digits mlp:64-32-10, with --epsilon logistic:64-10; for fashion
+    /// mlp:784-64-10, with --epsilon logistic:784-10. Noise grows with the number of parameters.
     #[arg(long)]
     model: Option<ModelSpec>,
     /// Organisations, each with one steward.
@@ -23,18 +24,21 @@ pub struct Arguments {
     /// Devices of all organisations together.
     #[arg(long, default_value_t = 100)]
     devices: u32,
+    /// Rounds.
     #[arg(long, default_value_t = 10)]
     rounds: u32,
     /// Share of the devices that fail in each round, at a random point.
     #[arg(long, default_value_t = 0.2)]
     dropout: f64,
-    /// Privacy target over all rounds, at delta 1e-5; the least noise that masking allows when absent.
+    /// Privacy target per device over all rounds, at delta 1e-5; chooses a smaller model (see --model).
+    /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
     epsilon: Option<f64>,
     /// Round in which one steward is killed for good; 0 for none.
     #[arg(long, default_value_t = 3)]
     kill_steward_in: u32,
-    /// Folder for transcripts, logs and the report.
+    /// Folder for transcripts, logs and the report. What an earlier demo left in it is deleted first;
+    /// a folder that no demo made is refused.
     #[arg(long, default_value = "dawn-demo")]
     out: PathBuf,
     /// Seed of the split, the failures and the training.
@@ -64,7 +68,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let passed = summary.audit == "PASS" && summary.sum_errors == 0;
     output::report(arguments.json, &summary, |s| {
         format!(
-            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks and noise)\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {} (check them again: dawn audit verify {})",
+            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks and noise)\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {}\nlogs: {}\nfederation: {} (a stranger gets this digest from the organisations)\ncheck again: {}",
             s.audit,
             100.0 * s.accuracy,
             100.0 * s.accuracy_plain,
@@ -75,7 +79,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             s.stewards,
             s.report,
             s.transcript,
-            s.transcript,
+            s.logs,
+            s.federation,
+            s.check,
         )
     })?;
     Ok(if passed {

@@ -72,6 +72,9 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     let roster = founded.roster.peek().digest();
     let task = setting.task(&options, founded.founding.digest(), roster, owner, now)?;
     let task_id = task.peek().id();
+    let described = options.describe(&setting, task.peek());
+    options.say(&format!("setting: {described}"));
+    options.explain_columns();
 
     let uploads = Uploads::default();
     let world = Arc::new(World {
@@ -143,7 +146,10 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         audit: audit.summary(),
         transcript: out.transcripts.display().to_string(),
         report: out.report.display().to_string(),
-        setting: options.describe(&setting, task.peek()),
+        logs: out.logs.display().to_string(),
+        federation: founded.founding.digest().to_string(),
+        check: options.check_command(&out.transcripts, &founded.founding.digest()),
+        setting: described,
         seconds: begun.elapsed().as_secs_f64(),
         rounds: rows,
     };

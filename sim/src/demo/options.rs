@@ -1,9 +1,10 @@
 //! What can be chosen about a demo run, and where it writes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use dawn_identity::Digest;
 use dawn_learn::ModelSpec;
 use dawn_protocol::Task;
 
@@ -102,16 +103,45 @@ impl DemoOptions {
             None => "the least noise that masking allows".into(),
         };
         format!(
-            "{} data, model {} ({} parameters), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {privacy} (sigma {:.1} per device, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {privacy} (sigma {:.1} per device, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),
+            setting.model.parameters() as f64 * 4.0 / 1000.0,
             self.organisations,
             self.devices,
             self.rounds,
             100.0 * self.dropout,
             task.sigma_error.to_f64(),
             task.quantiser.clip
+        )
+    }
+
+    /// Says what a reader of the table would ask.
+    pub fn explain_columns(&self) {
+        if self.epsilon.is_none() {
+            self.say("epsilon: - = no privacy guarantee for the outputs; only the noise that masking needs");
+        }
+        self.say(
+            "KB/device: one whole upload; it is smaller once a steward is gone, because devices seal nothing to a steward without a key of the round",
+        );
+    }
+
+    /// The shell command that audits transcripts with this very program.
+    pub fn check_command(&self, transcripts: &Path, federation: &Digest) -> String {
+        let here = std::env::current_dir().ok();
+        let program = here
+            .and_then(|here| self.binary.strip_prefix(here).ok())
+            .unwrap_or(&self.binary);
+        let mut program = program.display().to_string();
+        if !program.contains('/') {
+            // A name alone would be looked for on the PATH.
+            program.insert_str(0, "./");
+        }
+        format!(
+            "{} audit verify {} --federation {federation}",
+            quoted(&program),
+            quoted(&transcripts.display().to_string())
         )
     }
 
@@ -150,5 +180,31 @@ impl DemoOptions {
             "Made by `dawn demo`; the next demo empties this folder.\n",
         )?;
         Ok(output)
+    }
+}
+
+/// A word for a POSIX shell: in single quotes unless no character of it means anything there.
+fn quoted(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !word.is_empty() && word.chars().all(harmless) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_reach_the_program_as_they_are() {
+        for word in ["dawn-demo/transcripts", "my demo", "it's $HOME", "", "*"] {
+            let echoed = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", quoted(word))])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(echoed.stdout).unwrap(), word);
+        }
+        assert_eq!(quoted("dawn-demo/transcripts"), "dawn-demo/transcripts");
     }
 }

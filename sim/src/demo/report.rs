@@ -190,8 +190,8 @@ pub fn html(summary: &DemoSummary) -> String {
     }
     let _ = write!(
         out,
-        "</table><p class='lead'>Check it yourself: <code>dawn audit verify {}</code></p></html>",
-        escape(&summary.transcript)
+        "</table><p class='lead'>Check it yourself: <code>{}</code><br>The digest is that of the federation's founding document; a stranger gets it from the organisations.</p></html>",
+        escape(&summary.check)
     );
     out
 }

@@ -58,6 +58,12 @@ pub struct DemoSummary {
     pub transcript: String,
     /// The HTML report.
     pub report: String,
+    /// The folder with the logs of server and stewards.
+    pub logs: String,
+    /// Digest of the founding document, as hexadecimal digits: what a stranger gets from the organisations.
+    pub federation: String,
+    /// The shell command that audits the transcripts again.
+    pub check: String,
     /// Data set, model and privacy target in words.
     pub setting: String,
     /// Seconds of the whole run.
