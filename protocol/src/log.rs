@@ -6,10 +6,11 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
-use dawn_identity::{BrokenRule, Statement};
+use dawn_identity::{BrokenRule, DecodeError, Statement, from_canonical_bounded};
 use minicbor::{Decode, Encode};
 
 use crate::MAX_STATEMENT_BYTES;
+use crate::work::check_items;
 
 /// The log's size and root at a time. Signed by the federation's log key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -62,5 +63,66 @@ impl LogEntry {
             !self.envelope.is_empty() && self.envelope.len() <= MAX_STATEMENT_BYTES,
             "a log entry has between 1 and 65,535 bytes",
         )
+    }
+}
+
+/// Reads a list of at most `most` entries, within their bounds; nothing else in it is verified. A longer list is
+/// refused before its entries take memory.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn entries_from_bytes(bytes: &[u8], most: usize) -> Result<Vec<LogEntry>, DecodeError> {
+    check_items(bytes, most, "more log entries than were asked for")?;
+    // The envelope, its length, the index, and the array around them.
+    let limit = most
+        .saturating_mul(MAX_STATEMENT_BYTES + 16)
+        .saturating_add(16);
+    let entries: Vec<LogEntry> = from_canonical_bounded(bytes, limit)?;
+    entries.iter().try_for_each(LogEntry::check)?;
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dawn_identity::to_canonical;
+
+    fn entries(count: u64) -> Vec<LogEntry> {
+        let entry = |index| LogEntry {
+            index,
+            envelope: vec![7],
+        };
+        (0..count).map(entry).collect()
+    }
+
+    /// As many of the smallest entries as a page may have bytes would take more than a gigabyte.
+    #[test]
+    fn too_many_small_entries_are_refused_before_they_take_memory() {
+        let bytes = to_canonical(&entries(20));
+        assert_eq!(entries_from_bytes(&bytes, 20), Ok(entries(20)));
+        // Were the entries decoded first, the cut would be found and this be malformed.
+        let cut = &bytes[..bytes.len() - 1];
+        assert!(matches!(
+            entries_from_bytes(cut, 20),
+            Err(DecodeError::Malformed(_))
+        ));
+        assert!(matches!(
+            entries_from_bytes(cut, 19),
+            Err(DecodeError::Rule(_))
+        ));
+        let indefinite = [&[0x9f], &bytes[1..], &[0xff]].concat();
+        assert!(entries_from_bytes(&indefinite, 20).is_err());
+    }
+
+    #[test]
+    fn entries_within_their_bounds_only() {
+        for (length, accepted) in [(0, false), (1, true), (65_535, true), (65_536, false)] {
+            let entry = LogEntry {
+                index: u64::MAX,
+                envelope: vec![7; length],
+            };
+            let bytes = to_canonical(&vec![entry]);
+            assert_eq!(entries_from_bytes(&bytes, 1).is_ok(), accepted, "{length}");
+        }
     }
 }

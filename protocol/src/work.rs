@@ -97,7 +97,7 @@ pub fn work_from_bytes(bytes: &[u8]) -> Result<Vec<WorkItem>, DecodeError> {
 
 /// Refuses a list by the number of items that it announces. In memory an item is many times larger
 /// than the smallest encoding of one, so this comes before decoding.
-fn check_items(bytes: &[u8], most: usize, rule: &'static str) -> Result<(), BrokenRule> {
+pub(crate) fn check_items(bytes: &[u8], most: usize, rule: &'static str) -> Result<(), BrokenRule> {
     let announced = minicbor::Decoder::new(bytes).array().ok().flatten();
     BrokenRule::unless(announced.is_some_and(|items| items <= most as u64), rule)
 }

@@ -1,6 +1,8 @@
 //! Bodies as values: canonical CBOR for the protocol, JSON for people.
 
 use dawn_identity::{Signed, Statement, from_canonical, to_canonical};
+use dawn_protocol::LogEntry;
+use dawn_protocol::log::entries_from_bytes;
 use minicbor::{Decode, Encode};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -17,6 +19,18 @@ where
     T: Encode<()> + for<'b> Decode<'b, ()>,
 {
     from_canonical(bytes).map_err(|error| TransportError::Malformed {
+        what,
+        why: error.to_string(),
+    })
+}
+
+/// Reads at most `most` log entries; a longer list is refused before it takes memory.
+pub(crate) fn parse_entries(
+    bytes: &[u8],
+    most: usize,
+    what: &'static str,
+) -> Result<Vec<LogEntry>, TransportError> {
+    entries_from_bytes(bytes, most).map_err(|error| TransportError::Malformed {
         what,
         why: error.to_string(),
     })

@@ -4,7 +4,7 @@ use dawn_identity::Signed;
 use dawn_protocol::{LogEntry, LogHead};
 
 use crate::api::{Api, Call};
-use crate::codec::{parse, parse_signed};
+use crate::codec::{parse_entries, parse_signed};
 use crate::error::TransportError;
 use crate::limits;
 
@@ -38,12 +38,12 @@ impl Api {
         let answer = self
             .call(Call::get("v1/log/entries", limits::LOG_ENTRIES).query(&query))
             .await?;
-        let entries: Vec<LogEntry> = parse(&answer.body, "page of log entries")?;
+        let entries = parse_entries(&answer.body, limit as usize, "page of log entries")?;
         let consecutive = entries
             .iter()
             .zip(from..)
             .all(|(entry, index)| entry.index == index);
-        if !consecutive || entries.len() as u64 > u64::from(limit) {
+        if !consecutive {
             let why = "the entries are not the consecutive ones that were asked for".to_owned();
             return Err(TransportError::Malformed {
                 what: "page of log entries",

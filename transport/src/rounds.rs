@@ -13,9 +13,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::api::{Api, Call, MAX_WAIT_SECONDS, finish};
 use crate::body;
-use crate::codec::parse_signed;
+use crate::codec::{parse_entries, parse_signed};
 use crate::error::TransportError;
 use crate::limits;
+
+/// Most log entries about one round: a sealing key, an endorsement, a report and an opening of each of at most
+/// 16 stewards, the aggregator's four statements, and room for more kinds.
+pub const MAX_ROUND_ENTRIES: usize = 128;
 
 /// Opens the bytes of a submission from their beginning, once per attempt.
 pub type OpenReader = Box<
@@ -189,12 +193,9 @@ impl Api {
     /// # Errors
     /// [`TransportError`].
     pub async fn statements(&self, round: &RoundId) -> Result<Vec<LogEntry>, TransportError> {
-        self.get_value(
-            &format!("{}/statements", round_path(round)),
-            "list of statements",
-            limits::STATEMENTS,
-        )
-        .await
+        let path = format!("{}/statements", round_path(round));
+        let answer = self.call(Call::get(&path, limits::STATEMENTS)).await?;
+        parse_entries(&answer.body, MAX_ROUND_ENTRIES, "list of statements")
     }
 
     /// `GET /v1/tasks/{task}/rounds/{round}/transcript`: writes the transcript to `writer` while it arrives, at most
