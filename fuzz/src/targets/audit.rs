@@ -1,0 +1,213 @@
+//! The auditor, shown a changed transcript. Changes are of two kinds: what anybody can do to a file, and what a party
+//! does that signs something else. Whatever is done,
+//!
+//! - a transcript that passes says of its round what the honest one says;
+//! - nobody is blamed but whoever handed it over, and those that signed something else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+use std::sync::OnceLock;
+
+use arbitrary::{Arbitrary, Unstructured};
+use dawn_audits::report::RoundReport;
+use dawn_audits::{AuditReport, Options, Party, verify_transcript};
+use dawn_crypto::digest::Digest;
+use dawn_identity::{Envelope, KeyId, SecretKey, TaskId};
+use dawn_protocol::MAX_STATEMENT_BYTES;
+
+use crate::cbor::{self, Dice};
+use crate::world::{Draft, honest};
+
+/// A change of one record; places are taken modulo the number of records.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Edit {
+    /// Which record.
+    pub record: u8,
+    /// What is done to it.
+    pub operation: Operation,
+}
+
+/// What is done to a record.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Operation {
+    /// Its signer signs something else: the dice say what.
+    Resign(u32),
+    /// Its CBOR is changed, the dice say how, and nobody signs it.
+    Change(u32),
+    /// A bit of it is flipped.
+    Flip(u16, u8),
+    /// It ends early.
+    Cut(u16),
+    /// It is left out.
+    Drop,
+    /// It is there twice.
+    Double,
+    /// It changes places with another.
+    Swap(u8),
+    /// It comes from another round.
+    Foreign(u8, u8),
+}
+
+/// Most changes of one transcript.
+const MAX_EDITS: usize = 6;
+
+/// Input: which round, then the changes.
+pub fn audit(data: &[u8]) -> bool {
+    let mut input = Unstructured::new(data);
+    let Ok(base) = input.int_in_range(0..=2usize) else {
+        return false;
+    };
+    let bases = bases();
+    let (mut draft, mut guilty) = (bases[base].draft.clone(), BTreeSet::from([Party::Provider]));
+    for _ in 0..MAX_EDITS {
+        let Ok(edit) = Edit::arbitrary(&mut input) else {
+            break;
+        };
+        if draft.records.is_empty() {
+            break;
+        }
+        guilty.extend(apply(&edit, &mut draft));
+        if input.is_empty() {
+            break;
+        }
+    }
+    let report = report(&draft.seal());
+    match &report.finding {
+        Some(finding) => {
+            assert!(
+                guilty.contains(&finding.culprit),
+                "{finding}\nonly {guilty:?} did anything"
+            );
+            assert!(!report.passed());
+        }
+        None => {
+            assert!(report.passed());
+            assert_eq!(
+                report.rounds.iter().map(Said::of).collect::<Vec<_>>(),
+                [bases[base].said.clone()]
+            );
+        }
+    }
+    assert!(!report.summary().is_empty() && report.to_json().is_ok());
+    true
+}
+
+fn report(bytes: &[u8]) -> AuditReport {
+    let options = Options {
+        federation: Some(honest().world.federation.digest()),
+    };
+    verify_transcript(&mut Cursor::new(bytes), &options).expect("memory can be read")
+}
+
+/// What a transcript says of its round.
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
+    task: TaskId,
+    number: u32,
+    aborted: bool,
+    accepted: u32,
+    sum: Option<Digest>,
+    model: Digest,
+    next_model: Digest,
+}
+
+impl Said {
+    fn of(report: &RoundReport) -> Self {
+        Self {
+            task: report.task,
+            number: report.number,
+            aborted: report.aborted.is_some(),
+            accepted: report.accepted,
+            sum: report.sum,
+            model: report.model,
+            next_model: report.next_model,
+        }
+    }
+}
+
+struct Base {
+    draft: Draft,
+    said: Said,
+}
+
+fn bases() -> &'static [Base; 3] {
+    static BASES: OnceLock<[Base; 3]> = OnceLock::new();
+    BASES.get_or_init(|| {
+        let honest = honest();
+        std::array::from_fn(|place| {
+            let draft = Draft::of(&honest.world, &honest.rounds[place]);
+            let report = report(&draft.seal());
+            assert!(report.passed(), "{:?}", report.finding);
+            Base {
+                said: Said::of(&report.rounds[0]),
+                draft,
+            }
+        })
+    })
+}
+
+/// Makes a change; the party that signed something else, if one did.
+fn apply(edit: &Edit, draft: &mut Draft) -> Option<Party> {
+    let place = usize::from(edit.record) % draft.records.len();
+    let record = &mut draft.records[place].1;
+    let at = |offset: u16| usize::from(offset) % record.len().max(1);
+    match edit.operation {
+        Operation::Resign(dice) => {
+            let envelope = Envelope::parse(record, MAX_STATEMENT_BYTES).ok()?;
+            let (party, key) = signer(&envelope)?;
+            let payload = cbor::mutate(envelope.payload(), &mut Dice::new(dice.into()))?;
+            *record = Envelope::seal(envelope.kind(), payload, key)
+                .ok()?
+                .bytes()
+                .to_vec();
+            return Some(party);
+        }
+        Operation::Change(dice) => {
+            *record = cbor::mutate(record, &mut Dice::new(dice.into()))?;
+        }
+        Operation::Flip(offset, bit) => {
+            let at = at(offset);
+            *record.get_mut(at)? ^= 1 << (bit % 8);
+        }
+        Operation::Cut(offset) => {
+            let at = at(offset);
+            record.truncate(at);
+        }
+        Operation::Drop => drop(draft.records.remove(place)),
+        Operation::Double => draft.records.insert(place, draft.records[place].clone()),
+        Operation::Swap(other) => {
+            let other = usize::from(other) % draft.records.len();
+            draft.records.swap(place, other);
+        }
+        Operation::Foreign(base, other) => {
+            let records = &bases()[usize::from(base) % 3].draft.records;
+            draft.records[place] = records[usize::from(other) % records.len()].clone();
+        }
+    }
+    None
+}
+
+/// Who signs as the key that an envelope names.
+fn signer(envelope: &Envelope) -> Option<(Party, &'static SecretKey)> {
+    type Signers = BTreeMap<KeyId, (Party, &'static SecretKey)>;
+    static SIGNERS: OnceLock<Signers> = OnceLock::new();
+    let signers = SIGNERS.get_or_init(|| {
+        let world = &honest().world;
+        let mut all = vec![(Party::Aggregator, &world.aggregator)];
+        for (point, key) in (1u8..).zip(&world.stewards) {
+            all.push((Party::Steward(world.steward_id(point)), key));
+        }
+        for org in &world.organisations {
+            all.push((Party::Organisation(org.id()), org.root()));
+            all.push((Party::Organisation(org.id()), org.issuer()));
+        }
+        for device in &world.devices {
+            all.push((Party::Device(device.id), &device.key));
+        }
+        let by_key = all
+            .into_iter()
+            .map(|(party, key)| (key.public().id(), (party, key)));
+        by_key.collect()
+    });
+    signers.get(&envelope.signer()).copied()
+}

@@ -1,0 +1,262 @@
+//! Which submissions count, against the definition of `docs/protocol.md`, section 4.6, tried out set by set; and the
+//! sum of a round with lying stewards, section 4.7.
+
+use arbitrary::{Result, Unstructured};
+use dawn_crypto::digest::{Digest, hash, labels};
+use dawn_crypto::mask::{MaskKey, PublicMatrix, add_assign, mask};
+use dawn_crypto::params::{Dimension, N, Q};
+use dawn_crypto::shamir::{ShareSum, Threshold, share_key};
+use dawn_identity::{DeviceId, OrgId};
+use dawn_protocol::judge::{Ballot, Judgement, judge};
+use dawn_protocol::open::{Bounds, MaskedSum, open};
+use dawn_protocol::roll::{Entry, Roll};
+use dawn_protocol::violation::{Culprit, Rule, Violation};
+use dawn_protocol::{AbortReason, Decision, Outcome, Policy};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+/// Input: whether to judge or to open, then what.
+pub fn judging(data: &[u8]) -> bool {
+    let mut input = Unstructured::new(data);
+    match input.arbitrary() {
+        Ok(true) => judged(&mut input).unwrap_or(false),
+        Ok(false) => opened(&mut input).unwrap_or(false),
+        Err(_) => false,
+    }
+}
+
+fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
+    let Ok(threshold) = Threshold::new(input.int_in_range(2..=7)?, input.int_in_range(0..=2)?)
+    else {
+        return Ok(false);
+    };
+    let policy = Policy {
+        min_accepted: input.int_in_range(1..=4)?,
+        min_honest: 2,
+        min_organisations: input.int_in_range(1..=3)?,
+        max_org_share_permille: input.int_in_range(1..=1000)?,
+        max_submissions: 100,
+        target_submissions: 100,
+    };
+    let root = Digest(input.arbitrary()?);
+    let mut entries = Vec::new();
+    for place in 0..input.int_in_range(1..=10)? {
+        let device = DeviceId(Digest([place; 32]));
+        let refused = input
+            .ratio(1, 8)?
+            .then(|| Box::new(Violation::new(Culprit::Device(device), Rule::Signature, "")));
+        entries.push(Entry {
+            device,
+            org: OrgId(Digest([input.int_in_range(0..=3)?; 32])),
+            leaf: Digest([0; 32]),
+            header: Digest([0; 32]),
+            payload: Digest([0; 32]),
+            refused,
+        });
+    }
+    let mut reports = Vec::new();
+    for point in 1..=threshold.m() {
+        if input.ratio(7, 8)? {
+            let mut outcomes = Vec::new();
+            for _ in &entries {
+                outcomes.push(match input.ratio(3, 4)? {
+                    true => Outcome::Ok,
+                    false => *input.choose(Outcome::ALL)?,
+                });
+            }
+            reports.push((point, outcomes));
+        }
+    }
+    let roll = Roll::from_entries(entries.clone());
+    let ballots: Vec<_> = reports
+        .iter()
+        .map(|(point, outcomes)| Ballot {
+            point: *point,
+            outcomes,
+        })
+        .collect();
+    let found = judge(&threshold, &policy, &root, &roll, &ballots);
+    assert_eq!(
+        found,
+        by_definition(&threshold, &policy, &root, &entries, &reports)
+    );
+    Ok(found.is_ok())
+}
+
+/// Every step of section 4.6, as it is written there.
+fn by_definition(
+    threshold: &Threshold,
+    policy: &Policy,
+    root: &Digest,
+    entries: &[Entry],
+    reports: &[(u8, Vec<Outcome>)],
+) -> std::result::Result<Judgement, AbortReason> {
+    let a = usize::from(threshold.a());
+    if reports.len() < a {
+        return Err(AbortReason::TooFewReports);
+    }
+    let ok = |report: &(u8, Vec<Outcome>), index: usize| {
+        entries[index].refused.is_none() && report.1[index] == Outcome::Ok
+    };
+    let mut best: Option<(Vec<usize>, Vec<usize>)> = None;
+    // In lexicographic order: the sets as numbers whose highest bits are the lowest points.
+    let mut sets: Vec<Vec<usize>> = (0..1u32 << reports.len())
+        .map(|bits| {
+            (0..reports.len())
+                .filter(|place| bits >> place & 1 == 1)
+                .collect()
+        })
+        .filter(|set: &Vec<usize>| set.len() == a)
+        .collect();
+    sets.sort();
+    for set in sets {
+        let common: Vec<usize> = (0..entries.len())
+            .filter(|index| set.iter().all(|place| ok(&reports[*place], *index)))
+            .collect();
+        let Some(kept) = cut(policy, root, entries, &common) else {
+            continue;
+        };
+        if best
+            .as_ref()
+            .is_none_or(|(_, best)| kept.len() > best.len())
+        {
+            best = Some((set, kept));
+        }
+    }
+    let (set, accepted) = best.ok_or(AbortReason::Policy)?;
+    let decide = |index: usize| {
+        if entries[index].refused.is_some() {
+            Decision::BadHeader
+        } else if reports.iter().filter(|report| ok(report, index)).count() < a {
+            Decision::TooFewStewards
+        } else if accepted.contains(&index) {
+            Decision::Accepted
+        } else if set.iter().all(|place| ok(&reports[*place], index)) {
+            Decision::OrganisationShare
+        } else {
+            Decision::OutsideOpeningSet
+        }
+    };
+    let holds_all = |report: &&(u8, Vec<Outcome>)| accepted.iter().all(|index| ok(report, *index));
+    Ok(Judgement {
+        decisions: (0..entries.len()).map(decide).collect(),
+        openers: reports
+            .iter()
+            .filter(holds_all)
+            .map(|(point, _)| *point)
+            .collect(),
+    })
+}
+
+/// What the policy leaves of a set; none when that is not enough.
+fn cut(policy: &Policy, root: &Digest, entries: &[Entry], set: &[usize]) -> Option<Vec<usize>> {
+    let count = |org: &OrgId| {
+        set.iter()
+            .filter(|index| entries[**index].org == *org)
+            .count()
+    };
+    let mut orgs: Vec<OrgId> = set.iter().map(|index| entries[*index].org).collect();
+    orgs.sort();
+    orgs.dedup();
+    let total = |c: usize| orgs.iter().map(|org| count(org).min(c)).sum::<usize>();
+    let fits = |c: &usize| 1000 * c <= usize::from(policy.max_org_share_permille) * total(*c);
+    let largest = orgs.iter().map(count).max().unwrap_or(0);
+    let c = (0..=largest).rev().find(fits)?;
+    let rank = |index: &usize| {
+        hash(
+            labels::ORG_TRIM,
+            &[&root.0, entries[*index].device.as_bytes()],
+        )
+    };
+    let mut kept = Vec::new();
+    for org in &orgs {
+        let mut of_org: Vec<usize> = set
+            .iter()
+            .copied()
+            .filter(|index| entries[*index].org == *org)
+            .collect();
+        of_org.sort_by_key(rank);
+        kept.extend(of_org.into_iter().take(c));
+    }
+    kept.sort_unstable();
+    let mut left: Vec<OrgId> = kept.iter().map(|index| entries[*index].org).collect();
+    left.sort();
+    left.dedup();
+    let enough = kept.len() >= policy.min_accepted as usize
+        && left.len() >= usize::from(policy.min_organisations);
+    enough.then_some(kept)
+}
+
+/// At most f lies among the answers: with A honest answers the sum comes out and exactly the liars are named; with T
+/// the sum comes out.
+fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
+    let Ok(threshold) = Threshold::new(input.int_in_range(2..=7)?, input.int_in_range(0..=2)?)
+    else {
+        return Ok(false);
+    };
+    let mut rng = ChaCha20Rng::seed_from_u64(input.arbitrary()?);
+    let matrix = PublicMatrix::from_seed(&[1; 32]);
+    let dimension = Dimension::new(3).expect("in range");
+    let mut words = vec![0; dimension.padded()];
+    let mut sums = vec![ShareSum::zero(); usize::from(threshold.m())];
+    let (mut expected, devices) = (vec![0; 3], input.int_in_range(1..=2)?);
+    for _ in 0..devices {
+        let key = MaskKey::sample(&mut rng);
+        let x = [input.int_in_range(-9..=9)?, 1, -9];
+        let nothing = vec![0; dimension.padded()];
+        let c = mask(&matrix, &key, &dimension, &x, &nothing).expect("fits");
+        add_assign(&mut words, &c);
+        expected.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
+        for (sum, share) in sums.iter_mut().zip(share_key(&key, &threshold, &mut rng)) {
+            sum.add_assign(&share.expand().expect("our own"));
+        }
+    }
+    let mut liars = Vec::new();
+    for _ in 0..threshold.f() {
+        let liar = input.int_in_range(1..=threshold.m())?;
+        if input.arbitrary()? && !liars.contains(&liar) {
+            liars.push(liar);
+            let answer = &mut sums[usize::from(liar) - 1];
+            let mut bytes = answer.to_bytes();
+            let at = 4 * input.int_in_range(0..=N - 1)?;
+            let word = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+            let lie = (u64::from(word) + input.int_in_range(1..=u64::from(Q) - 1)?) % u64::from(Q);
+            bytes[at..at + 4].copy_from_slice(&(lie as u32).to_le_bytes());
+            *answer = ShareSum::from_bytes(&bytes).expect("below q");
+        }
+    }
+    liars.sort_unstable();
+    let silent: u32 = input.arbitrary()?;
+    let answers: Vec<(u8, &ShareSum)> = (1..=threshold.m())
+        .zip(&sums)
+        .filter(|(point, _)| silent >> point & 1 == 0)
+        .collect();
+    liars.retain(|liar| answers.iter().any(|(point, _)| point == liar));
+    let honest = answers.len() - liars.len();
+    let masked = MaskedSum {
+        matrix: &matrix,
+        dimension,
+        words: &words,
+    };
+    let found = open(&threshold, &masked, &Bounds::new(0, 9, devices), &answers);
+    if answers.len() < usize::from(threshold.t()) {
+        assert_eq!(found, Err(AbortReason::TooFewOpenings));
+        return Ok(false);
+    }
+    if honest < usize::from(threshold.t()) {
+        assert_eq!(found, Err(AbortReason::NoSmallOpening));
+        return Ok(false);
+    }
+    let found = found.expect("T honest answers open");
+    assert_eq!(found.sum, expected);
+    assert!(
+        found.culprits.iter().all(|point| liars.contains(point)),
+        "an honest steward is named"
+    );
+    if honest >= usize::from(threshold.a().max(threshold.t() + 1)) {
+        assert_eq!(found.culprits, liars);
+    }
+    assert_eq!(found.points.len(), usize::from(threshold.t()));
+    assert!(!found.points.iter().any(|point| liars.contains(point)));
+    Ok(true)
+}
