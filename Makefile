@@ -8,8 +8,10 @@ ARGS ?=
 # target that needs development dependencies it is that of the tests, so that demo and tests build everything once.
 BUILD = cargo build --locked --workspace --bin dawn --example edge_app
 TARGET = $(shell cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+# How long each fuzz target runs.
+SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench ct
+.PHONY: help setup demo test lint bench ct fuzz miri
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,3 +35,9 @@ bench: setup ## the measurements; ARGS="..." goes to criterion
 
 ct: ## show with valgrind that no secret decides a branch or an address; ARGS="share-key open" for some cases
 	@tools/ct.sh $(ARGS)
+
+fuzz: ## every fuzz target for SECONDS=60 each (nightly, cargo-fuzz); ARGS="shamir audit" for some
+	@tools/fuzz.sh $(SECONDS) $(ARGS)
+
+miri: ## the AVX2 backend and the parsers under Miri (nightly)
+	@tools/miri.sh

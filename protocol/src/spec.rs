@@ -69,7 +69,7 @@ pub struct RoundSpec {
     pub matrix_seed: [u8; 32],
     /// The sealing keys by evaluation point (index + 1), one place per steward of the roster. A
     /// steward with a key here is *seated*: devices send it a package.
-    #[n(8)]
+    #[cbor(n(8), decode_with = "decode_sealing_keys")]
     pub sealing_keys: Vec<Option<Signed<SealingKey>>>,
     /// What opening this round costs, in micro-rho ([`crate::dp::charge_micro_rho`]).
     #[n(9)]
@@ -77,6 +77,16 @@ pub struct RoundSpec {
     /// When the round was opened, in unix milliseconds.
     #[n(10)]
     pub opened_ms: u64,
+}
+
+/// Reads the places for sealing keys. In memory an empty place takes some 250 times its byte, so their number comes
+/// first.
+fn decode_sealing_keys<C>(
+    d: &mut minicbor::Decoder<'_>,
+    context: &mut C,
+) -> Result<Vec<Option<Signed<SealingKey>>>, minicbor::decode::Error> {
+    check_announced(d, MAX_STEWARDS)?;
+    d.decode_with(context)
 }
 
 impl RoundSpec {
@@ -177,7 +187,55 @@ impl RoundAnnouncement {
     }
 }
 
+/// Refuses a list by the number of items that it announces, before they are decoded: in memory an item may be many
+/// times larger than the smallest encoding of one.
+pub(crate) fn check_announced(
+    d: &minicbor::Decoder<'_>,
+    most: usize,
+) -> Result<(), minicbor::decode::Error> {
+    match minicbor::Decoder::new(d.input().get(d.position()..).unwrap_or_default()).array()? {
+        Some(items) if items <= most as u64 => Ok(()),
+        _ => Err(minicbor::decode::Error::message("a list is too long")),
+    }
+}
+
 /// The rule on every statement's round.
 pub(crate) fn check_round(round: &RoundId) -> Result<(), BrokenRule> {
     BrokenRule::unless(round.number >= 1, "rounds are numbered from 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dawn_identity::TaskId;
+
+    /// As many empty places as fit the limit would take ten megabytes.
+    #[test]
+    fn too_many_places_are_refused_before_they_take_memory() {
+        let spec = |places| RoundSpec {
+            version: 1,
+            round: RoundId::new(TaskId(Digest([1; 32])), 1),
+            federation: Digest([2; 32]),
+            roster: Digest([3; 32]),
+            previous: None,
+            model: Digest([4; 32]),
+            dimension: 1,
+            matrix_seed: [5; 32],
+            sealing_keys: vec![None; places],
+            charge_micro_rho: 0,
+            opened_ms: 0,
+        };
+        assert!(size_of::<Option<Signed<SealingKey>>>() > 200);
+        let read = |places: usize| {
+            let bytes = to_canonical(&spec(places));
+            from_canonical_bounded::<RoundSpec>(&bytes, RoundSpec::MAX_BYTES)
+        };
+        assert_eq!(read(16), Ok(spec(16)));
+        for places in [17, 39_000] {
+            let Err(DecodeError::Malformed(why)) = read(places) else {
+                panic!("{places} places are read");
+            };
+            assert!(why.contains("a list is too long"), "{why}");
+        }
+    }
 }

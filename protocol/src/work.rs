@@ -8,7 +8,7 @@ use dawn_identity::{
 use minicbor::{Decode, Encode};
 
 use crate::round_id::RoundId;
-use crate::spec::{RoundAnnouncement, RoundSpec};
+use crate::spec::{RoundAnnouncement, RoundSpec, check_announced};
 use crate::statements::{Closed, PackageReport, Verdict};
 use crate::submission::{MAX_PACKAGE_BYTES, SubmissionHeader};
 
@@ -122,11 +122,20 @@ pub struct PackagePage {
     #[n(0)]
     pub first: u32,
     /// The items.
-    #[n(1)]
+    #[cbor(n(1), decode_with = "decode_items")]
     pub items: Vec<PackageItem>,
     /// Index of the next page's first item; none at the end.
     #[n(2)]
     pub next: Option<u32>,
+}
+
+/// Reads the items of a page, of which the smallest has 3 bytes and takes 48 of memory.
+fn decode_items<C>(
+    d: &mut minicbor::Decoder<'_>,
+    context: &mut C,
+) -> Result<Vec<PackageItem>, minicbor::decode::Error> {
+    check_announced(d, PackagePage::MAX_ITEMS)?;
+    d.decode_with(context)
 }
 
 impl PackagePage {
@@ -147,10 +156,6 @@ impl PackagePage {
     /// [`DecodeError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let page: Self = from_canonical_bounded(bytes, Self::MAX_BYTES)?;
-        BrokenRule::unless(
-            page.items.len() <= Self::MAX_ITEMS,
-            "a page has at most 128 items",
-        )?;
         BrokenRule::unless(
             page.items.iter().all(|item| {
                 item.header.len() <= Signed::<SubmissionHeader>::MAX_BYTES
@@ -191,5 +196,29 @@ mod tests {
         ));
         let indefinite = [&[0x9f], &keys(16)[1..], &[0xff]].concat();
         assert!(work_from_bytes(&indefinite).is_err());
+    }
+
+    /// As many empty items as fit the limit would take fifty megabytes.
+    #[test]
+    fn too_many_items_of_a_page_are_refused_before_they_take_memory() {
+        let page = |count| PackagePage {
+            first: 0,
+            items: vec![
+                PackageItem {
+                    header: Vec::new(),
+                    package: Vec::new(),
+                };
+                count
+            ],
+            next: None,
+        };
+        let read = |count: usize| PackagePage::from_bytes(&page(count).to_bytes());
+        assert_eq!(read(128), Ok(page(128)));
+        for count in [129, 100_000] {
+            let Err(DecodeError::Malformed(why)) = read(count) else {
+                panic!("{count} items are read");
+            };
+            assert!(why.contains("a list is too long"), "{why}");
+        }
     }
 }

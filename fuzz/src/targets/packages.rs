@@ -1,4 +1,4 @@
-//! What is inside a sealed package, and the sealing itself.
+//! What is inside a sealed package, the sealing itself, and other parts of statements that have an encoding of their own.
 
 use std::sync::OnceLock;
 
@@ -6,6 +6,7 @@ use dawn_crypto::mask::{parse_payload, payload_bytes, payload_digest};
 use dawn_crypto::params::Q;
 use dawn_crypto::seal::{SealingPublicKey, SealingSecretKey, open, seal};
 use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding, ShareSum, Threshold};
+use dawn_crypto::vrf::{VrfProof, VrfPublicKey, VrfSecretKey, proof_to_hash, prove, verify};
 use dawn_identity::to_canonical;
 use dawn_protocol::PackagePlaintext;
 use rand_chacha::ChaCha20Rng;
@@ -47,6 +48,11 @@ pub const PACKAGES: &[(&str, Target)] = &[
             true
         })
     }),
+    ("vrf key", |bytes| {
+        let read = |bytes: &[u8]| VrfPublicKey::from_bytes(bytes);
+        decoded(bytes, read, |key| key.as_bytes().to_vec()).is_some()
+    }),
+    ("vrf proof", vrf_proof),
     ("share sum", |bytes| {
         decoded(bytes, ShareSum::from_bytes, ShareSum::to_bytes).is_some()
     }),
@@ -116,4 +122,26 @@ fn proof(bytes: &[u8]) -> bool {
     }
     assert!(fits <= 1);
     true
+}
+
+/// Whose proofs are verified here.
+pub(crate) fn prover() -> &'static VrfSecretKey {
+    static KEY: OnceLock<VrfSecretKey> = OnceLock::new();
+    KEY.get_or_init(|| VrfSecretKey::from_seed(&[12; 32]))
+}
+
+/// A proof, then the input: whatever verifies proves the one output of the input.
+fn vrf_proof(bytes: &[u8]) -> bool {
+    let (proof, alpha) = bytes.split_at(bytes.len().min(VrfProof::BYTES));
+    let Ok(proof) = VrfProof::from_bytes(proof) else {
+        return false;
+    };
+    let verified = verify(prover().public(), alpha, &proof);
+    let honest = prove(prover(), alpha);
+    if let Ok(output) = &verified {
+        assert_eq!(proof_to_hash(&honest).as_ref(), Ok(output));
+        assert_eq!(proof_to_hash(&proof).as_ref(), Ok(output));
+    }
+    assert!(verified.is_ok() || proof != honest);
+    verified.is_ok()
 }

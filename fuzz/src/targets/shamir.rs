@@ -4,8 +4,8 @@ use arbitrary::{Result, Unstructured};
 use dawn_crypto::mask::{MaskKey, PublicMatrix, add_assign, mask, unmask};
 use dawn_crypto::params::{Dimension, N, Q};
 use dawn_crypto::shamir::{
-    ConsistencyProof, KeyShare, ShareEncoding, ShareSum, Threshold, interpolate_at, reconstruct,
-    share_key,
+    ConsistencyProof, KeyShare, ShamirError, ShareEncoding, ShareSum, Threshold, correct,
+    interpolate_at, reconstruct, share_key,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -74,6 +74,21 @@ fn run(input: &mut Unstructured<'_>) -> Result<bool> {
     for point in outside {
         let expected = interpolate_at(&lying, *point).expect("distinct points");
         assert!(expected != *answer(point).1, "a lie is on the polynomial");
+    }
+    // All answers together show who lies, when they are enough.
+    let all: Vec<_> = lying
+        .iter()
+        .copied()
+        .chain(outside.iter().map(answer))
+        .collect();
+    match (correct(&all, threshold.t()), outside.len()) {
+        (Ok(corrected), 2..) => {
+            assert!(corrected.secret == key);
+            assert_eq!(corrected.culprits, [lying[0].0]);
+        }
+        (Err(ShamirError::TooManyWrong { .. }), 1) => (),
+        (Ok(corrected), 0) => assert!(corrected.secret != key),
+        (other, more) => panic!("{more} more answers than T: {other:?}"),
     }
     // Points that cannot be.
     let twice = [answers[0], answers[0]];
