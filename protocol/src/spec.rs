@@ -187,14 +187,14 @@ impl RoundAnnouncement {
     }
 }
 
-/// Refuses a list by the number of items that it announces, before they are decoded: in memory an item may be many
-/// times larger than the smallest encoding of one.
+/// Refuses a list that announces far more than `most` items before they are decoded: in memory an item may be many
+/// times larger than the smallest encoding of one. Somewhat more are left to the rule on their number.
 pub(crate) fn check_announced(
     d: &minicbor::Decoder<'_>,
     most: usize,
 ) -> Result<(), minicbor::decode::Error> {
     match minicbor::Decoder::new(d.input().get(d.position()..).unwrap_or_default()).array()? {
-        Some(items) if items <= most as u64 => Ok(()),
+        Some(items) if items <= 4 * most as u64 => Ok(()),
         _ => Err(minicbor::decode::Error::message("a list is too long")),
     }
 }
@@ -231,7 +231,9 @@ mod tests {
             from_canonical_bounded::<RoundSpec>(&bytes, RoundSpec::MAX_BYTES)
         };
         assert_eq!(read(16), Ok(spec(16)));
-        for places in [17, 39_000] {
+        // The rule on their number is the statement's own.
+        assert!(read(64).is_ok_and(|spec| spec.check().is_err()));
+        for places in [65, 39_000] {
             let Err(DecodeError::Malformed(why)) = read(places) else {
                 panic!("{places} places are read");
             };

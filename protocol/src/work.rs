@@ -157,6 +157,10 @@ impl PackagePage {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         let page: Self = from_canonical_bounded(bytes, Self::MAX_BYTES)?;
         BrokenRule::unless(
+            page.items.len() <= Self::MAX_ITEMS,
+            "a page has at most 128 items",
+        )?;
+        BrokenRule::unless(
             page.items.iter().all(|item| {
                 item.header.len() <= Signed::<SubmissionHeader>::MAX_BYTES
                     && item.package.len() <= MAX_PACKAGE_BYTES
@@ -214,7 +218,8 @@ mod tests {
         };
         let read = |count: usize| PackagePage::from_bytes(&page(count).to_bytes());
         assert_eq!(read(128), Ok(page(128)));
-        for count in [129, 100_000] {
+        assert!(matches!(read(129), Err(DecodeError::Rule(_))));
+        for count in [513, 100_000] {
             let Err(DecodeError::Malformed(why)) = read(count) else {
                 panic!("{count} items are read");
             };
