@@ -50,7 +50,8 @@ run "arithmetic and encodings without vectors" "" -p dawn-crypto --lib -- \
 if [ "$(uname -m)" = x86_64 ]; then
     # Under Miri a feature is there when the program is compiled for it.
     run "the AVX2 backend against the portable one" "-Ctarget-feature=+avx2" -p dawn-crypto --lib -- \
-        --nocapture backend::tests::same_bytes_on_random_and_edge_inputs
+        --nocapture backend::tests::same_bytes_on_random_and_edge_inputs \
+        backend::tests::same_samples_on_random_and_edge_numbers
     # The test says what it compared: without a vector backend it would pass as well.
     if [ "$compared" != avx2 ]; then
         echo "miri: FAILED: the AVX2 backend did not run" >&2

@@ -95,6 +95,7 @@ pub fn audit(data: &[u8]) -> bool {
 fn report(bytes: &[u8]) -> AuditReport {
     let options = Options {
         federation: Some(honest().world.federation.digest()),
+        ..Options::default()
     };
     verify_transcript(&mut Cursor::new(bytes), &options).expect("memory can be read")
 }
