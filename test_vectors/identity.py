@@ -69,6 +69,8 @@ def claims(org, device, label, issued, expires):
 roots = [Key(seed) for seed in (1, 2, 3)]
 issuer, device, aggregator, log = Key(11), Key(12), Key(13), Key(14)
 stewards = [Key(seed) for seed in (21, 22, 23)]
+# RFC 9381, section 5.5: a VRF key's public half follows from its seed as an Ed25519 key's does.
+vrfs = [Key(seed).public for seed in (31, 32, 33)]
 names = ["Alpha", "Beta", "Gamma"]
 alpha = org_id(roots[0])
 
@@ -87,13 +89,13 @@ founding = cbor2.dumps([cbor2.loads(federation), [k.sign("federation signature",
 
 registration_body = cbor2.dumps(["Alpha", roots[0].public, certificate, pinned, NOW])
 registration = envelope("org-registration", registration_body, roots[0])
-proof = stewards[0].sign("steward proof of possession", pinned, alpha, stewards[0].public)
-enrolment_body = cbor2.dumps([alpha, stewards[0].public, pinned, NOW, proof])
+proof = stewards[0].sign("steward proof of possession", pinned, alpha, stewards[0].public, vrfs[0])
+enrolment_body = cbor2.dumps([alpha, stewards[0].public, vrfs[0], pinned, NOW, proof])
 enrolment = envelope("steward-enrolment", enrolment_body, roots[0])
 
 
-def signed_roster(threshold, signers, order=True):
-    entries = [[org_id(root), steward.public] for root, steward in zip(roots, stewards)]
+def signed_roster(threshold, signers, order=True, vrfs=vrfs):
+    entries = [[org_id(root), steward.public, vrf] for root, steward, vrf in zip(roots, stewards, vrfs)]
     body = cbor2.dumps([pinned, 1, threshold, entries, NOW])
     signatures = [[org_id(root), root.sign("roster signature", body)] for root in signers]
     if order:
@@ -152,6 +154,9 @@ refused_rosters = {
     "a stranger signed": signed_roster([3, 0, 2, 2], roots + [log])[1],
     "signed twice": signed_roster([3, 0, 2, 2], roots + roots[:1])[1],
     "signed by issuers": signed_roster([3, 0, 2, 2], [issuer, *roots[1:]])[1],
+    "two stewards with one VRF key": signed_roster([3, 0, 2, 2], roots, vrfs=vrfs[:2] + vrfs[:1])[1],
+    "a VRF key that signs": signed_roster([3, 0, 2, 2], roots, vrfs=vrfs[:2] + [stewards[0].public])[1],
+    "a VRF key of small order": signed_roster([3, 0, 2, 2], roots, vrfs=vrfs[:2] + [bytes(32)])[1],
     "signatures out of order": signed_roster(
         [3, 0, 2, 2], sorted(roots, key=org_id, reverse=True), order=False
     )[1],

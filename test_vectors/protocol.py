@@ -1,7 +1,7 @@
 """Writes protocol.json: what docs/protocol.md says, computed without any code of this project.
 
 Statements are encoded by cbor2; judging is done by brute force from its definition, charges with fractions.
-Needs blake3 and cbor2 from PyPI.
+Needs blake3, cbor2 and cryptography from PyPI.
 Run: python3 test_vectors/protocol.py > test_vectors/protocol.json
 """
 
@@ -15,6 +15,8 @@ from math import ceil
 
 import cbor2
 from blake3 import blake3
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 NUMBERS = random.Random(20261122)
 
@@ -32,19 +34,35 @@ def d(byte):
     return bytes([byte]) * 32
 
 
+def signed(kind, body, seed):
+    """The envelope of identity-formats.md, section 3."""
+    private = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    signer = labelled("key identifier", private.public_key().public_bytes(*raw))
+    header = cbor2.dumps({1: -8, 3: "application/dawn+cbor; kind=" + kind, 4: signer})
+    aad = b"dawn v1 envelope associated data"
+    signature = private.sign(cbor2.dumps(["Signature1", header, aad, body]))
+    return cbor2.dumps(cbor2.CBORTag(18, [header, {}, body, signature]))
+
+
 ROUND, SESSION, STEWARD = [d(0x11), 3], d(0x22), d(0x33)
 
 
 def statements():
     """The small statements, as in protocol/tests/rounds/statements.rs."""
     text = "2 of 3 organisations"
+    beacon_share = [ROUND, SESSION, d(0x66), STEWARD, b"\x69" * 80]
+    parts = [signed("beacon-share", cbor2.dumps(beacon_share), seed) for seed in (6, 7)]
     bodies = {
         "endorsement": [ROUND, SESSION, STEWARD],
         "receipt": [ROUND, SESSION, d(0x44), d(0x55), 1_800_000_000_123],
         "closed": [ROUND, SESSION, d(0x66), 4, 1_800_000_000_456],
-        "report": [ROUND, SESSION, d(0x66), STEWARD, bytes(range(5))],
+        "beacon-share": beacon_share,
+        "challenge": [ROUND, SESSION, d(0x66), parts],
+        "report": [ROUND, SESSION, d(0x66), STEWARD, bytes(range(5)), d(0x67), d(0x68)],
         "verdict": [
-            ROUND, SESSION, d(0x66), bytes(range(5)), bytes([1, 2, 4, 5, 6]), [d(0x77), d(0x78)], 1000, 3000,
+            ROUND, SESSION, d(0x66), bytes(range(8)), bytes([1, 2, 4, 5, 6]), [d(0x77), d(0x78)], 1000, 3000,
+            d(0x67), d(0x79), bytes([3]),
         ],
         "opening": [ROUND, SESSION, d(0x66), d(0x88), STEWARD, bytes(8192)],
         "result": [ROUND, SESSION, d(0x88), [d(0x99)] * 5, bytes([1, 2, 4, 5]), [STEWARD], 4, d(0xAA), d(0xBB)],
@@ -57,11 +75,32 @@ def statements():
     ]
 
 
+def raw(label, data):
+    return blake3(data, derive_key_context="dawn v1 " + label).digest()
+
+
+# The outputs of RFC 9381, appendix B.3, examples 16 and 17.
+VRF_OUTPUTS = [
+    "90cf1df3b703cce59e2a35b925d411164068269d7b2d29f3301c03dd757876ff"
+    "66b71dda49d2de59d03450451af026798e8f81cd2e333de5cdf4f3e140fdd8ae",
+    "eb4440665d3891d668e7e0fcaf587f1b4bd7fbfe99d0eb2211ccec90496310eb"
+    "5e33821bc613efb94db5e5b54c70a848a0bef4553a41befc57663b56373a5031",
+]
+
+
 def digests():
     def i32(values):
         return b"".join(struct.pack("<i", v) for v in values)
 
+    outputs = [bytes.fromhex(output) for output in VRF_OUTPUTS]
+    projection = labelled("projection seed", b"context")
     return {
+        "beacon_input": labelled("beacon input", SESSION, d(0x66)).hex(),
+        "beacon": labelled("beacon", SESSION, d(0x66), *outputs).hex(),
+        "answers": raw("answers digest", b"answers").hex(),
+        "scalars": raw("scalars digest", struct.pack("<4I", 1, 2, 3, 4293918720)).hex(),
+        "projection_seed": projection.hex(),
+        "joint_seed": labelled("norm proof joint seed", projection, d(0x58), d(0x59)).hex(),
         "model": {"bytes": b"model".hex(), "digest": labelled("model digest", b"model").hex()},
         "sum": {"values": [1, -1, 2**31 - 1], "digest": labelled("opened sum digest", i32([1, -1, 2**31 - 1])).hex()},
         "package_aad": labelled("package associated data", b"pre-header", STEWARD, d(0x02)).hex(),
@@ -104,14 +143,20 @@ def cut(members, orgs, devices, root, permille):
     return sorted(kept)
 
 
-def judge(m, f, orgs, devices, refused, reports, policy, root):
+RESULTS = {"too-few": 1, "disagree": 5, "projection": 6, "norm": 7}
+
+
+def judge(m, f, orgs, devices, refused, reports, findings, policy, root):
     _, a = thresholds(m, f)
     if len(reports) < a:
         return {"abort": "too-few-reports"}
     count = len(orgs)
 
-    def good(p, i):
+    def reported(p, i):
         return not refused[i] and reports[p][i] == 0
+
+    def good(p, i):
+        return reported(p, i) and findings[i]["result"] == "valid" and p in findings[i]["agreeing"]
 
     best = None
     for chosen in itertools.combinations(sorted(reports), a):
@@ -128,8 +173,10 @@ def judge(m, f, orgs, devices, refused, reports, policy, root):
     for i in range(count):
         if refused[i]:
             decisions.append(4)
-        elif sum(good(p, i) for p in reports) < a:
+        elif sum(reported(p, i) for p in reports) < a:
             decisions.append(1)
+        elif findings[i]["result"] != "valid":
+            decisions.append(RESULTS[findings[i]["result"]])
         elif i in kept:
             decisions.append(0)
         elif all(good(p, i) for p in chosen):
@@ -137,25 +184,46 @@ def judge(m, f, orgs, devices, refused, reports, policy, root):
         else:
             decisions.append(2)
     openers = [p for p in sorted(reports) if all(good(p, i) for i in kept)]
-    return {"decisions": decisions, "openers": openers}
+    liars = [p for p in sorted(reports) if any(reported(p, i) and p in findings[i]["lied"] for i in range(count))]
+    return {"decisions": decisions, "openers": openers, "liars": liars}
+
+
+def finding(m, f, ok, lying, invalid):
+    """What the answers of the stewards that report ok may show, section 4.6, judging 2."""
+    _, a = thresholds(m, f)
+    if len(ok) < a:
+        return {"agreeing": [], "lied": [], "result": "too-few"}
+    liars = [p for p in ok if p in lying]
+    if len(ok) - len(liars) < a:
+        return {"agreeing": [], "lied": [], "result": "disagree"}
+    result = NUMBERS.choice(["projection", "norm"]) if invalid else "valid"
+    return {"agreeing": [p for p in ok if p not in liars], "lied": liars, "result": result}
 
 
 def judgements():
     out = []
     for number in range(120):
         m, f = NUMBERS.choice([(3, 0), (4, 0), (6, 1), (8, 1), (9, 1), (11, 2)])
-        count = NUMBERS.randint(1, 14)
+        count = NUMBERS.randint(2, 20)
         orgs = [NUMBERS.randrange(NUMBERS.randint(1, 4)) for _ in range(count)]
         devices = sorted(NUMBERS.randbytes(32) for _ in range(count))
         refused = [NUMBERS.random() < 0.05 for _ in range(count)]
-        away = NUMBERS.choice([0, 0, 1, m - thresholds(m, f)[1]])
+        away = NUMBERS.choice([0, 0, 0, 0, 1, m - thresholds(m, f)[1]])
         reporting = sorted(NUMBERS.sample(range(1, m + 1), m - away))
-        bad = NUMBERS.choice([0.0, 0.05, 0.15, 0.3])
+        bad = NUMBERS.choice([0.0, 0.02, 0.05, 0.15])
         reports = {p: [NUMBERS.randint(1, 3) if NUMBERS.random() < bad else 0 for _ in orgs] for p in reporting}
-        if NUMBERS.random() < 0.3:
+        if NUMBERS.random() < 0.15:
             reports[NUMBERS.choice(reporting)] = [1] * count
+        # Up to f stewards that sometimes answer wrongly, and sometimes more.
+        lying = NUMBERS.sample(range(1, m + 1), NUMBERS.choice([0, 0, 0, f, f, f, f + 1]))
+        lies, invalid = NUMBERS.choice([0.1, 0.3, 1.0]), NUMBERS.choice([0.0, 0.1, 0.2])
+        findings = []
+        for i in range(count):
+            ok = [p for p in reporting if not refused[i] and reports[p][i] == 0]
+            wrong = [p for p in lying if NUMBERS.random() < lies]
+            findings.append(finding(m, f, ok, wrong, NUMBERS.random() < invalid))
         policy = {
-            "min_accepted": NUMBERS.randint(1, 4),
+            "min_accepted": NUMBERS.randint(1, 3),
             "min_organisations": NUMBERS.randint(1, 2),
             "max_org_share_permille": NUMBERS.choice([1000, 600, 500, 400, 350]),
         }
@@ -169,7 +237,8 @@ def judgements():
                     {"device": dev.hex(), "org": org, "refused": ref} for dev, org, ref in zip(devices, orgs, refused)
                 ],
                 "reports": [{"point": p, "outcomes": reports[p]} for p in sorted(reports)],
-                "expected": judge(m, f, orgs, devices, refused, reports, policy, root),
+                "findings": findings,
+                "expected": judge(m, f, orgs, devices, refused, reports, findings, policy, root),
             }
         )
     return out
@@ -177,7 +246,7 @@ def judgements():
 
 def main():
     vectors = {
-        "generated_by": "test_vectors/protocol.py with cbor2 and blake3",
+        "generated_by": "test_vectors/protocol.py with cbor2, blake3 and cryptography",
         "version": "dawn v1",
         "statements": statements(),
         "digests": digests(),

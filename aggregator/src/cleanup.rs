@@ -9,7 +9,8 @@ use crate::store::objects::ObjectKind;
 use crate::transcripts;
 
 /// Builds the transcript of a round that is over, then deletes its sealed packages: keys that are stolen
-/// later must find nothing to open (docs/protocol.md, section 5).
+/// later must find nothing to open (docs/protocol.md, section 5). Payloads, answers and scalars stay for
+/// auditors.
 ///
 /// # Errors
 /// The database or the objects fail; doing it again is harmless.
@@ -17,11 +18,12 @@ pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
     let deleted = app.payloads.delete_packages(&id.task.0, id.number).await?;
     tracing::debug!(round = %id, deleted, "sealed packages are deleted");
     transcripts::build(app, id).await?;
+    app.known.forget(id);
     app.changed();
     Ok(())
 }
 
-/// Deletes payloads and packages that no row names and that are older than any upload.
+/// Deletes payloads, packages and answers that no row names and that are older than any upload.
 ///
 /// # Errors
 /// The database or the objects fail.
@@ -31,7 +33,11 @@ pub async fn sweep(app: &App) -> Result<(), EngineError> {
     if unfinished > 0 {
         tracing::info!(unfinished, "uploads that a crash broke off are deleted");
     }
-    for kind in [ObjectKind::Payload, ObjectKind::Packages] {
+    for kind in [
+        ObjectKind::Payload,
+        ObjectKind::Packages,
+        ObjectKind::Answers,
+    ] {
         let keys = app.payloads.older_than(kind.folder(), before).await?;
         let deleted = app.store.delete_unnamed(&app.payloads, kind, &keys).await?;
         if deleted > 0 {

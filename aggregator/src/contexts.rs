@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use dawn_crypto::digest::Digest;
 use dawn_identity::Statement;
 use dawn_identity::{
     FoundingDocument, Members, OrgId, PublicKey, Signed, SignedRoster, TaskId, VerifiedFederation,
 };
-use dawn_protocol::{RoundContext, RoundId, RoundSpec, Task, TaskContext};
+use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -19,6 +20,9 @@ use crate::store::StoreError;
 
 /// Verified tasks or rounds that are kept; the rest is verified again when it is needed.
 const MOST: usize = 256;
+
+/// The same for what has an entry a submission.
+const MOST_LONG: usize = 8;
 
 /// Why there is no such value.
 #[derive(Debug, thiserror::Error)]
@@ -78,15 +82,62 @@ pub struct Known {
     members: Mutex<Option<Arc<Members>>>,
     tasks: Mutex<HashMap<TaskId, TaskContext>>,
     rounds: Mutex<HashMap<RoundId, RoundContext>>,
+    closed: Mutex<HashMap<RoundId, Arc<RoundClosed>>>,
+    findings: Mutex<HashMap<RoundId, Arc<Findings>>>,
+}
+
+/// What was found about every submission of a round, and from what: when that is still the same, nothing is
+/// examined again.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    /// Body digests of the reports, in increasing point.
+    pub(crate) reports: Vec<Digest>,
+    /// Digest of the public scalars.
+    pub(crate) scalars: Digest,
+    /// One finding a submission, in root order.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Known {
+    pub(crate) fn closed(&self, id: &RoundId) -> Option<Arc<RoundClosed>> {
+        get(&self.closed, id)
+    }
+
+    pub(crate) fn keep_closed(&self, id: RoundId, closed: &Arc<RoundClosed>) {
+        put(&self.closed, MOST_LONG, id, closed);
+    }
+
+    pub(crate) fn findings(&self, id: &RoundId) -> Option<Arc<Findings>> {
+        get(&self.findings, id)
+    }
+
+    pub(crate) fn keep_findings(&self, id: RoundId, findings: &Arc<Findings>) {
+        put(&self.findings, MOST_LONG, id, findings);
+    }
+
+    /// Forgets what is long about a round that is over.
+    pub(crate) fn forget(&self, id: &RoundId) {
+        if let Ok(mut closed) = self.closed.lock() {
+            closed.remove(id);
+        }
+        if let Ok(mut findings) = self.findings.lock() {
+            findings.remove(id);
+        }
+    }
 }
 
 fn get<K: Eq + std::hash::Hash, V: Clone>(map: &Mutex<HashMap<K, V>>, key: &K) -> Option<V> {
     map.lock().ok()?.get(key).cloned()
 }
 
-fn put<K: Eq + std::hash::Hash, V: Clone>(map: &Mutex<HashMap<K, V>>, key: K, value: &V) {
+fn put<K: Eq + std::hash::Hash, V: Clone>(
+    map: &Mutex<HashMap<K, V>>,
+    most: usize,
+    key: K,
+    value: &V,
+) {
     if let Ok(mut map) = map.lock() {
-        if map.len() >= MOST {
+        if map.len() >= most {
             map.clear();
         }
         map.insert(key, value.clone());
@@ -188,7 +239,7 @@ impl App {
             .verify_task(&roster, &signed)
             .await?
             .map_err(spoiled("task"))?;
-        put(&self.known.tasks, *task, &context);
+        put(&self.known.tasks, MOST, *task, &context);
         Ok(context)
     }
 
@@ -231,7 +282,7 @@ impl App {
         let context = task
             .verify_spec(&signed)
             .map_err(spoiled("specification"))?;
-        put(&self.known.rounds, *id, &context);
+        put(&self.known.rounds, MOST, *id, &context);
         Ok(context)
     }
 

@@ -44,6 +44,14 @@ impl Default for Metrics {
             ),
             ("dawn_phases_total", "Phases that this replica ended"),
             (
+                "dawn_decisions_total",
+                "Submissions that this replica judged, by decision",
+            ),
+            (
+                "dawn_liars_total",
+                "Stewards that verdicts of this replica name as liars",
+            ),
+            (
                 "dawn_jobs_failed_total",
                 "Jobs that ended in an error and will be tried again",
             ),
@@ -68,6 +76,11 @@ impl Default for Metrics {
             None,
             "Uploads whose large part is being read".into(),
         );
+        metrics.recorder.describe_histogram(
+            KeyName::from("dawn_computation_seconds"),
+            Some(Unit::Seconds),
+            "Computations over all submissions of a round, by what they compute".into(),
+        );
         metrics
     }
 }
@@ -83,10 +96,15 @@ impl Metrics {
 
     /// One more of `name`.
     pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
+        self.count_many(name, labels, 1);
+    }
+
+    /// `number` more of `name`.
+    pub fn count_many(&self, name: &'static str, labels: &[(&'static str, &str)], number: u64) {
         let counter: Counter = self
             .recorder
             .register_counter(&Self::key(name, labels), &METADATA);
-        counter.increment(1);
+        counter.increment(number);
     }
 
     /// A duration of `name`, in seconds.

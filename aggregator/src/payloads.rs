@@ -4,6 +4,7 @@
 //! durable; what is written and never named is swept later. Whoever can change the store can at most make
 //! a round fail: every object is checked against a digest that a party signed.
 
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +28,9 @@ pub enum PayloadError {
     /// The directory cannot be made.
     #[error("cannot make the object directory {0}: {1}")]
     Directory(PathBuf, std::io::Error),
+    /// An object cannot be read.
+    #[error("cannot read the object {0}: {1}")]
+    Unreadable(String, io::Error),
     /// An object is larger than what its kind may be.
     #[error("the object {0} is larger than {1} bytes")]
     TooLarge(String, u64),
@@ -59,6 +63,16 @@ impl ObjectKey {
         Self(Path::from(format!("models/{digest}")))
     }
 
+    /// A steward's answers about the submissions of a round, by their digest.
+    pub fn answers(task: &Digest, round: u32, digest: &Digest) -> Self {
+        Self(Path::from(format!("answers/{task}/{round}/{digest}")))
+    }
+
+    /// The public scalars of the submissions of a round.
+    pub fn scalars(task: &Digest, round: u32) -> Self {
+        Self(Path::from(format!("scalars/{task}/{round}")))
+    }
+
     /// The finished transcript of a round.
     pub fn transcript(task: &Digest, round: u32) -> Self {
         Self(Path::from(format!("transcripts/{task}/{round}")))
@@ -76,8 +90,8 @@ impl std::fmt::Display for ObjectKey {
     }
 }
 
-/// The store of objects: a local folder.
-#[derive(Debug)]
+/// The store of objects: a local folder. Clones are of the same folder.
+#[derive(Debug, Clone)]
 pub struct Payloads {
     store: LocalFileSystem,
     directory: PathBuf,
@@ -134,6 +148,16 @@ impl Payloads {
     > {
         let found = self.store.get(&key.0).await?;
         Ok((found.meta.size, found.into_stream()))
+    }
+
+    /// An object and its size, for computations, which read it on threads of their own.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be opened.
+    pub fn open_blocking(&self, key: &ObjectKey) -> Result<(u64, File), PayloadError> {
+        let path = self.store.path_to_filesystem(&key.0)?;
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        opened.map_err(|error| PayloadError::Unreadable(key.to_string(), error))
     }
 
     /// Whether the object is there.

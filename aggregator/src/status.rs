@@ -40,7 +40,7 @@ pub struct TaskStatus {
 pub struct RoundStatus {
     /// Its number, from 1.
     pub number: u32,
-    /// keying, endorsing, collecting, reporting, opening, done or aborted.
+    /// keying, endorsing, collecting, challenging, reporting, opening, done or aborted.
     pub phase: &'static str,
     /// When the phase ends at the latest, unix milliseconds.
     pub deadline_ms: u64,
@@ -151,17 +151,18 @@ fn round_status(
         next_model: round.next_model.map(|digest| digest.to_string()),
         phase_ms: phase_ms(&round.times),
         began_ms: round.times[0],
-        ended_ms: round.times[5],
+        ended_ms: round.times[6],
         bytes: round.submitted_bytes,
     }
 }
 
 /// How long each phase took: until the next one that began, whichever it was.
-fn phase_ms(times: &[Option<u64>; 6]) -> BTreeMap<&'static str, u64> {
-    const PHASES: [Phase; 5] = [
+fn phase_ms(times: &[Option<u64>; 7]) -> BTreeMap<&'static str, u64> {
+    const PHASES: [Phase; 6] = [
         Phase::Keying,
         Phase::Endorsing,
         Phase::Collecting,
+        Phase::Challenging,
         Phase::Reporting,
         Phase::Opening,
     ];
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn phases_that_a_round_skipped_take_no_time() {
-        let times = [Some(10), Some(14), Some(20), None, None, Some(50)];
+        let times = [Some(10), Some(14), Some(20), None, None, None, Some(50)];
         let spans: Vec<_> = phase_ms(&times).into_iter().collect();
         assert_eq!(spans, [("collecting", 30), ("endorsing", 6), ("keying", 4)]);
     }

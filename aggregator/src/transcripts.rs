@@ -4,10 +4,13 @@
 use dawn_identity::{
     FoundingDocument, OrgRegistration, Signed, SignedRoster, Statement, StewardId,
 };
+use dawn_protocol::answers::answers_len;
 use dawn_protocol::transcript::{TranscriptError, TranscriptWriter};
 use dawn_protocol::{
-    Closed, Endorsement, Opening, PackageReport, RoundId, RoundSpec, TaskContext, Verdict,
+    Challenge, Closed, Endorsement, Opening, PackageReport, RoundId, RoundSpec, TaskContext,
+    Verdict,
 };
+use futures_util::TryStreamExt;
 
 use crate::app::App;
 use crate::payloads::{ObjectKey, ObjectWriter, PayloadError};
@@ -138,7 +141,7 @@ async fn submissions(app: &App, id: &RoundId, spool: &mut Spool) -> Result<(), E
                 .begin_payload(bytes.len() as u64)
                 .map_err(unwritable)?;
             for piece in bytes.chunks(1 << 20) {
-                spool.transcript.payload_chunk(piece).map_err(unwritable)?;
+                spool.transcript.chunk(piece).map_err(unwritable)?;
                 spool.flush().await?;
             }
         }
@@ -156,8 +159,13 @@ async fn answers(
         return Ok(());
     };
     spool.transcript.closed(&closed).map_err(unwritable)?;
+    let Some(challenge) = app.own_statement::<Challenge>(id).await? else {
+        return spool.flush().await.map_err(Into::into);
+    };
+    spool.transcript.challenge(&challenge).map_err(unwritable)?;
     for report in &sorted::<PackageReport>(app, task, id, |said| said.steward).await? {
         spool.transcript.report(report).map_err(unwritable)?;
+        report_answers(app, task, id, report.peek(), spool).await?;
     }
     let Some(verdict) = app.own_statement::<Verdict>(id).await? else {
         return Ok(());
@@ -167,6 +175,29 @@ async fn answers(
         spool.transcript.opening(opening).map_err(unwritable)?;
     }
     spool.flush().await?;
+    Ok(())
+}
+
+/// The answers of one report, never held whole.
+async fn report_answers(
+    app: &App,
+    task: &TaskContext,
+    id: &RoundId,
+    report: &PackageReport,
+    spool: &mut Spool,
+) -> Result<(), EngineError> {
+    let key = ObjectKey::answers(&id.task.0, id.number, &report.answers);
+    let (size, stream) = app.payloads.stream(&key).await?;
+    if size != answers_len(task.norm_params(), &report.outcomes) as u64 {
+        return Err(EngineError::Spoiled("answers"));
+    }
+    spool.transcript.begin_answers(size).map_err(unwritable)?;
+    spool.flush().await?;
+    let mut stream = std::pin::pin!(stream);
+    while let Some(piece) = stream.try_next().await.map_err(PayloadError::from)? {
+        spool.transcript.chunk(&piece).map_err(unwritable)?;
+        spool.flush().await?;
+    }
     Ok(())
 }
 

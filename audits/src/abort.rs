@@ -4,12 +4,13 @@
 use dawn_identity::Signed;
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{
-    AbortReason, Aborted, Judged, Opening, PackageReport, RoundClosed, RoundContext, RoundId,
-    RoundOpen, TaskContext, Terminal,
+    AbortReason, Aborted, Judged, Opening, PackageReport, RoundChallenged, RoundClosed,
+    RoundContext, RoundId, RoundOpen, TaskContext, Terminal,
 };
 
 use crate::blame;
 use crate::chain::Chain;
+use crate::examination::Examination;
 use crate::finding::{Finding, Party};
 use crate::preamble::Preamble;
 use crate::rule::AuditRule;
@@ -105,11 +106,25 @@ pub(crate) fn check_collecting(
     }
 }
 
+/// A closed round that ended without a challenge.
+pub(crate) fn check_challenging(
+    chain: &mut Chain,
+    round: &RoundClosed,
+    aborted: &Signed<Aborted>,
+) -> Result<(), Finding> {
+    match aborted.peek().reason {
+        AbortReason::TooFewBeaconShares => Ok(()),
+        AbortReason::BudgetExhausted => exhausted(chain, round, &round.round_id()),
+        reason => Err(untrue(reason)),
+    }
+}
+
 /// A round that ended without a verdict.
 pub(crate) fn check_reporting(
     chain: &mut Chain,
-    round: &RoundClosed,
+    round: &RoundChallenged,
     reports: &[Signed<PackageReport>],
+    examination: &Examination,
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     let reason = aborted.peek().reason;
@@ -117,7 +132,8 @@ pub(crate) fn check_reporting(
         return exhausted(chain, round, &round.round_id());
     }
     let spent = chain.spent_before(&round.round_id()).unwrap_or(0);
-    match round.verdict(reports, spent) {
+    let scalars = examination.scalars.digest();
+    match round.verdict(reports, &examination.findings, scalars, spent) {
         Err(JudgeError::Abort(expected)) if expected == reason => Ok(()),
         Err(JudgeError::Violation(violation)) => Err(Finding::of(AuditRule::Reports, violation)),
         Err(JudgeError::Abort(expected)) => Err(aggregator(format_args!(
@@ -161,6 +177,7 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
         AbortReason::TooFewSealingKeys => "sealing keys",
         AbortReason::TooFewEndorsements => "endorsements",
         AbortReason::TooFewSubmissions => "submissions",
+        AbortReason::TooFewBeaconShares => "parts of the beacon",
         AbortReason::TooFewReports => "reports",
         AbortReason::TooFewOpenings => "openings",
         AbortReason::Policy

@@ -1,11 +1,13 @@
-//! What the stewards said: reports and openings, each its steward's word, about this round, once
-//! (A10, A12).
+//! What the stewards said: reports with their answers, and openings, each its steward's word, about this
+//! round, once (A10, A12, A21).
 
 use std::collections::BTreeSet;
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::params::Q;
 use dawn_identity::Signed;
-use dawn_protocol::{Judged, Opening, PackageReport, RoundClosed, Rule, Violation};
+use dawn_protocol::answers::answers_digest;
+use dawn_protocol::{Judged, Opening, PackageReport, RoundChallenged, Rule, Violation};
 
 use crate::blame;
 use crate::finding::{Finding, Party};
@@ -25,9 +27,53 @@ pub(crate) fn in_order(rule: AuditRule, last: &mut u8, point: u8) -> Result<(), 
     Ok(())
 }
 
-/// A10: every report is its steward's, about this root, and complete.
+/// The answers that came with a report, which are too many to be kept.
+pub(crate) struct AnswersAt {
+    /// Where they are in the transcript.
+    pub(crate) at: u64,
+    digest: Digest,
+    /// The first word that is not an element of the field.
+    stray: Option<usize>,
+}
+
+impl AnswersAt {
+    pub(crate) fn new(at: u64, bytes: &[u8]) -> Self {
+        let (words, _) = bytes.as_chunks::<4>();
+        Self {
+            at,
+            digest: answers_digest(bytes),
+            stray: words.iter().position(|word| u32::from_le_bytes(*word) >= Q),
+        }
+    }
+}
+
+/// A21: the answers are those that their reports name. Their length is the container's matter.
+pub(crate) fn check_answers(
+    reports: &[Signed<PackageReport>],
+    answers: &[AnswersAt],
+) -> Result<(), Finding> {
+    let rule = AuditRule::Answers;
+    for (report, answers) in reports.iter().zip(answers) {
+        let body = report.peek();
+        let steward = body.steward;
+        Finding::unless(
+            answers.digest == body.answers,
+            rule,
+            Party::Provider,
+            format_args!("the answers are not those that the report of steward {steward} names"),
+        )?;
+        // It signed for these very words, which no honest one computes.
+        if let Some(word) = answers.stray {
+            let detail = format_args!("word {word} of the answers is not below q").to_string();
+            return Err(Finding::new(rule, Party::Steward(steward), detail));
+        }
+    }
+    Ok(())
+}
+
+/// A10: every report is its steward's, about this root and challenge, and complete.
 pub(crate) fn check_reports(
-    round: &RoundClosed,
+    round: &RoundChallenged,
     reports: &[Signed<PackageReport>],
 ) -> Result<(), Finding> {
     let rule = AuditRule::Reports;
@@ -85,10 +131,10 @@ pub(crate) fn check_openings(round: &Judged, openings: &[Signed<Opening>]) -> Re
     Ok(())
 }
 
-/// An honest steward speaks about the root that it is shown; the one here may be another.
+/// An honest steward speaks about the root and the challenge that it is shown; those here may be others.
 fn elsewhere(rule: AuditRule, violation: Violation) -> Finding {
     match violation.rule {
-        Rule::Root => Finding::new(rule, Party::Provider, violation.detail),
+        Rule::Root | Rule::Challenge => Finding::new(rule, Party::Provider, violation.detail),
         _ => Finding::of(rule, violation),
     }
 }

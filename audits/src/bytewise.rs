@@ -1,4 +1,4 @@
-//! Every byte of every payload and of every opening, flipped one after the other under a fresh digest.
+//! Every byte of every payload, of all answers and of every opening, flipped one after the other under a fresh digest.
 //! They are nearly all bytes of a transcript, and the audit of what is before them, dozens of signatures,
 //! is the same each time: so it is done once, and the walk goes on from there. `tests/audit/damage.rs`
 //! walks over all other bytes, and over samples of these, with whole audits.
@@ -16,7 +16,7 @@ use dawn_protocol::{Judged, RoundOpen};
 use self::common::World;
 use self::common::round::PlayedRound;
 use self::common::transcript::{Draft, flip, in_parallel, reseal, smallest, transcript};
-use crate::answers;
+use crate::answers::{self, AnswersAt};
 use crate::finding::{Finding, Party};
 use crate::records::{Records, Stop};
 use crate::rule::AuditRule;
@@ -81,7 +81,14 @@ fn judged(world: &World, round: &PlayedRound) -> Judged {
     }
     open.close(round.closed.as_ref().unwrap(), roll)
         .unwrap()
-        .adopt(&round.reports, round.verdict.as_ref().unwrap())
+        .challenged(round.challenge.as_ref().unwrap())
+        .unwrap()
+        .adopt(
+            &round.reports,
+            &round.findings,
+            round.scalars.digest(),
+            round.verdict.as_ref().unwrap(),
+        )
         .unwrap()
 }
 
@@ -101,6 +108,27 @@ fn every_flipped_byte_of_a_payload_is_found() {
     };
     let rules = [AuditRule::Payloads];
     walk((&world, &round), Kind::Payload, audit, &rules);
+}
+
+#[test]
+fn every_flipped_byte_of_an_answer_is_found() {
+    let (world, round) = smallest();
+    let audit = |bytes: &[u8]| {
+        let mut records = Records::new(bytes)?;
+        let (mut reports, mut places) = (vec![], vec![]);
+        loop {
+            let at = records.at();
+            match records.take()? {
+                Record::Report(report) => reports.push(*report),
+                Record::Answers(bytes) => places.push(AnswersAt::new(at, &bytes)),
+                Record::End(_) => break,
+                _ => {}
+            }
+        }
+        Ok(answers::check_answers(&reports, &places)?)
+    };
+    let rules = [AuditRule::Answers];
+    walk((&world, &round), Kind::Answers, audit, &rules);
 }
 
 #[test]

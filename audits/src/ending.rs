@@ -1,23 +1,28 @@
-//! The second half of a round: closed list, verdict, sum, and how it ended (A09 to A16, A19).
+//! The second half of a round: closed list, challenge, answers, verdict, sum, and how it ended (A09 to A16, A19 to
+//! A22).
 
 use std::io::{Read, Seek};
 
 use dawn_identity::Signed;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::{Aborted, Judged, RoundClosed, RoundContext, RoundOpen, RoundResult, Terminal};
+use dawn_protocol::{
+    Aborted, Decision, Judged, RoundChallenged, RoundContext, RoundOpen, RoundResult, Terminal,
+};
 
 use crate::abort;
 use crate::answers;
 use crate::blame;
 use crate::chain::{Chain, Link};
+use crate::challenge;
+use crate::examination::{self, Examination};
 use crate::finding::{Finding, Party};
 use crate::preamble::Preamble;
-use crate::records::Stop;
+use crate::records::{Again, Stop};
 use crate::report::RoundReport;
 use crate::round::{Progress, Told};
 use crate::rule::AuditRule;
-use crate::submissions::{self, Submissions};
+use crate::submissions::{self, Listed, Submissions};
 
 /// Checks everything after collecting, and links the round to the chain.
 pub(crate) fn check<R: Read + Seek>(
@@ -109,25 +114,54 @@ fn collected<R: Read + Seek>(
     blame::by_aggregator(&open, AuditRule::Closed, closed)?;
     let body = closed.peek();
     blame::aggregator_about(&open, AuditRule::Closed, &body.round, &body.session)?;
-    let (roll, mut sum) = submissions.under(body)?;
+    let Listed {
+        roll,
+        total: mut sum,
+        payloads,
+    } = submissions.under(body)?;
     let round = open
         .close(closed, roll)
         .map_err(|e| Finding::of(AuditRule::Closed, e))?;
-    answers::check_reports(&round, &told.reports)?;
-    let Some(verdict) = &told.verdict else {
+    let Some(asked) = &told.challenge else {
         let aborted = ending_abort(&round, told)?;
-        abort::check_reporting(chain, &round, &told.reports, aborted)?;
+        abort::check_challenging(chain, &round, aborted)?;
         report.aborted(aborted.peek().reason);
         return Ok(());
     };
-    let judged = judged(chain, round, told, verdict)?;
+    let round = challenge::check(round, asked)?;
+    answers::check_reports(&round, &told.reports)?;
+    answers::check_answers(&told.reports, &told.answers)?;
+    if let Some(verdict) = &told.verdict {
+        verdict_stands(&round, told, verdict)?;
+    }
+    let mut again = Again::new(input, start);
+    let decided = told.reports.len() >= usize::from(round.threshold().a());
+    let examination = if decided || told.verdict.is_some() {
+        examination::examine(&mut again, &round, &payloads, &told.reports, &told.answers)?
+    } else {
+        Examination::of_nothing(payloads.len())
+    };
+    let Some(verdict) = &told.verdict else {
+        let aborted = ending_abort(&round, told)?;
+        abort::check_reporting(chain, &round, &told.reports, &examination, aborted)?;
+        report.aborted(aborted.peek().reason);
+        return Ok(());
+    };
+    let judged = round
+        .adopt(
+            &told.reports,
+            &examination.findings,
+            examination.scalars.digest(),
+            verdict,
+        )
+        .map_err(|e| Finding::of(AuditRule::Verdict, e))?;
+    chain.check_spent(&judged.round_id(), judged.verdict())?;
     report.judged(&judged);
-    let decisions = &judged.verdict().decisions;
-    let rejected: Vec<usize> = (0..decisions.len())
-        .filter(|index| decisions[*index] != dawn_protocol::Decision::Accepted)
-        .collect();
+    let decisions = judged.verdict().decisions.iter().enumerate();
+    let rejected = decisions.filter(|(_, decision)| **decision != Decision::Accepted);
+    let rejected = rejected.map(|(index, _)| index);
     let roll = judged.round_closed().roll();
-    submissions::take_out(input, start, roll, &rejected, &mut sum)?;
+    submissions::take_out(&mut again, roll, &payloads, rejected, &mut sum)?;
     answers::check_openings(&judged, &told.openings)?;
     match &told.terminal {
         Terminal::Result(result) => opened(preamble, report, &judged, told, &sum, result)?,
@@ -140,23 +174,18 @@ fn collected<R: Read + Seek>(
     Ok(())
 }
 
-/// A11 and A16.
-fn judged(
-    chain: &Chain,
-    round: RoundClosed,
+/// A11 without what it decides: it is the aggregator's, about this round, and what it judged is here. Before
+/// everything is computed again.
+fn verdict_stands(
+    round: &RoundChallenged,
     told: &Told,
     verdict: &Signed<dawn_protocol::Verdict>,
-) -> Result<Judged, Finding> {
+) -> Result<(), Finding> {
     let rule = AuditRule::Verdict;
-    blame::by_aggregator(&round, rule, verdict)?;
+    blame::by_aggregator(round, rule, verdict)?;
     let body = verdict.peek();
-    blame::aggregator_about(&round, rule, &body.round, &body.session)?;
-    answers::all_named(AuditRule::Reports, &told.reports, &body.reports, "verdict")?;
-    let judged = round
-        .adopt(&told.reports, verdict)
-        .map_err(|e| Finding::of(rule, e))?;
-    chain.check_spent(&judged.round_id(), judged.verdict())?;
-    Ok(judged)
+    blame::aggregator_about(round, rule, &body.round, &body.session)?;
+    answers::all_named(AuditRule::Reports, &told.reports, &body.reports, "verdict")
 }
 
 /// A13 to A15: the sum, the result and the next model.

@@ -120,6 +120,7 @@ fn narrower(rule: Rule) -> Option<AuditRule> {
         Rule::Budget | Rule::Charge => Some(AuditRule::Budget),
         Rule::SpecPrevious => Some(AuditRule::Continuity),
         Rule::AbortReason => Some(AuditRule::Abort),
+        Rule::Scalars => Some(AuditRule::Scalars),
         _ => None,
     }
 }

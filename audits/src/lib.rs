@@ -12,7 +12,8 @@
 //! | [`verify`] | auditing a file or a directory |
 //! | [`service`] | auditing a running aggregator |
 //! | [`log`] | the log in a file |
-//! | `records`, `preamble`, `round`, `submissions`, `answers`, `ending`, `abort` | one transcript, in its order |
+//! | `records`, `preamble`, `round`, `submissions`, `challenge`, `answers`, `ending`, `abort` | one transcript, in its order |
+//! | `examination` | what is read again: payloads, and the answers about them |
 //! | `blame` | who said it, before anybody is blamed for it |
 //! | `chain`, `said` | from round to round; what must be in the log |
 
@@ -22,7 +23,9 @@ mod blame;
 #[cfg(test)]
 mod bytewise;
 mod chain;
+mod challenge;
 mod ending;
+mod examination;
 pub mod finding;
 pub mod log;
 mod preamble;

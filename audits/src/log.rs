@@ -14,8 +14,8 @@ use dawn_crypto::merkle::{Frontier, leaf_hash};
 use dawn_identity::{Envelope, KeyId, Signed, Statement, VerifiedFederation};
 use dawn_protocol::log::LogHead;
 use dawn_protocol::{
-    Aborted, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening, PackageReport, RoundId,
-    RoundResult, RoundSpec, SealingKey, Verdict,
+    Aborted, BeaconShare, Challenge, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening,
+    PackageReport, RoundId, RoundResult, RoundSpec, SealingKey, Verdict,
 };
 
 use crate::finding::{Finding, Party};
@@ -233,6 +233,8 @@ fn slot(envelope: &Envelope) -> Option<(&'static str, RoundId)> {
         RoundSpec::KIND => round_of!(RoundSpec::KIND, RoundSpec),
         Endorsement::KIND => round_of!(Endorsement::KIND, Endorsement),
         Closed::KIND => round_of!(Closed::KIND, Closed),
+        BeaconShare::KIND => round_of!(BeaconShare::KIND, BeaconShare),
+        Challenge::KIND => round_of!(Challenge::KIND, Challenge),
         PackageReport::KIND => round_of!(PackageReport::KIND, PackageReport),
         Verdict::KIND => round_of!(Verdict::KIND, Verdict),
         Opening::KIND => round_of!(Opening::KIND, Opening),

@@ -1,6 +1,6 @@
 //! The records of one transcript, one ahead, and how reading ends.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
 
@@ -31,10 +31,15 @@ impl From<TranscriptError> for Stop {
     }
 }
 
+/// Bytes of a record before its content: kind and length.
+const FRAME: u64 = 9;
+
 /// A transcript's records with a look at the next one. Two records are held at most.
 pub(crate) struct Records<R> {
     reader: TranscriptReader<R>,
     next: Option<Record>,
+    /// Where the next record's content begins.
+    at: u64,
 }
 
 impl<R: Read> Records<R> {
@@ -42,18 +47,26 @@ impl<R: Read> Records<R> {
         let mut records = Self {
             reader: TranscriptReader::new(input),
             next: None,
+            at: 0,
         };
         records.advance()?;
         Ok(records)
     }
 
     fn advance(&mut self) -> Result<(), Stop> {
+        self.at = self.reader.offset() + FRAME;
         self.next = self.reader.next_record()?;
         Ok(())
     }
 
     pub(crate) fn peek(&self) -> Option<&Record> {
         self.next.as_ref()
+    }
+
+    /// Where the content of the next record begins, in bytes from the beginning of the transcript. Not for
+    /// the first, which comes after the magic.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
     }
 
     pub(crate) fn take(&mut self) -> Result<Record, Stop> {
@@ -68,6 +81,28 @@ impl<R: Read> Records<R> {
             self.advance()?;
         }
         Ok(())
+    }
+}
+
+/// A transcript that was read to its end, for what has to be read twice. Whoever reads again compares digests
+/// again: it may be another file by now.
+pub(crate) struct Again<'a, R> {
+    input: &'a mut R,
+    start: u64,
+}
+
+impl<'a, R: Read + Seek> Again<'a, R> {
+    /// Of a transcript that begins at `start`.
+    pub(crate) fn new(input: &'a mut R, start: u64) -> Self {
+        Self { input, start }
+    }
+
+    /// Fills `bytes` from `at` bytes after the beginning of the transcript.
+    pub(crate) fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), Stop> {
+        self.input
+            .seek(SeekFrom::Start(self.start + at))
+            .and_then(|_| self.input.read_exact(bytes))
+            .map_err(Stop::Unreadable)
     }
 }
 

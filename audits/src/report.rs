@@ -60,7 +60,9 @@ pub struct RoundReport {
     pub rejected: BTreeMap<String, u32>,
     /// How many submissions are in the sum, by organisation.
     pub organisations: BTreeMap<OrgId, u32>,
-    /// Stewards whose answers were wrong. The round opened in spite of them.
+    /// Stewards that answered wrongly about a submission, as the verdict names them.
+    pub lying_stewards: Vec<StewardId>,
+    /// Stewards whose answers to the verdict were wrong. The round opened in spite of them.
     pub wrong_stewards: Vec<StewardId>,
     /// What the round cost, in micro-rho.
     pub charge_micro_rho: u64,
@@ -98,6 +100,7 @@ impl RoundReport {
             accepted: 0,
             rejected: BTreeMap::new(),
             organisations: BTreeMap::new(),
+            lying_stewards: Vec::new(),
             wrong_stewards: Vec::new(),
             charge_micro_rho: 0,
             spent_micro_rho: None,
@@ -125,6 +128,10 @@ impl RoundReport {
             }
         }
         self.accepted = verdict.accepted_count();
+        let liars = verdict.liars.iter();
+        self.lying_stewards = liars
+            .filter_map(|point| judged.steward_id(*point))
+            .collect();
     }
 
     pub(crate) fn opened(&mut self, opened: &Opened, next_model: Digest) {
@@ -219,6 +226,9 @@ impl fmt::Display for RoundReport {
         }
         for (reason, count) in &self.rejected {
             write!(f, ", {count} {reason}")?;
+        }
+        for steward in &self.lying_stewards {
+            write!(f, ", lie of steward {steward} about a submission")?;
         }
         for steward in &self.wrong_stewards {
             write!(f, ", wrong answer of steward {steward}")?;

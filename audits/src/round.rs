@@ -6,11 +6,11 @@ use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
 use dawn_protocol::transcript::Record;
 use dawn_protocol::{
-    Closed, Endorsement, Opening, PackageReport, RoundContext, RoundId, RoundOpen, Terminal,
-    Verdict,
+    Challenge, Closed, Endorsement, Opening, PackageReport, RoundContext, RoundId, RoundOpen,
+    Terminal, Verdict,
 };
 
-use crate::answers;
+use crate::answers::{self, AnswersAt};
 use crate::blame;
 use crate::chain::Chain;
 use crate::ending;
@@ -25,7 +25,10 @@ use crate::submissions::{self, Submissions};
 /// What was said after collecting, as it stands in the transcript.
 pub(crate) struct Told {
     pub(crate) closed: Option<Box<Signed<Closed>>>,
+    pub(crate) challenge: Option<Box<Signed<Challenge>>>,
     pub(crate) reports: Vec<Signed<PackageReport>>,
+    /// One for every report.
+    pub(crate) answers: Vec<AnswersAt>,
     pub(crate) verdict: Option<Box<Signed<Verdict>>>,
     pub(crate) openings: Vec<Signed<Opening>>,
     pub(crate) terminal: Terminal,
@@ -166,9 +169,18 @@ fn announced<R: Read>(
 fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop> {
     let closed = take_if!(records, Closed);
     closed.iter().for_each(|signed| said.note(signed));
+    let challenge = take_if!(records, Challenge);
+    if let Some(challenge) = &challenge {
+        said.note(challenge);
+        let parts = &challenge.peek().shares;
+        parts.iter().for_each(|part| said.note(part));
+    }
     let mut reports = Vec::new();
+    let mut answers = Vec::new();
     while let Some(report) = take_if!(records, Report) {
         said.note(&report);
+        let at = records.at();
+        answers.push(AnswersAt::new(at, &take!(records, Answers)));
         reports.push(*report);
     }
     let verdict = take_if!(records, Verdict);
@@ -182,7 +194,9 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
     said.note_terminal(&terminal);
     Ok(Told {
         closed,
+        challenge,
         reports,
+        answers,
         verdict,
         openings,
         terminal,

@@ -1,4 +1,4 @@
-//! The auditor's rules, in the order in which they are checked (docs/audit.md).
+//! The auditor's rules by their numbers (docs/audit.md, which also says in which order they are checked).
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ macro_rules! rules {
         }
 
         impl AuditRule {
-            /// Every rule, in order.
+            /// Every rule, by number.
             pub const ALL: &'static [AuditRule] = &[$(AuditRule::$variant,)*];
 
             /// The rule's number, for example `A07`.
@@ -59,7 +59,7 @@ rules! {
     /// What the stewards found.
     Reports = "A10" => "every report is signed by its steward and is about this root, one per steward",
     /// What was decided.
-    Verdict = "A11" => "the verdict follows from the headers, the reports and the policy",
+    Verdict = "A11" => "the verdict follows from the headers, the reports, the answers and the policy",
     /// What the stewards answered.
     Openings = "A12" => "every opening is signed by a steward that may open and answers this verdict",
     /// What the sum is.
@@ -76,6 +76,12 @@ rules! {
     Log = "A18" => "the log is without gaps under its signed head and contains every statement",
     /// Why nothing was opened.
     Abort = "A19" => "a round is aborted only for a reason that holds",
+    /// What was asked about the submissions.
+    Challenge = "A20" => "the challenge is about the closed root and has the proven parts of exactly T stewards",
+    /// What the stewards answered about the submissions.
+    Answers = "A21" => "every report's answers have its digest and are of canonical elements",
+    /// What the submissions must answer to.
+    Scalars = "A22" => "the public scalars are those of the payloads",
 }
 
 impl fmt::Display for AuditRule {

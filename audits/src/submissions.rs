@@ -1,20 +1,19 @@
 //! The submissions of a round as they pass by: headers into the roll, payloads into a sum (A07, A08).
 //!
 //! Which payloads belong into the sum is known only when the verdict comes, after all of them. So
-//! all are added, one in memory at a time, and the rejected ones, usually few, are taken out again
-//! in a second pass over the file.
+//! all are added, one in memory at a time, and the rejected ones, usually few, are read again and taken
+//! out.
 
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::{self, PayloadHasher};
 use dawn_crypto::merkle;
 use dawn_protocol::roll::Roll;
-use dawn_protocol::transcript::{Record, TranscriptReader};
 use dawn_protocol::{Closed, RoundOpen, Violation};
 
 use crate::finding::{Finding, Party};
-use crate::records::{Records, Stop, out_of_place, take, take_if};
+use crate::records::{Again, Records, Stop, take, take_if};
 use crate::rule::AuditRule;
 
 /// Everything that devices sent in a round.
@@ -26,6 +25,17 @@ pub(crate) struct Submissions {
     unlisted: Option<Violation>,
     /// The sum of the payloads of all headers that verify.
     total: Vec<u32>,
+    /// Where every payload is in the transcript.
+    payloads: Vec<u64>,
+}
+
+/// The submissions under the closed root.
+pub(crate) struct Listed {
+    pub(crate) roll: Roll,
+    /// The sum of the payloads of all headers that verify.
+    pub(crate) total: Vec<u32>,
+    /// Where every payload is in the transcript.
+    pub(crate) payloads: Vec<u64>,
 }
 
 /// Reads all submissions of a round.
@@ -38,8 +48,10 @@ pub(crate) fn read<R: Read>(
         leaves: Vec::new(),
         unlisted: None,
         total: vec![0; open.dimension().padded()],
+        payloads: Vec::new(),
     };
     while let Some(header) = take_if!(records, Header) {
+        read.payloads.push(records.at());
         let payload = take!(records, Payload);
         read.leaves.push(merkle::leaf_hash(&header));
         if read.unlisted.is_some() {
@@ -98,9 +110,9 @@ impl Submissions {
         }
     }
 
-    /// The roll under the closed root, and the sum. Says who made a list that cannot be closed: the
+    /// The submissions under the closed root. Says who made a list that cannot be closed: the
     /// aggregator if its signed root covers it, else whoever changed it afterwards.
-    pub(crate) fn under(self, closed: &Closed) -> Result<(Roll, Vec<u32>), Finding> {
+    pub(crate) fn under(self, closed: &Closed) -> Result<Listed, Finding> {
         Finding::unless(
             merkle::root(&self.leaves) == closed.root,
             AuditRule::Closed,
@@ -109,12 +121,21 @@ impl Submissions {
         )?;
         match self.unlisted {
             Some(violation) => Err(Finding::of(AuditRule::Submissions, violation)),
-            None => Ok((self.roll, self.total)),
+            None => Ok(Listed {
+                roll: self.roll,
+                total: self.total,
+                payloads: self.payloads,
+            }),
         }
     }
 }
 
-fn checked_payload(payload: &[u8], expected: &Digest, index: usize) -> Result<Vec<u32>, Finding> {
+/// The words of a payload, which has this digest and no word that is not an element of the field.
+pub(crate) fn checked_payload(
+    payload: &[u8],
+    expected: &Digest,
+    index: usize,
+) -> Result<Vec<u32>, Finding> {
     let mut hasher = PayloadHasher::new();
     hasher.update(payload);
     Finding::unless(
@@ -130,45 +151,23 @@ fn checked_payload(payload: &[u8], expected: &Digest, index: usize) -> Result<Ve
     })
 }
 
-/// Takes the payloads of the rejected submissions out of the sum: a second pass over the file, which
-/// begins at `start`. The digests are compared again, in case the file is another one by now.
+/// Takes the payloads of the rejected submissions out of the sum. The digests are compared again, in case the
+/// file is another one by now.
 pub(crate) fn take_out<R: Read + Seek>(
-    input: &mut R,
-    start: u64,
+    again: &mut Again<'_, R>,
     roll: &Roll,
-    rejected: &[usize],
+    payloads: &[u64],
+    rejected: impl Iterator<Item = usize>,
     sum: &mut [u32],
 ) -> Result<(), Stop> {
-    let mut rejected = rejected
-        .iter()
-        .copied()
-        .filter(|index| {
-            roll.entries()
-                .get(*index)
-                .is_some_and(|entry| entry.refused.is_none())
-        })
-        .peekable();
-    if rejected.peek().is_none() {
-        return Ok(());
-    }
-    input
-        .seek(SeekFrom::Start(start))
-        .map_err(Stop::Unreadable)?;
-    let mut reader = TranscriptReader::new(BufReader::new(input));
-    let mut index = 0;
-    while let Some(next) = rejected.peek() {
-        match reader.next_record()? {
-            Some(Record::Payload(payload)) => {
-                if index == *next {
-                    let words = checked_payload(&payload, &roll.entries()[index].payload, index)?;
-                    mask::sub_assign(sum, &words);
-                    rejected.next();
-                }
-                index += 1;
-            }
-            Some(_) => {}
-            None => return Err(out_of_place("the end")),
+    let mut payload = vec![0; 4 * sum.len()];
+    for index in rejected {
+        let entry = &roll.entries()[index];
+        if entry.refused.is_some() {
+            continue;
         }
+        again.read(payloads[index], &mut payload)?;
+        mask::sub_assign(sum, &checked_payload(&payload, &entry.payload, index)?);
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
 //! | `prepare` | a device's whole message (feature `prepare`) |
+//! | `prove` | a proven submission for device, steward and aggregator, against Prio3SumVec (feature `prepare`) |
+//! | `scene` | the federation that both are measured in |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
 //! The bench `norm` needs no module: the norm proof's projection, against AES of the bytes that its matrix is made of.
@@ -14,5 +16,9 @@
 pub mod core;
 #[cfg(feature = "prepare")]
 pub mod prepare;
+#[cfg(feature = "prepare")]
+pub mod prove;
 #[cfg(feature = "opendp")]
 pub mod samplers;
+#[cfg(feature = "prepare")]
+pub mod scene;

@@ -1,42 +1,24 @@
-//! Everything that a device does for its one message: key, noise, mask, digest, shares, proof of their consistency,
-//! sealing to six stewards, signature. Beside it, in turns, masking alone.
+//! Everything that a device does for its one message: key, noise, mask, digest, norm proof, shares, proof of their
+//! consistency, sealing to six stewards, signature. Beside it, in turns, masking alone.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use dawn_crypto::backend::{self, BackendKind};
-use dawn_crypto::digest::Digest;
-use dawn_crypto::params::Sigma;
-use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::Threshold;
-use dawn_identity::{
-    Admission, CredentialChain, Federation, FoundingDocument, Organisation, Roster, RosterEntry,
-    SecretKey, Signed, SignedRoster, Validity,
-};
-use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
-use dawn_protocol::prepare::PreparedSubmission;
-use dawn_protocol::{
-    Deadlines, Endorsement, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundOpen, SealingKey, Task,
-    TaskContext, digests,
-};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::Rng;
 use serde::Serialize;
 
 use crate::core::{BenchError, Operation, Subject, median};
+use crate::scene::Scene;
 
-/// Stewards, and how many of them may be malicious.
-const STEWARDS: (u8, u8) = (6, 1);
-/// Unix seconds.
-const NOW: u64 = 1_800_000_000;
+const STEWARDS: u8 = 6;
+/// Rows of the norm proof.
+const ROWS: u16 = 256;
 
 /// A device in front of an open round, with its update.
 pub struct Device {
-    round: RoundOpen,
-    chain: CredentialChain,
-    key: SecretKey,
+    scene: Scene,
     update: Vec<i32>,
-    rng: ChaCha20Rng,
 }
 
 impl Device {
@@ -45,64 +27,11 @@ impl Device {
     /// # Panics
     /// For fewer than 4 coordinates, or more than 2^24.
     pub fn new(dim: usize) -> Device {
-        const WHY: &str = "everything here is of our own making";
-        let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let validity = Validity::starting(NOW - 1000, 1_000_000);
-        let (m, f) = STEWARDS;
-        let organisations: Vec<Organisation> = (0..m)
-            .map(|i| Organisation::generate(&format!("Org {i}"), validity, &mut rng).expect(WHY))
+        let mut scene = Scene::new(dim, STEWARDS, ROWS).expect("a round of a valid dimension");
+        let update = (0..scene.open.dimension().coordinates())
+            .map(|_| (scene.rng.next_u32() % 3) as i32 - 1)
             .collect();
-        let stewards: Vec<SecretKey> = (0..m).map(|_| SecretKey::generate(&mut rng)).collect();
-        let aggregator = SecretKey::generate(&mut rng);
-        let federation = Federation {
-            name: "Measurement".to_owned(),
-            founders: organisations.iter().map(|o| o.founder_entry()).collect(),
-            aggregator: aggregator.public(),
-            log: SecretKey::generate(&mut rng).public(),
-            admission: Admission::Open,
-            roster_quorum: u16::from(m),
-            created: NOW,
-        };
-        let founders: Vec<&Organisation> = organisations.iter().collect();
-        let federation = FoundingDocument::found(federation, &founders)
-            .and_then(|document| document.verify())
-            .expect(WHY);
-        let members = organisations.iter().zip(&stewards);
-        let roster = Roster {
-            federation: federation.digest(),
-            epoch: 1,
-            threshold: Threshold::new(m, f).expect(WHY),
-            stewards: members
-                .map(|(org, key)| RosterEntry {
-                    org: org.id(),
-                    steward: key.public(),
-                })
-                .collect(),
-            created: NOW,
-        };
-        let signed = organisations.iter().map(|o| roster.sign(o.root()));
-        let signatures = signed.collect();
-        let roster = SignedRoster::assemble(roster, signatures).expect(WHY);
-        let owner = &organisations[0];
-        let task = task(dim, owner, federation.digest(), roster.peek().digest());
-        let task = Signed::sign(&task, owner.issuer()).expect(WHY);
-        let context = TaskContext::verify(&federation, &[], &roster, &task).expect(WHY);
-        let round = announced(&context, &stewards, &aggregator, &mut rng);
-
-        let key = SecretKey::generate(&mut rng);
-        let chain = owner
-            .issue_device(&key.public(), "device", validity)
-            .expect(WHY);
-        let update = (0..round.dimension().coordinates())
-            .map(|_| (rng.next_u32() % 3) as i32 - 1)
-            .collect();
-        Device {
-            round,
-            chain,
-            key,
-            update,
-            rng,
-        }
+        Device { scene, update }
     }
 
     /// Coordinates of the model.
@@ -112,103 +41,9 @@ impl Device {
 
     /// One submission, as the bytes that are sent.
     pub fn prepare(&mut self) -> Vec<u8> {
-        let (round, rng) = (&self.round, &mut self.rng);
-        PreparedSubmission::new(round, &self.chain, &self.key, &self.update, rng)
-            .expect("the update fits the task")
-            .into_bytes()
+        let submission = self.scene.prepare(&self.update);
+        submission.expect("the update fits the task").into_bytes()
     }
-}
-
-fn task(dim: usize, owner: &Organisation, federation: Digest, roster: Digest) -> Task {
-    let classes = dim.div_ceil((1 << 16) + 1).max(2);
-    let inputs = dim / classes - 1;
-    let narrow = |n: usize| u32::try_from(n).expect("at most 2^24");
-    Task {
-        version: PROTOCOL_VERSION,
-        name: "Measurement".to_owned(),
-        owner: owner.id(),
-        issuer: owner.certificate().clone(),
-        federation,
-        roster,
-        model: ModelSpec::Logistic {
-            inputs: narrow(inputs),
-            classes: narrow(classes),
-        },
-        initial_seed: [7; 32],
-        train: TrainSpec {
-            epochs: 1,
-            batch: 8,
-            learning_rate: 1 << 14,
-            momentum: 0,
-        },
-        quantiser: Quantiser {
-            update_shift: 10,
-            clip: 1 << 13,
-        },
-        sigma_error: Sigma::ERROR_MIN,
-        rounds: 1,
-        policy: Policy {
-            min_accepted: 2,
-            min_honest: 2,
-            min_organisations: 2,
-            max_org_share_permille: 500,
-            max_submissions: 100,
-            target_submissions: 100,
-        },
-        deadlines: Deadlines {
-            keying_ms: 1000,
-            endorsing_ms: 1000,
-            collecting_ms: 1000,
-            reporting_ms: 1000,
-            opening_ms: 1000,
-            grace_ms: 100,
-        },
-        privacy: PrivacyPlan {
-            budget_micro_rho: None,
-            delta_exponent: 6,
-        },
-        data_source: "nothing".to_owned(),
-        created: NOW,
-    }
-}
-
-fn announced(
-    context: &TaskContext,
-    stewards: &[SecretKey],
-    aggregator: &SecretKey,
-    rng: &mut ChaCha20Rng,
-) -> RoundOpen {
-    const WHY: &str = "everything here is of our own making";
-    let round = context.round(1);
-    let points = || (1u8..).zip(stewards);
-    let id = |point: u8| context.steward_id(point).expect(WHY);
-    let keys: Vec<_> = points()
-        .map(|(point, secret)| {
-            let statement = SealingKey {
-                round,
-                steward: id(point),
-                key: SealingSecretKey::generate(rng).public(),
-            };
-            (point, Signed::sign(&statement, secret).expect(WHY))
-        })
-        .collect();
-    let model = digests::model_digest(&context.initial_model().expect(WHY).to_bytes());
-    let spec = context
-        .draft_spec(1, None, model, &keys, NOW * 1000)
-        .expect(WHY);
-    let spec = Signed::sign(&spec, aggregator).expect(WHY);
-    let context = context.verify_spec(&spec).expect(WHY);
-    let endorsements: Vec<_> = points()
-        .map(|(point, secret)| {
-            let statement = Endorsement {
-                round,
-                session: context.session(),
-                steward: id(point),
-            };
-            Signed::sign(&statement, secret).expect(WHY)
-        })
-        .collect();
-    RoundOpen::new(context, &endorsements).expect(WHY)
 }
 
 /// A measurement: medians, in milliseconds.
@@ -259,7 +94,7 @@ pub fn measure(dim: usize, backend: Option<BackendKind>) -> Result<Prepared, Ben
         Prepared {
             dim: device.dim(),
             backend: backend::current().name(),
-            stewards: STEWARDS.0,
+            stewards: STEWARDS,
             bytes,
             ms,
             mask_ms,

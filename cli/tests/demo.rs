@@ -21,6 +21,34 @@ fn last_line(output: &Output) -> Value {
         .unwrap_or_else(|e| panic!("{e} in {text:?}; standard error: {error}"))
 }
 
+/// Devices whose updates are too long are rejected, with the reason, and everybody else's sum is right.
+#[test]
+fn a_small_demo_rejects_devices_that_attack() {
+    let dir = tempfile::tempdir().unwrap();
+    let args =
+        "demo --orgs 4 --devices 15 --rounds 2 --attack scale --byzantine 0.2 --out out --json";
+    let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+    let summary = last_line(&run);
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(summary["attack"], "scale");
+    assert_eq!(summary["sum_errors"], 0);
+    assert_eq!(summary["audit"], "PASS");
+    assert!(summary["accuracy_undefended"].is_number());
+    let rejected = |round: &Value| round["rejected"].as_u64().unwrap();
+    let rounds = summary["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    assert!(
+        rounds
+            .iter()
+            .all(|round| round["outcome"] == "opened" && rejected(round) <= 3)
+    );
+    assert!(rounds.iter().map(rejected).sum::<u64>() > 0, "{rounds:?}");
+}
+
 /// A small demo: every round opens, nothing is summed wrongly, the audit passes, and the summary has
 /// every field that others read. Then the auditor, as a stranger runs it, on what the demo left.
 #[test]

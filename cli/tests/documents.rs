@@ -103,6 +103,7 @@ fn the_readme_promises_what_the_makefile_does() {
             "make demo",
             "make test",
             "make demo ARGS=\"--epsilon 8\"",
+            "make demo ARGS=\"--attack scale\"",
             "target/debug/dawn audit verify dawn-demo/transcripts"
         ]
     );

@@ -104,6 +104,24 @@ impl OpenRound {
         Ok(PreparedSubmission::new(message))
     }
 
+    /// The submission of a device that lies: it masks any `v`, of all padded coordinates, and proves about the
+    /// digits that `digits` makes from the proof's parameters and context. Only in simulations.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    #[cfg(feature = "simulation")]
+    pub fn prepare_forged<R: CryptoRng>(
+        &self,
+        v: &[i32],
+        digits: impl FnOnce(&dawn_crypto::norm::NormParams, &[u8]) -> Vec<u32>,
+        rng: &mut R,
+    ) -> Result<PreparedSubmission, ClientError> {
+        let device = &self.inner.device;
+        let (open, chain, key) = (&self.open, &device.chain, &device.key);
+        let message = Message::forged(open, chain, key, v, digits, rng)?;
+        Ok(PreparedSubmission::new(message))
+    }
+
     /// Prepares, claims the round in the ledger, and sends until there is a receipt or the round
     /// closes. One-shot: the round and the update are used up.
     ///

@@ -71,7 +71,12 @@ pub(crate) fn matrix_block_into(seed: &[u8; 32], block: u64, out: &mut [u32; N])
 /// The key share that a 32-byte seed stands for: uniform elements from `BLAKE3-XOF(SHARE_SEED, seed)`.
 /// BLAKE3 and not AES-128, so that a share keeps its seed's 256 bits.
 pub(crate) fn share_elements(seed: &[u8; 32], out: &mut [u32]) {
-    let mut hasher = Hasher::new(labels::SHARE_SEED);
+    seeded_elements(labels::SHARE_SEED, seed, out);
+}
+
+/// A share that a seed stands for, under the label of what is shared.
+pub(crate) fn seeded_elements(label: &'static str, seed: &[u8; 32], out: &mut [u32]) {
+    let mut hasher = Hasher::new(label);
     hasher.field(seed);
     stream_elements(&mut hasher.xof(), out);
 }

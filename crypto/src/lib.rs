@@ -14,8 +14,8 @@
 //! | [`noise`] | a fast generator for the noise | - |
 //! | [`mask`] | masking, unmasking, the payload's encoding and digest | 4.2, 4.7 |
 //! | [`shamir`] | thresholds, key shares, reconstruction, correction of wrong answers | 3, 4.2, 4.7 |
-//! | [`norm`] | the ternary projection of the norm proof and the linear check's public side | 4.3, 4.6 |
 //! | [`commit`] | commitments to key shares | 4.3 |
+//! | [`norm`] | proofs that a masked vector is not too long | 4.3, 4.6 |
 //! | [`seal`] | packages sealed to a steward | 4.3 |
 //! | [`digest`] | labelled hashes and the one table of labels | 3 |
 //! | [`merkle`] | RFC 6962 trees | 4.6 |

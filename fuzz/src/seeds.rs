@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use dawn_crypto::norm::params::REPETITIONS;
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::{ShareSum, Threshold};
 use dawn_crypto::vrf::prove;
@@ -12,9 +13,9 @@ use dawn_protocol::container::ContainerHead;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{
-    Aborted, Closed, Endorsement, LogEntry, LogHead, Opening, PackageItem, PackagePage,
-    PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey, SubmissionHeader, Task,
-    Verdict, WorkItem,
+    Aborted, BeaconShare, Challenge, Closed, Endorsement, LogEntry, LogHead, Opening, PackageItem,
+    PackagePage, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
+    SubmissionHeader, Task, Verdict, WorkItem,
 };
 use dawn_transport::AggregatorInfo;
 use minicbor::Encode;
@@ -122,7 +123,12 @@ fn statements(seeds: &mut Vec<Seed>) {
     };
     let org = &world.organisations[0];
     let enrolment = org
-        .enrol_steward(&world.federation.digest(), &world.stewards[0], NOW)
+        .enrol_steward(
+            &world.federation.digest(),
+            &world.stewards[0],
+            world.vrfs[0].public(),
+            NOW,
+        )
         .expect("consistent");
     let chain = &world.devices[0].chain;
     let key = spec.sealing_keys[0].as_ref().expect("everybody is seated");
@@ -145,6 +151,9 @@ fn statements(seeds: &mut Vec<Seed>) {
     add(SubmissionHeader::KIND, round.submissions[0].header.body());
     add(Receipt::KIND, &to_canonical(&receipt));
     add(Closed::KIND, round.closed.as_ref().expect("closed").body());
+    let challenge = round.challenge.as_ref().expect("challenged");
+    add(BeaconShare::KIND, challenge.peek().shares[0].body());
+    add(Challenge::KIND, challenge.body());
     add(PackageReport::KIND, round.reports[0].body());
     add(
         Verdict::KIND,
@@ -165,6 +174,7 @@ fn documents(seeds: &mut Vec<Seed>) {
     let (world, round) = (&honest.world, &honest.rounds[1]);
     let task = world.task.peek();
     let (announcement, closed) = (round.announcement(), round.closed.clone().expect("closed"));
+    let challenge = round.challenge.clone().expect("challenged");
     let work = vec![
         WorkItem::PublishSealingKey {
             round: RoundId::new(task.id(), 7),
@@ -172,13 +182,19 @@ fn documents(seeds: &mut Vec<Seed>) {
         WorkItem::Endorse {
             spec: round.spec.clone(),
         },
+        WorkItem::ShareBeacon {
+            announcement: announcement.clone(),
+            closed: closed.clone(),
+        },
         WorkItem::Report {
             announcement: announcement.clone(),
             closed: closed.clone(),
+            challenge: challenge.clone(),
         },
         WorkItem::Open {
             announcement: announcement.clone(),
             closed: closed.clone(),
+            challenge,
             reports: round.reports.clone(),
             verdict: round.verdict.clone().expect("judged"),
         },
@@ -230,18 +246,30 @@ fn documents(seeds: &mut Vec<Seed>) {
 fn packages(seeds: &mut Vec<Seed>) {
     let round = &honest().rounds[1];
     let header = round.submissions[0].header.peek();
-    let plaintext = |share: Vec<u8>| {
-        let parts = (ByteVec::from(vec![8; 32]), ByteVec::from(share));
+    let plaintext = |share: Vec<u8>, beside: [usize; 2]| {
+        let [digits, proofs] = beside.map(|length| ByteVec::from(vec![3; length]));
+        let parts = (
+            ByteVec::from(vec![8; 32]),
+            ByteVec::from(share),
+            digits,
+            proofs,
+        );
         encoded(&parts)
     };
+    let params = targets::params();
+    let beside = [4 * params.digits(), 4 * REPETITIONS * params.proof_len()];
     let elements = ShareSum::zero().to_bytes();
     let key = round.spec.peek().sealing_keys[0].as_ref().expect("seated");
     let mut add = |name: &str, label: &str, bytes: &[u8]| {
         let input = chosen(PACKAGES, name, |entry| entry.0, bytes);
         seeds.push(("packages", format!("{name} {label}"), input));
     };
-    add("plaintext", "of a seed", &plaintext(vec![7; 32]));
-    add("plaintext", "explicit", &plaintext(elements.clone()));
+    add("plaintext", "of a seed", &plaintext(vec![7; 32], [0, 0]));
+    add(
+        "plaintext",
+        "explicit",
+        &plaintext(elements.clone(), beside),
+    );
     add("consistency proof", "", &to_canonical(&header.consistency));
     add("sealing key", "", key.peek().key.as_bytes());
     add("sealed", "", targets::sealed());

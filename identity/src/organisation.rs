@@ -2,6 +2,7 @@
 //! verify. `dawn org`, `dawn device` and the demo are built on it.
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::vrf::VrfPublicKey;
 use rand_core::CryptoRng;
 
 use crate::chain::CredentialChain;
@@ -177,7 +178,8 @@ impl Organisation {
         Signed::sign(&registration, &self.root)
     }
 
-    /// Enrols its steward with a federation; the steward's key signs its consent.
+    /// Enrols its steward with a federation; the steward's key signs its consent and vouches for its
+    /// VRF key.
     ///
     /// # Errors
     /// [`EnvelopeError::Payload`] when a rule is broken.
@@ -185,15 +187,17 @@ impl Organisation {
         &self,
         federation: &Digest,
         steward: &SecretKey,
+        vrf: &VrfPublicKey,
         created: u64,
     ) -> Result<Signed<StewardEnrolment>, EnvelopeError> {
         let org = self.id();
         let enrolment = StewardEnrolment {
             org,
             steward: steward.public(),
+            vrf: vrf.clone(),
             federation: *federation,
             created,
-            proof: StewardEnrolment::prove(federation, &org, steward),
+            proof: StewardEnrolment::prove(federation, &org, steward, vrf),
         };
         Signed::sign(&enrolment, &self.root)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dawn_crypto::digest::{Digest, hash, labels};
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfPublicKey;
 use minicbor::{Decode, Encode};
 
 use crate::canonical::{DecodeError, from_canonical_bounded, to_canonical};
@@ -29,6 +30,9 @@ pub struct RosterEntry {
     /// The steward's key.
     #[n(1)]
     pub steward: PublicKey,
+    /// The key of its part of every round's beacon, fixed before anybody knows what it is asked.
+    #[n(2)]
+    pub vrf: VrfPublicKey,
 }
 
 impl RosterEntry {
@@ -52,7 +56,7 @@ pub struct Roster {
     /// m, f and what follows from them.
     #[n(2)]
     pub threshold: Threshold,
-    /// The m stewards, of distinct organisations and with distinct keys.
+    /// The m stewards, of distinct organisations and with distinct keys of both kinds.
     #[n(3)]
     pub stewards: Vec<RosterEntry>,
     /// When it was made, unix seconds.
@@ -62,7 +66,7 @@ pub struct Roster {
 
 impl Roster {
     /// Most bytes of the body.
-    pub const MAX_BYTES: usize = 128 + MAX_STEWARDS * 72;
+    pub const MAX_BYTES: usize = 128 + MAX_STEWARDS * 106;
 
     /// Whether the roster is consistent and within its bounds.
     ///
@@ -86,6 +90,14 @@ impl Roster {
         BrokenRule::unless(
             all_distinct(self.stewards.iter().map(|entry| entry.steward)),
             "the stewards' keys are distinct",
+        )?;
+        // Two stewards with one beacon key would be one. A key that also signs gives its secret away
+        // (dawn_crypto::vrf), so no VRF key has the bytes of a steward's key.
+        let signing = self.stewards.iter().map(|entry| entry.steward.as_bytes());
+        let vrf = self.stewards.iter().map(|entry| entry.vrf.as_bytes());
+        BrokenRule::unless(
+            all_distinct(signing.chain(vrf)),
+            "the stewards' VRF keys are distinct, and none is a steward's key",
         )
     }
 

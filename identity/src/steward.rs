@@ -1,6 +1,7 @@
 //! How an organisation names its steward.
 
 use dawn_crypto::digest::{Digest, labels};
+use dawn_crypto::vrf::VrfPublicKey;
 use minicbor::{Decode, Encode};
 
 use crate::envelope::EnvelopeError;
@@ -21,23 +22,38 @@ pub struct StewardEnrolment {
     /// The steward's key.
     #[n(1)]
     pub steward: PublicKey,
-    /// Digest of the federation's founding document.
+    /// The key of its part of every round's beacon.
     #[n(2)]
+    pub vrf: VrfPublicKey,
+    /// Digest of the federation's founding document.
+    #[n(3)]
     pub federation: Digest,
     /// When it was made, unix seconds.
-    #[n(3)]
-    pub created: u64,
-    /// The steward's signature over `hash(STEWARD_PROOF, federation, org, steward)`.
     #[n(4)]
+    pub created: u64,
+    /// The steward's signature over `hash(STEWARD_PROOF, federation, org, steward, vrf)`.
+    #[n(5)]
     pub proof: Signature,
 }
 
 impl StewardEnrolment {
-    /// The steward's part: its consent to act for this organisation in this federation.
-    pub fn prove(federation: &Digest, org: &OrgId, steward: &SecretKey) -> Signature {
+    /// The steward's part: its consent to act for this organisation in this federation, with this
+    /// key of the beacon.
+    pub fn prove(
+        federation: &Digest,
+        org: &OrgId,
+        steward: &SecretKey,
+        vrf: &VrfPublicKey,
+    ) -> Signature {
+        let public = steward.public();
         steward.sign_labelled(
             labels::STEWARD_PROOF,
-            &[&federation.0, org.as_bytes(), steward.public().as_bytes()],
+            &[
+                &federation.0,
+                org.as_bytes(),
+                public.as_bytes(),
+                vrf.as_bytes(),
+            ],
         )
     }
 
@@ -49,10 +65,13 @@ impl StewardEnrolment {
 
 impl Statement for StewardEnrolment {
     const KIND: &'static str = "steward-enrolment";
-    const MAX_BYTES: usize = 192;
+    const MAX_BYTES: usize = 256;
 
     fn check(&self) -> Result<(), BrokenRule> {
-        Ok(())
+        BrokenRule::unless(
+            self.vrf.as_bytes() != self.steward.as_bytes(),
+            "a steward's VRF key is not its key",
+        )
     }
 }
 
@@ -133,7 +152,12 @@ impl Signed<StewardEnrolment> {
             .steward
             .verify_labelled(
                 labels::STEWARD_PROOF,
-                &[&federation.0, org.as_bytes(), enrolment.steward.as_bytes()],
+                &[
+                    &federation.0,
+                    org.as_bytes(),
+                    enrolment.steward.as_bytes(),
+                    enrolment.vrf.as_bytes(),
+                ],
                 &enrolment.proof,
             )
             .map_err(|source| EnrolmentError::Proof { org, source })?;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::NormParams;
 use dawn_crypto::params::Dimension;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
@@ -34,6 +35,7 @@ struct Inner {
     task: Verified<Task>,
     id: TaskId,
     dimension: Dimension,
+    norm: NormParams,
     charge_micro_rho: u64,
 }
 
@@ -80,9 +82,10 @@ impl TaskContext {
         let task = task
             .verify(&issuer.key)
             .map_err(|e| Violation::new(owner, Rule::Signature, e))?;
-        // Both follow from the checks that every signed task has passed.
+        // All of it follows from the checks that every signed task has passed.
         let statement = |detail: String| Violation::new(owner, Rule::Statement, detail);
         let dimension = task.dimension().map_err(|e| statement(e.to_string()))?;
+        let norm = task.norm_params().map_err(|e| statement(e.to_string()))?;
         let charge_micro_rho = task
             .charge_micro_rho()
             .map_err(|e| statement(e.to_string()))?;
@@ -93,6 +96,7 @@ impl TaskContext {
                 id: task.id(),
                 task,
                 dimension,
+                norm,
                 charge_micro_rho,
             }),
         })
@@ -126,6 +130,17 @@ impl TaskContext {
     /// The update's dimension.
     pub fn dimension(&self) -> Dimension {
         self.inner.dimension
+    }
+
+    /// What the norm proofs of submissions look like.
+    pub fn norm_params(&self) -> &NormParams {
+        &self.inner.norm
+    }
+
+    /// `gamma B`: no accepted vector is longer, and so none of its coordinates is larger
+    /// (`docs/protocol.md`, section 4.3).
+    pub fn norm_bound(&self) -> u64 {
+        self.inner.norm.max_norm()
     }
 
     /// m, f, T and A.

@@ -24,6 +24,10 @@ use opendp::measures::ZeroConcentratedDivergence;
 /// Largest factor by which a sample's probability is off: `1 +- 2^-59`.
 const SAMPLER_RELATIVE: f64 = 1.0 / (1u64 << 59) as f64;
 
+/// How likely an honest device is to have a vector longer than what the norm proof allows. It does not submit then,
+/// which everybody sees, so that the counted noise is conditioned on passing (section 4.3).
+const PROOF_FAILURE: f64 = 1.0 / (1u128 << 64) as f64;
+
 /// Probability mass of a sample that the factor does not cover: `2^-103`.
 const SAMPLER_MASS: f64 = 1.0 / (1u128 << 103) as f64;
 
@@ -95,7 +99,7 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
     // Delta is first reduced for a guess of epsilon; the guess is right when it was not exceeded.
     let guess = at(delta)? + 1.0;
     let growth = (samples * SAMPLER_RELATIVE).exp();
-    let mass = samples * SAMPLER_MASS;
+    let mass = samples * SAMPLER_MASS + rounds * honest * PROOF_FAILURE;
     let reduced = ((delta - mass) / growth - guess.exp() * mass).next_down();
     if reduced.is_nan() || reduced <= 0.0 {
         return None;

@@ -1,19 +1,24 @@
 //! Which submissions are in the sum (`docs/protocol.md`, section 4.6). A pure function of the
-//! closed roll, the reports and the policy: everybody computes the same.
+//! closed roll, the reports, what the answers show ([`crate::examine`]) and the policy: everybody
+//! computes the same.
 //!
-//! 1. A submission is *valid* when its header verifies and at least A stewards report `Ok` on it.
+//! 1. A submission is *valid* when its header verifies, at least A stewards report `Ok` on it, and it
+//!    is found valid. A steward *holds* a valid submission when it reports `Ok` and its answer is on
+//!    the polynomial that decided.
 //! 2. The opening set: among all sets S of exactly A reporting stewards, in lexicographic order of
-//!    their points, take `U(S)` = the valid submissions on which all of S report `Ok`, cut by the
+//!    their points, take `U(S)` = the valid submissions that all of S hold, cut by the
 //!    policy ([`crate::policy`]). Sets whose `U(S)` misses the policy's minima are out. The largest
 //!    `U(S)` is the accepted set, the first S wins ties. So a device that fails at one steward, or
-//!    a steward that complains about everybody, costs at most itself.
-//! 3. *Openers* are all reporting stewards with `Ok` on all of the accepted set: at least S.
+//!    a steward that complains about everybody or lies about everybody, costs at most itself.
+//! 3. *Openers* are all reporting stewards that hold all of the accepted set: at least S.
+//! 4. *Liars* are the stewards that answered wrongly about some submission.
 
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod vectors;
 
+use crate::examine::{Examined, Finding};
 use crate::policy::{IndexSet, Trimmer};
 use crate::roll::Roll;
 use crate::statements::{Decision, Outcome};
@@ -22,78 +27,106 @@ use crate::terminal::AbortReason;
 use dawn_crypto::digest::Digest;
 use dawn_crypto::shamir::Threshold;
 
-/// The findings of one reporting steward.
+/// What one reporting steward found in its packages.
 #[derive(Clone, Copy, Debug)]
 pub struct Ballot<'a> {
     /// The steward's evaluation point.
     pub point: u8,
-    /// One finding per submission, in root order.
+    /// One outcome per submission, in root order.
     pub outcomes: &'a [Outcome],
 }
 
-/// What follows from the reports.
+/// What follows from the reports and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// One decision per submission, in root order.
     pub decisions: Vec<Decision>,
     /// The points of the stewards that may open, increasing; at least A.
     pub openers: Vec<u8>,
+    /// The points of the reporting stewards that answered wrongly, increasing.
+    pub liars: Vec<u8>,
 }
 
 /// Decides about every submission of a roll whose closed root is `root`.
 ///
-/// `ballots` are of distinct stewards in increasing point, with one finding per submission;
-/// [`crate::RoundClosed`] makes sure of that.
+/// `ballots` are of distinct stewards in increasing point, with one outcome per submission;
+/// [`crate::RoundChallenged`] makes sure of that.
 ///
 /// # Errors
 /// [`AbortReason::TooFewReports`] with fewer than A ballots; [`AbortReason::Policy`] when no set
 /// meets the policy.
+///
+/// # Panics
+/// When there is not one finding per submission.
 pub fn judge(
     threshold: &Threshold,
     policy: &Policy,
     root: &Digest,
     roll: &Roll,
     ballots: &[Ballot<'_>],
+    findings: &[Finding],
 ) -> Result<Judgement, AbortReason> {
     let least = usize::from(threshold.a());
     if ballots.len() < least {
         return Err(AbortReason::TooFewReports);
     }
     let entries = roll.entries();
-    let opened: Vec<IndexSet> = ballots
-        .iter()
-        .map(|ballot| {
-            IndexSet::filter(entries.len(), |index| {
-                entries[index].refused.is_none() && ballot.outcomes.get(index) == Some(&Outcome::Ok)
-            })
+    assert_eq!(findings.len(), entries.len(), "one finding per submission");
+    let reported = |ballot: &Ballot<'_>, index: usize| {
+        entries[index].refused.is_none() && ballot.outcomes.get(index) == Some(&Outcome::Ok)
+    };
+    let held = |ballot: &Ballot<'_>| {
+        IndexSet::filter(entries.len(), |index| {
+            reported(ballot, index)
+                && findings[index].result == Examined::Valid
+                && findings[index].agrees(ballot.point)
         })
-        .collect();
+    };
+    let held: Vec<IndexSet> = ballots.iter().map(held).collect();
     let trimmer = Trimmer::new(policy, root, entries);
-    let mut search = Search::new(&opened, least, &trimmer);
+    let mut search = Search::new(&held, least, &trimmer);
     search.run(entries.len());
     let Some((chosen, accepted)) = search.best else {
         return Err(AbortReason::Policy);
     };
     let decide = |index: usize| {
-        let holders = opened.iter().filter(|set| set.contains(index)).count();
+        let reporting = ballots
+            .iter()
+            .filter(|ballot| reported(ballot, index))
+            .count();
         if entries[index].refused.is_some() {
-            Decision::BadHeader
-        } else if holders < least {
-            Decision::TooFewStewards
-        } else if accepted.contains(index) {
-            Decision::Accepted
-        } else if chosen.iter().all(|place| opened[*place].contains(index)) {
-            Decision::OrganisationShare
-        } else {
-            Decision::OutsideOpeningSet
+            return Decision::BadHeader;
+        }
+        if reporting < least {
+            return Decision::TooFewStewards;
+        }
+        match findings[index].result {
+            Examined::TooFew => Decision::TooFewStewards,
+            Examined::Disagree => Decision::AnswersDisagree,
+            Examined::Projection => Decision::Projection,
+            Examined::Norm => Decision::Norm,
+            Examined::Valid if accepted.contains(index) => Decision::Accepted,
+            Examined::Valid if chosen.iter().all(|place| held[*place].contains(index)) => {
+                Decision::OrganisationShare
+            }
+            Examined::Valid => Decision::OutsideOpeningSet,
         }
     };
-    let openers = ballots.iter().zip(&opened);
+    let lied = |ballot: &Ballot<'_>| {
+        let mut findings = findings.iter().enumerate();
+        findings.any(|(index, finding)| reported(ballot, index) && finding.lies(ballot.point))
+    };
+    let openers = ballots.iter().zip(&held);
     Ok(Judgement {
         decisions: (0..entries.len()).map(decide).collect(),
         openers: openers
             .filter(|(_, set)| accepted.is_subset(set))
             .map(|(ballot, _)| ballot.point)
+            .collect(),
+        liars: ballots
+            .iter()
+            .filter(|ballot| lied(ballot))
+            .map(|ballot| ballot.point)
             .collect(),
     })
 }

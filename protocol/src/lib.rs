@@ -12,10 +12,13 @@
 //! | [`spec`] | the specification of one round, its sealing keys and endorsements | 4.1 |
 //! | [`submission`], [`container`] | what a device sends, and its form on the wire | 4.4 |
 //! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
+//! | [`beacon`] | what nobody knows before the round is closed | 4.6 |
 //! | [`statements`], [`terminal`] | everything said after the round is closed | 4.6, 4.7 |
+//! | [`answers`] | what stewards answer about submissions, and the public scalars, as bytes | 4.6 |
 //! | [`digests`] | digests of models, sums and statements; the matrix seed | 3 |
 //! | [`context`], [`round_context`], [`spec_rules`] | what is verified before anything is believed | 4.1 |
 //! | [`roll`] | the closed list of submissions under its Merkle root | 4.6 |
+//! | [`examine`] | what the answers about one submission show | 4.6 |
 //! | [`policy`], [`judge`] | which submissions are in the sum | 4.6 |
 //! | [`open`] | the sum, and who answered wrongly | 4.7 |
 //! | [`phase`] | the order of a round, in types | 4 |
@@ -24,11 +27,14 @@
 //! | [`transcript`] | the file that an auditor reads | 5 |
 //! | [`violation`] | who broke which rule | 6 |
 
+pub mod answers;
+pub mod beacon;
 mod byte_code;
 pub mod container;
 pub mod context;
 pub mod digests;
 pub mod dp;
+pub mod examine;
 pub mod judge;
 pub mod log;
 pub mod open;
@@ -39,10 +45,12 @@ pub mod prepare;
 pub mod roll;
 pub mod round_context;
 pub mod round_id;
+mod shares;
 pub mod spec;
 pub mod spec_rules;
 pub mod statements;
 pub mod submission;
+mod subsets;
 pub mod task;
 pub mod task_rules;
 pub mod terminal;
@@ -50,11 +58,14 @@ pub mod transcript;
 pub mod violation;
 pub mod work;
 
+pub use beacon::{BeaconShare, Challenge};
 pub use context::TaskContext;
 pub use dawn_crypto::digest::Digest;
 pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
+pub use examine::{Examined, Finding, SubmissionVerifier};
 pub use log::{LogEntry, LogHead};
-pub use phase::{Judged, Opened, RoundClosed, RoundOpen};
+pub use package::OpenedPackage;
+pub use phase::{Judged, Opened, RoundChallenged, RoundClosed, RoundOpen};
 pub use round_context::{RoundContext, Seat};
 pub use round_id::RoundId;
 pub use spec::{Endorsement, RoundAnnouncement, RoundSpec, SealingKey};

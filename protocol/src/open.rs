@@ -2,47 +2,27 @@
 //! of the accepted payloads' sum and the stewards' answers.
 //!
 //! T answers determine a polynomial and with it a candidate for the sum of the mask keys. A
-//! candidate is *small* when unmasking with it leaves every check coordinate within
-//! `|U| * 16 sigma_error` and every other one within `|U| * (clip + 16 sigma_error)`. A wrong key
-//! sum that is small everywhere is a short vector of a Ring-SIS lattice of at least 2N coordinates,
-//! also for somebody who chooses it. All T-subsets are tried in lexicographic order of their points
-//! (those on a polynomial that was already tried are skipped).
+//! candidate is *small* when unmasking with it leaves every coordinate, check coordinates included,
+//! within `|U| gamma B`. A wrong key sum that is small everywhere is a short vector of a Ring-SIS
+//! lattice of at least 2N coordinates, also for somebody who chooses it. All T-subsets are tried in
+//! lexicographic order of their points (those on a polynomial that was already tried are skipped).
 //!
-//! 1. A polynomial with at least A answers (and more than T, when f = 0) is the honest one: T of them are honest, and the honest
-//!    answers lie on one polynomial, because every steward that reported `Ok` has checked that the
-//!    shares are consistent ([`dawn_crypto::shamir::ConsistencyProof`]). Its candidate is the sum,
-//!    or the round does not open: then a device has masked with another key than it shared. All
-//!    other answers are lies, and their stewards are named.
-//! 2. Without one, the small candidate is the sum, and nobody is named. T-1 honest answers and f
-//!    lies can lie on one polynomial, and a device that masked with another key than it shared can
-//!    make it the small one. Two small candidates with different key sums abort the round.
+//! 1. The small candidate is the sum. What every accepted device has masked with is what it has shared,
+//!    which the linear check has shown, so that the honest answers' candidate is small, and only it.
+//!    Two small candidates with different key sums abort the round.
+//! 2. An answer that is off the honest polynomial is a lie, and its steward is named. The honest
+//!    polynomial is the one of the sum with at least A - 1 answers: f liars can tell errors that cancel
+//!    at 0, so that another polynomial gives the sum too, but that one has in common with the honest one
+//!    at most T - 2 answers, and so at most A - 2 in all. With f <= 1 that is fewer than T. This holds while
+//!    the scalars of the linear checks are true, which auditors recompute before they look at names.
 
 use dawn_crypto::field;
 use dawn_crypto::mask::{KeySum, PublicMatrix, Unmasker};
 use dawn_crypto::params::{Dimension, N};
 use dawn_crypto::shamir::{ShareSum, Threshold, interpolate_at, reconstruct};
 
+use crate::subsets::{Subsets, chosen};
 use crate::terminal::AbortReason;
-
-/// What must be small for an opening to be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Largest magnitude of a check coordinate of the sum.
-    pub check: u64,
-    /// Largest magnitude of any other coordinate of the sum.
-    pub coordinate: u64,
-}
-
-impl Bounds {
-    /// The bounds on a sum of `accepted` vectors.
-    pub fn new(noise_bound: u64, coordinate_bound: u64, accepted: u32) -> Self {
-        let accepted = u64::from(accepted);
-        Self {
-            check: noise_bound.saturating_mul(accepted),
-            coordinate: coordinate_bound.saturating_mul(accepted),
-        }
-    }
-}
 
 /// A masked sum and how it was masked.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +40,14 @@ pub struct MaskedSum<'a> {
 pub struct OpenedSum {
     /// The sum's `d` coordinates.
     pub sum: Vec<i32>,
-    /// The points of the T answers that it was opened with.
+    /// The points of T answers that open it: the first that are right.
     pub points: Vec<u8>,
-    /// The points of the answers that are surely wrong; none when fewer than A agree.
+    /// The points of the answers that are surely wrong.
     pub culprits: Vec<u8>,
 }
 
-/// Opens a sum with the stewards' answers, given with their points in increasing order.
+/// Opens a sum with the stewards' answers, given with their points in increasing order. `bound` is the
+/// largest magnitude of a coordinate ([`crate::Judged::bound`]).
 ///
 /// # Errors
 /// [`AbortReason::TooFewOpenings`] with fewer than T answers, [`AbortReason::NoSmallOpening`],
@@ -78,7 +59,7 @@ pub struct OpenedSum {
 pub fn open(
     threshold: &Threshold,
     masked: &MaskedSum<'_>,
-    bounds: &Bounds,
+    bound: u64,
     answers: &[(u8, &ShareSum)],
 ) -> Result<OpenedSum, AbortReason> {
     assert_eq!(
@@ -90,58 +71,47 @@ pub fn open(
     if answers.len() < t {
         return Err(AbortReason::TooFewOpenings);
     }
-    let points_of = |bits: u32| {
-        let numbered = answers.iter().enumerate();
-        numbered
-            .filter(|(place, _)| bits >> place & 1 == 1)
-            .map(|(_, (point, _))| *point)
-            .collect()
-    };
-    let mut found: Option<(Polynomial, Vec<i32>)> = None;
-    // Sets of answers that lie on one polynomial, as bits. Every T-subset inside one of them gives
-    // a candidate that has been tried.
+    let mut sum: Option<(KeySum, Vec<i32>)> = None;
+    // The polynomials of the sum, as sets of the answers that lie on them.
+    let mut right: Vec<u32> = Vec::new();
+    // All polynomials that were looked at and have more than T answers.
     let mut tried: Vec<u32> = Vec::new();
     for subset in Subsets::new(answers.len(), t) {
         if tried.iter().any(|group| subset & !group == 0) {
             continue;
         }
         let polynomial = Polynomial::through(subset, answers);
-        tried.push(polynomial.group);
-        // With f = 0, A is T, and any T answers lie on a polynomial: one more has to agree.
-        let believed = threshold.a().max(threshold.t() + 1);
-        let honest = polynomial.group.count_ones() >= u32::from(believed);
-        let known = found
-            .as_ref()
-            .is_some_and(|(found, _)| found.key == polynomial.key);
-        if known && !honest {
-            continue;
+        if polynomial.group != subset {
+            tried.push(polynomial.group);
         }
-        let sum = unmask_small(masked, bounds, &polynomial.key);
-        if honest {
-            return Ok(OpenedSum {
-                sum: sum.ok_or(AbortReason::NoSmallOpening)?,
-                points: points_of(subset),
-                culprits: points_of(!polynomial.group),
-            });
-        }
-        if let Some(sum) = sum
-            && found.replace((polynomial, sum)).is_some()
-        {
-            return Err(AbortReason::AmbiguousOpening);
+        match &sum {
+            Some((key, _)) if *key == polynomial.key => right.push(polynomial.group),
+            known => {
+                let Some(values) = unmask_small(masked, bound, &polynomial.key) else {
+                    continue;
+                };
+                if known.is_some() {
+                    return Err(AbortReason::AmbiguousOpening);
+                }
+                sum = Some((polynomial.key, values));
+                right.push(polynomial.group);
+            }
         }
     }
-    let (polynomial, sum) = found.ok_or(AbortReason::NoSmallOpening)?;
+    let (_, sum) = sum.ok_or(AbortReason::NoSmallOpening)?;
+    let honest = |group: &&u32| group.count_ones() + 1 >= u32::from(threshold.a());
+    let mut honest = right.iter().filter(honest);
+    let believed = honest.next().copied().filter(|_| honest.next().is_none());
+    let points_of = |group: u32| chosen(group, answers).map(|(point, _)| *point);
     Ok(OpenedSum {
         sum,
-        points: points_of(polynomial.subset),
-        culprits: Vec::new(),
+        points: points_of(believed.unwrap_or(right[0])).take(t).collect(),
+        culprits: believed.map_or_else(Vec::new, |group| points_of(!group).collect()),
     })
 }
 
 /// The polynomial through T answers.
 struct Polynomial {
-    /// The answers that determine it, as bits.
-    subset: u32,
     /// All answers that lie on it, as bits.
     group: u32,
     /// Its value at 0.
@@ -165,7 +135,7 @@ impl Polynomial {
                 group |= 1 << place;
             }
         }
-        Self { subset, group, key }
+        Self { group, key }
     }
 }
 
@@ -200,21 +170,14 @@ fn may_agree(inside: &[(u8, &ShareSum)], point: u8, answer: &ShareSum) -> bool {
 
 /// The sum's `d` coordinates when all are small. Blocks with check coordinates first: they show a
 /// wrong key at once.
-fn unmask_small(masked: &MaskedSum<'_>, bounds: &Bounds, key: &KeySum) -> Option<Vec<i32>> {
+fn unmask_small(masked: &MaskedSum<'_>, bound: u64, key: &KeySum) -> Option<Vec<i32>> {
     let dimension = masked.dimension;
     let unmasker = Unmasker::new(masked.matrix, key);
     let first_check = dimension.check_range().start;
     let small_block = |block: usize| {
         let words = &masked.words[block * N..(block + 1) * N];
         let values = unmasker.block(block, words).expect("a block has N words");
-        let small = values.iter().zip(block * N..).all(|(value, index)| {
-            let bound = if index < first_check {
-                bounds.coordinate
-            } else {
-                bounds.check
-            };
-            u64::from(value.unsigned_abs()) <= bound
-        });
+        let small = values.iter().all(|v| u64::from(v.unsigned_abs()) <= bound);
         small.then_some(values)
     };
     let check_from = first_check / N;
@@ -232,58 +195,4 @@ fn unmask_small(masked: &MaskedSum<'_>, bounds: &Bounds, key: &KeySum) -> Option
     sum.append(&mut tail);
     sum.truncate(dimension.coordinates());
     Some(sum)
-}
-
-/// All subsets of `size` of `0..count` as bits, in lexicographic order of the sorted elements.
-struct Subsets {
-    count: usize,
-    next: Option<Vec<usize>>,
-}
-
-impl Subsets {
-    fn new(count: usize, size: usize) -> Self {
-        Self {
-            count,
-            next: (size <= count).then(|| (0..size).collect()),
-        }
-    }
-}
-
-impl Iterator for Subsets {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let current = self.next.take()?;
-        let size = current.len();
-        let bits = current.iter().fold(0, |bits, element| bits | 1 << element);
-        let movable = (0..size)
-            .rev()
-            .find(|place| current[*place] < self.count - size + place);
-        if let Some(place) = movable {
-            let mut following = current;
-            let moved = following[place] + 1;
-            for (offset, element) in following[place..].iter_mut().enumerate() {
-                *element = moved + offset;
-            }
-            self.next = Some(following);
-        }
-        Some(bits)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Subsets;
-
-    #[test]
-    fn subsets_are_all_and_in_order() {
-        let elements = |bits: u32| (0..6u32).filter(|i| bits >> i & 1 == 1).collect::<Vec<_>>();
-        let all: Vec<_> = Subsets::new(6, 4).map(elements).collect();
-        assert_eq!(all.len(), 15);
-        assert_eq!(all[0], [0, 1, 2, 3]);
-        assert_eq!(all[14], [2, 3, 4, 5]);
-        assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(Subsets::new(3, 4).count(), 0);
-        assert_eq!(Subsets::new(16, 9).count(), 11440);
-    }
 }

@@ -2,25 +2,22 @@
 
 use std::io::{self, Write};
 
-use dawn_crypto::commit::key_commitment;
 use dawn_crypto::declassify;
 use dawn_crypto::digest::Digest;
 use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::mask::{MaskError, MaskKey, Masker, PublicMatrix};
 use dawn_crypto::noise::NoiseStream;
+use dawn_crypto::norm::{NormError, NormProof};
 use dawn_crypto::params::N;
-use dawn_crypto::seal;
 use dawn_crypto::secret::SecretVec;
-use dawn_crypto::shamir::{ConsistencyProof, ShamirError, share_key};
+use dawn_crypto::shamir::{ConsistencyProof, ShamirError};
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::container::ContainerHead;
 use crate::phase::RoundOpen;
-use crate::submission::{
-    PackagePlaintext, SubmissionHeader, package_aad, package_digest, seal_info,
-};
+use crate::shares::{Shares, publish};
+use crate::submission::SubmissionHeader;
 
 /// Why no submission could be made. Nothing about the update is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +37,11 @@ pub enum PrepareError {
     /// The key could not be shared.
     #[error("the mask key cannot be shared: {0}")]
     Share(#[from] ShamirError),
+    /// The norm of the masked vector cannot be proven: with an update within the clip bound this happens
+    /// with probability below `2^-64`. The device does not submit in this round; noise is never drawn
+    /// again to pass.
+    #[error("the norm of the masked vector cannot be proven: {0}")]
+    Norm(#[from] NormError),
     /// The header could not be signed.
     #[error("the header cannot be signed: {0}")]
     Sign(#[from] EnvelopeError),
@@ -58,7 +60,8 @@ pub struct PreparedSubmission {
 }
 
 impl PreparedSubmission {
-    /// Masks an update, shares and seals the mask key, and signs.
+    /// Masks an update, proves that what is masked is not too long, shares and seals the mask key and the
+    /// proof, and signs.
     ///
     /// `x` has one integer per coordinate and `||x||_2 <= clip`. Key and error are drawn anew in
     /// every call: the result, not the update, is what is kept for sending again.
@@ -66,7 +69,7 @@ impl PreparedSubmission {
     /// A seat whose key cannot be sealed to gets an empty package, so that no steward can keep
     /// devices from submitting; it will find the package unsealable.
     ///
-    /// Memory: the payload, and what does not grow with the dimension.
+    /// Memory: the payload, as much for what is masked, and what does not grow with the dimension.
     ///
     /// # Errors
     /// [`PrepareError`].
@@ -112,48 +115,72 @@ impl PreparedSubmission {
             return Err(PrepareError::OtherKey);
         }
         let key = MaskKey::sample(rng);
-        let (payload, payload_digest) = mask(round, &key, x, &mut NoiseStream::new(rng), each)?;
-        let shares = share_key(&key, round.threshold(), rng);
-        drop(key);
+        let masked = mask(round, &key, x, &mut NoiseStream::new(rng), each)?;
+        let prove = |shares: &Shares, context: &[u8], v: &[i32], rng: &mut R| {
+            let params = round.norm_params();
+            shares.prove(params, round.threshold(), context, v, rng)
+        };
+        Self::of(round, credential, device, &key, masked, prove, rng)
+    }
 
-        let mut expanded = Vec::with_capacity(shares.len());
-        let mut plaintexts = Vec::with_capacity(shares.len());
-        let mut commitments = Vec::with_capacity(shares.len());
-        for (point, share) in (1u8..).zip(shares) {
-            let mut blind = Zeroizing::new([0; 32]);
-            rng.fill_bytes(&mut *blind);
-            let elements = share.expand()?;
-            commitments.push(key_commitment(point, &blind, &elements));
-            plaintexts.push(PackagePlaintext {
-                blind: *blind,
-                share,
-            });
-            expanded.push((blind, elements));
-        }
+    /// Everything is committed before the challenge that depends on it (section 4.3): first the payload
+    /// and the key's shares, from which the projection follows, then the digits, then the proofs.
+    fn of<R: CryptoRng>(
+        round: &RoundOpen,
+        credential: &CredentialChain,
+        device: &SecretKey,
+        key: &MaskKey,
+        masked: Masked,
+        prove: impl FnOnce(&Shares, &[u8], &[i32], &mut R) -> Result<NormProof, NormError>,
+        rng: &mut R,
+    ) -> Result<Self, PrepareError> {
+        let shares = Shares::new(key, round.threshold(), rng)?;
         let mut header = SubmissionHeader {
             round: round.round_id(),
             session: round.session(),
             credential: credential.clone(),
-            payload: payload_digest,
-            commitments,
+            payload: masked.digest,
+            commitments: shares.commitments(),
+            digit_commitments: Vec::new(),
+            proof_commitments: Vec::new(),
             consistency: ConsistencyProof::default(),
             packages: Vec::new(),
         };
-        header.consistency = ConsistencyProof::new(
-            round.threshold(),
-            &expanded,
-            &header.consistency_context(),
-            rng,
-        );
-        drop(expanded);
-        let packages = seal_packages(round, &header.pre_header(), &plaintexts, rng);
-        header.packages = packages.iter().map(|p| package_digest(p)).collect();
         publish(&mut header);
+        let proof = prove(&shares, &header.norm_context(), &masked.hidden, rng)?;
+        let packages = shares.seal(round, &mut header, proof, rng);
         Ok(Self {
             header: Signed::sign(&header, device)?,
             packages,
-            payload,
+            payload: masked.payload,
         })
+    }
+
+    /// The submission of a device that lies: it masks any `v`, all padded coordinates of it, and proves
+    /// about digits of its choice, which `digits` makes from the parameters and the context of the
+    /// proof. Everything else is as it should be. Only in simulations.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    #[cfg(feature = "simulation")]
+    pub fn forged<R: CryptoRng>(
+        round: &RoundOpen,
+        credential: &CredentialChain,
+        device: &SecretKey,
+        v: &[i32],
+        digits: impl FnOnce(&dawn_crypto::norm::NormParams, &[u8]) -> Vec<u32>,
+        rng: &mut R,
+    ) -> Result<Self, PrepareError> {
+        let key = MaskKey::sample(rng);
+        let masked = mask_blocks(round, &key, &[], |block, out| {
+            out.copy_from_slice(&v[block * N..(block + 1) * N]);
+        })?;
+        let params = round.norm_params();
+        let prove = |shares: &Shares, context: &[u8], _: &[i32], rng: &mut R| {
+            let digits = digits(params, context);
+            Ok(shares.forge(params, round.threshold(), context, &digits, rng))
+        };
+        Self::of(round, credential, device, &key, masked, prove, rng)
     }
 
     /// Everything before the payload.
@@ -196,6 +223,15 @@ impl PreparedSubmission {
     }
 }
 
+/// A masked vector.
+struct Masked {
+    payload: Vec<u8>,
+    digest: Digest,
+    /// What is masked, `v = x + e`, all padded coordinates. Its projection depends on the digest of the
+    /// whole payload, so that it has to be kept.
+    hidden: SecretVec<i32>,
+}
+
 /// Masks the update in one pass: a block's noise is drawn, the update and the mask are added, and the words
 /// are written and absorbed into the digest before the next block is begun.
 fn mask(
@@ -204,28 +240,43 @@ fn mask(
     x: &[i32],
     noise: &mut NoiseStream,
     mut each: impl FnMut(&[i32]),
-) -> Result<(Vec<u8>, Digest), PrepareError> {
-    let dimension = round.dimension();
-    let (expected, actual) = (dimension.coordinates(), x.len());
+) -> Result<Masked, PrepareError> {
+    let (expected, actual) = (round.dimension().coordinates(), x.len());
     if expected != actual {
         return Err(MaskError::Length { expected, actual }.into());
     }
     let sigma = Gaussian::new(round.task().sigma_error);
+    let masked = mask_blocks(round, key, x, |_, out| sigma.fill(noise, out))?;
+    masked.hidden.chunks_exact(N).for_each(&mut each);
+    Ok(masked)
+}
+
+/// Masks `x` and what `fill` puts into every block.
+fn mask_blocks(
+    round: &RoundOpen,
+    key: &MaskKey,
+    x: &[i32],
+    mut fill: impl FnMut(usize, &mut [i32]),
+) -> Result<Masked, PrepareError> {
+    let dimension = round.dimension();
     let matrix = PublicMatrix::from_seed(&round.spec().matrix_seed);
     let mut masker = Masker::with_digest(&matrix, key, &dimension);
     let mut payload = Vec::with_capacity(dimension.payload_bytes());
-    let mut v = SecretVec::zeroed(N);
+    let mut hidden = SecretVec::zeroed(dimension.padded());
     let mut words = [0; N];
     // The blocks of x, and then those that have only noise.
     let mut blocks = x.chunks(N);
-    while masker.left() > 0 {
-        sigma.fill(noise, &mut v);
-        masker.block(blocks.next().unwrap_or_default(), &mut v, &mut words)?;
-        each(&v);
+    for (block, v) in hidden.chunks_exact_mut(N).enumerate() {
+        fill(block, v);
+        masker.block(blocks.next().unwrap_or_default(), v, &mut words)?;
         payload.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     let digest = masker.digest().expect("every block was masked");
-    Ok((payload, digest))
+    Ok(Masked {
+        payload,
+        digest,
+        hidden,
+    })
 }
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {
@@ -234,31 +285,4 @@ fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {
         return Err(PrepareError::TooLong { clip });
     }
     Ok(())
-}
-
-/// What is signed is sent: everything in the header is public before it is signed.
-fn publish(header: &mut SubmissionHeader) {
-    declassify::published(&mut header.payload.0);
-    for digest in header.commitments.iter_mut().chain(&mut header.packages) {
-        declassify::published(&mut digest.0);
-    }
-}
-
-fn seal_packages<R: CryptoRng>(
-    round: &RoundOpen,
-    pre_header: &[u8],
-    plaintexts: &[PackagePlaintext],
-    rng: &mut R,
-) -> Vec<Vec<u8>> {
-    let info = seal_info(&round.session());
-    let roster = round.roster().digest();
-    round
-        .seats()
-        .iter()
-        .map(|seat| {
-            let aad = package_aad(pre_header, &seat.steward, &roster);
-            let plaintext = plaintexts[usize::from(seat.point) - 1].to_bytes();
-            seal::seal(&seat.key, &info.0, &aad.0, &plaintext, rng).unwrap_or_default()
-        })
-        .collect()
 }

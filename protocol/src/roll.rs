@@ -3,6 +3,7 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
+use dawn_crypto::norm::NormSeeds;
 use dawn_identity::{DeviceId, Members, OrgId, Signed};
 
 use crate::round_context::{RoundContext, VerifiedSubmission};
@@ -23,6 +24,8 @@ pub struct Entry {
     pub header: Digest,
     /// Digest of the payload.
     pub payload: Digest,
+    /// What verifying its norm proof needs of the header ([`SubmissionHeader::norm_seeds`]).
+    pub norm: NormSeeds,
     /// Why the header does not verify; it then counts for nothing.
     pub refused: Option<Box<Violation>>,
 }
@@ -88,6 +91,7 @@ impl Roll {
             leaf: merkle::leaf_hash(header),
             header: signed.envelope_digest(),
             payload: body.payload,
+            norm: body.norm_seeds(),
             refused: verified.as_ref().err().cloned().map(Box::new),
         });
         Ok(verified.ok())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::seal::SealingPublicKey;
-use dawn_identity::{Members, SessionId, Signed, StewardId, Verified, VerifiedDevice};
+use dawn_identity::{Members, SessionId, Signed, Statement, StewardId, Verified, VerifiedDevice};
 
 use crate::context::TaskContext;
 use crate::round_id::RoundId;
@@ -154,6 +154,23 @@ impl RoundContext {
         )
     }
 
+    /// Verifies that a seated steward signed a statement; gives its point. A steward without a sealing
+    /// key has no packages to answer about.
+    pub(crate) fn verify_seated<T: Statement + Clone>(
+        &self,
+        signed: &Signed<T>,
+        steward: &StewardId,
+    ) -> Result<u8, Violation> {
+        let point = self.verify_steward(signed, steward)?;
+        Violation::unless(
+            self.seat_index(point).is_some(),
+            Culprit::Steward(*steward),
+            Rule::RosterMember,
+            "a steward without a sealing key has no part in this round",
+        )?;
+        Ok(point)
+    }
+
     /// Verifies one endorsement; gives the steward's evaluation point.
     ///
     /// # Errors
@@ -270,6 +287,7 @@ impl RoundContext {
             Rule::HeaderShape,
             "not one commitment per steward",
         )?;
+        // As many commitments of the other kinds: the statement's own check.
         Violation::unless(
             body.consistency.fits(self.threshold()),
             culprit,

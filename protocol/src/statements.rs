@@ -52,13 +52,13 @@ impl Statement for Closed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
-    /// Opened, and the share matches its commitment.
+    /// Opened, and the shares match their commitments and the proof of consistency.
     Ok = 0,
     /// The package is missing, is not the one that the header names, or does not open.
     Unsealable = 1,
-    /// It opens, but what is inside is not a share.
+    /// It opens, but what is inside is not the canonical encoding of shares of these lengths.
     Malformed = 2,
-    /// The share does not match its commitment, or is not on one polynomial with the others.
+    /// A share is not the committed one, or not on one polynomial with the others.
     CommitmentMismatch = 3,
     /// The header itself does not verify.
     BadHeader = 4,
@@ -72,8 +72,8 @@ byte_code!(Outcome {
     BadHeader = 4 => "bad-header",
 });
 
-/// A steward's findings about every submission of a closed round. Signed by the steward, once per
-/// round.
+/// A steward's findings about every submission of a closed round, and what it answers to the
+/// challenge. Signed by the steward, once per round.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct PackageReport {
@@ -92,6 +92,13 @@ pub struct PackageReport {
     /// One finding per submission, in root order.
     #[cbor(n(4), with = "crate::byte_code")]
     pub outcomes: Vec<Outcome>,
+    /// Body digest of the challenge that is answered.
+    #[n(5)]
+    pub challenge: Digest,
+    /// Digest of the answers about all submissions that are `Ok`
+    /// ([`crate::answers::AnswersHasher`]).
+    #[n(6)]
+    pub answers: Digest,
 }
 
 impl Statement for PackageReport {
@@ -118,6 +125,12 @@ pub enum Decision {
     OrganisationShare = 3,
     /// The header does not verify.
     BadHeader = 4,
+    /// The answers of no A stewards lie on one polynomial.
+    AnswersDisagree = 5,
+    /// The digits are not the projections of what is masked.
+    Projection = 6,
+    /// A digit is none, or the norm is above the bound.
+    Norm = 7,
 }
 
 byte_code!(Decision {
@@ -126,10 +139,13 @@ byte_code!(Decision {
     OutsideOpeningSet = 2 => "outside-opening-set",
     OrganisationShare = 3 => "organisation-share",
     BadHeader = 4 => "bad-header",
+    AnswersDisagree = 5 => "answers-disagree",
+    Projection = 6 => "projection",
+    Norm = 7 => "norm",
 });
 
 /// The accepted set of a round. Signed by the aggregator; what it says follows from the headers,
-/// the reports and the task ([`crate::judge`]).
+/// the reports, the answers, the payloads and the task ([`crate::judge`]).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct Verdict {
@@ -145,8 +161,8 @@ pub struct Verdict {
     /// One decision per submission, in root order.
     #[cbor(n(3), with = "crate::byte_code")]
     pub decisions: Vec<Decision>,
-    /// Evaluation points of all stewards that reported `Ok` for the whole accepted set,
-    /// increasing; at least A. Each of them may answer.
+    /// Evaluation points of all stewards that hold the whole accepted set (they reported `Ok`, and
+    /// their answers are right), increasing; at least A. Each of them may answer.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub openers: Vec<u8>,
     /// Body digests of the reports that were judged, in increasing point.
@@ -158,6 +174,15 @@ pub struct Verdict {
     /// What the task has spent with this round, in micro-rho: the sum over all its verdicts.
     #[n(7)]
     pub spent_micro_rho: u64,
+    /// Body digest of the challenge.
+    #[n(8)]
+    pub challenge: Digest,
+    /// Digest of the public scalars of all submissions ([`crate::answers::Scalars`]).
+    #[n(9)]
+    pub scalars: Digest,
+    /// Evaluation points of the stewards that answered wrongly about some submission, increasing.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub liars: Vec<u8>,
 }
 
 impl Verdict {
@@ -185,6 +210,7 @@ impl Statement for Verdict {
         check_round(&self.round)?;
         check_count(self.decisions.len())?;
         check_points(&self.openers)?;
+        check_points(&self.liars)?;
         BrokenRule::unless(
             self.reports.len() <= MAX_STEWARDS,
             "a verdict judges at most one report per steward",

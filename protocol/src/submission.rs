@@ -4,6 +4,8 @@ use std::fmt;
 
 use dawn_crypto::declassify;
 use dawn_crypto::digest::{Digest, hash, labels};
+use dawn_crypto::norm::params::REPETITIONS;
+use dawn_crypto::norm::{NormParams, NormSeeds, ProofShare};
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding, ShareSum};
 use dawn_identity::{
@@ -13,13 +15,14 @@ use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::package::OpenedPackage;
 use crate::round_id::RoundId;
 use crate::spec::check_round;
 use crate::statements::Outcome;
 
-/// Most bytes of one sealed package. A package holds one key share (8 KiB), a blind, and the
-/// sealing's overhead.
-pub const MAX_PACKAGE_BYTES: usize = 16 * 1024;
+/// Most bytes of one sealed package. A package holds one key share (8 KiB), shares of the norm proof
+/// (at most 40 KiB), a blind, and the sealing's overhead.
+pub const MAX_PACKAGE_BYTES: usize = 64 * 1024;
 
 /// The header of a submission. Signed by the device, once per round; it binds the payload, the
 /// shares and the packages that travel with it.
@@ -41,12 +44,18 @@ pub struct SubmissionHeader {
     /// Commitments to the key shares of all m stewards, by evaluation point (index + 1).
     #[n(4)]
     pub commitments: Vec<Digest>,
+    /// Commitments to the shares of the norm proof's digits, by evaluation point.
+    #[n(5)]
+    pub digit_commitments: Vec<Digest>,
+    /// Commitments to the shares of the norm proof itself, by evaluation point.
+    #[n(6)]
+    pub proof_commitments: Vec<Digest>,
     /// Proof that the committed shares lie on one polynomial, so that no device can make an honest
     /// steward's answer look like a lie.
-    #[n(5)]
+    #[n(7)]
     pub consistency: ConsistencyProof,
     /// Digests of the sealed packages, one per seated steward in increasing point.
-    #[n(6)]
+    #[n(8)]
     pub packages: Vec<Digest>,
 }
 
@@ -60,8 +69,28 @@ impl SubmissionHeader {
             &self.credential,
             &self.payload,
             &self.commitments,
+            &self.digit_commitments,
+            &self.proof_commitments,
             &self.consistency,
         ))
+    }
+
+    /// What the norm proof's projection follows from: the canonical bytes of payload and key
+    /// commitments and everything before them. A key chosen after the projection would give any.
+    pub fn norm_context(&self) -> Vec<u8> {
+        to_canonical(&(
+            &self.round,
+            &self.session,
+            &self.credential,
+            &self.payload,
+            &self.commitments,
+        ))
+    }
+
+    /// The seeds of the norm proof, which follow from [`Self::norm_context`] and the commitments to the
+    /// digits.
+    pub fn norm_seeds(&self) -> NormSeeds {
+        NormSeeds::new(&self.norm_context(), &self.digit_commitments)
     }
 
     /// What the proof of the shares' consistency is about: the canonical bytes of everything before
@@ -73,6 +102,8 @@ impl SubmissionHeader {
             &self.credential,
             &self.payload,
             &self.commitments,
+            &self.digit_commitments,
+            &self.proof_commitments,
         ))
     }
 }
@@ -83,12 +114,15 @@ impl Statement for SubmissionHeader {
 
     fn check(&self) -> Result<(), BrokenRule> {
         check_round(&self.round)?;
+        let stewards = self.commitments.len();
         BrokenRule::unless(
-            (1..=MAX_STEWARDS).contains(&self.commitments.len()),
-            "a submission commits to between 1 and 16 shares",
+            (1..=MAX_STEWARDS).contains(&stewards)
+                && self.digit_commitments.len() == stewards
+                && self.proof_commitments.len() == stewards,
+            "a submission commits to between 1 and 16 shares of each kind",
         )?;
         BrokenRule::unless(
-            (1..=self.commitments.len()).contains(&self.packages.len()),
+            (1..=stewards).contains(&self.packages.len()),
             "a submission has at least one package and at most one per steward",
         )
     }
@@ -113,25 +147,38 @@ pub fn package_digest(sealed: &[u8]) -> Digest {
     hash(labels::PACKAGE, &[sealed])
 }
 
-/// Bytes of a plaintext with a seed: array and blind, seed.
-const SEED_PLAINTEXT_BYTES: usize = 3 + 32 + 2 + 32;
-
-/// Bytes of a plaintext with the share itself.
-const EXPLICIT_PLAINTEXT_BYTES: usize = 3 + 32 + 3 + ShareSum::BYTES;
-
-/// What a package holds: one steward's share of the mask key and the blind of its commitment.
+/// What a package holds: one steward's shares of the mask key and of the norm proof, and the blind of
+/// their commitments.
 #[derive(Encode, Zeroize, ZeroizeOnDrop)]
 #[cbor(array)]
 pub struct PackagePlaintext {
     /// The commitment's blind.
     #[cbor(n(0), with = "minicbor::bytes")]
     pub blind: [u8; 32],
-    /// The share, or the seed that expands to it.
+    /// The key share, or the seed that expands to all three shares.
     #[n(1)]
     pub share: ShareEncoding,
+    /// The share of the digits as little-endian words; empty beside a seed.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub digits: Vec<u8>,
+    /// The share of the norm proof as little-endian words; empty beside a seed.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub proofs: Vec<u8>,
 }
 
 impl PackagePlaintext {
+    /// The plaintext of a steward's shares. Beside a seed those of the proof are left out: they follow
+    /// from it.
+    pub fn new(blind: &[u8; 32], share: ShareEncoding, proof: &ProofShare) -> Self {
+        let [mut digits, mut proofs] = proof.encode(&share);
+        Self {
+            blind: *blind,
+            share,
+            digits: core::mem::take(&mut *digits),
+            proofs: core::mem::take(&mut *proofs),
+        }
+    }
+
     /// The canonical bytes.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // Reserved at once: a growing vector would leave copies of the share behind.
@@ -140,29 +187,73 @@ impl PackagePlaintext {
         bytes
     }
 
-    /// Reads a plaintext; only the canonical encoding is accepted.
+    /// Reads a plaintext; only the canonical encoding of shares of the parameters' lengths is accepted.
     ///
     /// # Errors
     /// [`Outcome::Malformed`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Outcome> {
+    pub fn from_bytes(params: &NormParams, bytes: &[u8]) -> Result<Self, Outcome> {
         // Not by a parser, whose branches depend on what it reads: the canonical encoding has one of two forms,
         // told apart by their length, which the package's length shows to everybody.
-        const ARRAY_AND_BLIND: &[u8] = &[0x82, 0x58, 32];
-        let before_share: &[u8] = match bytes.len() {
-            SEED_PLAINTEXT_BYTES => &[0x58, 32],
-            EXPLICIT_PLAINTEXT_BYTES => &[0x59, 0x20, 0x00],
-            _ => return Err(Outcome::Malformed),
-        };
-        let (before_blind, rest) = bytes.split_at(ARRAY_AND_BLIND.len());
-        let (blind, rest) = rest.split_at(32);
-        let (found, share) = rest.split_at(before_share.len());
-        let framed = before_blind.ct_eq(ARRAY_AND_BLIND) & found.ct_eq(before_share);
+        let seed = [32, 32, 0, 0];
+        let explicit = [
+            32,
+            ShareSum::BYTES,
+            4 * params.digits(),
+            4 * REPETITIONS * params.proof_len(),
+        ];
+        for lengths in [seed, explicit] {
+            let heads = lengths.map(byte_string_head);
+            let inside: usize = heads.iter().map(Vec::len).sum();
+            if bytes.len() == 1 + inside + lengths.iter().sum::<usize>() {
+                return Self::of_form(bytes, &lengths, &heads);
+            }
+        }
+        Err(Outcome::Malformed)
+    }
+
+    /// Reads a plaintext of byte strings of these lengths, whose sum with that of their heads is its own.
+    fn of_form(bytes: &[u8], lengths: &[usize; 4], heads: &[Vec<u8>; 4]) -> Result<Self, Outcome> {
+        const ARRAY_OF_FOUR: &[u8] = &[0x84];
+        let (array, mut rest) = bytes.split_at(1);
+        let mut framed = array.ct_eq(ARRAY_OF_FOUR);
+        let mut parts: [&[u8]; 4] = [&[]; 4];
+        for (part, (length, head)) in parts.iter_mut().zip(lengths.iter().zip(heads)) {
+            let (found, after) = rest.split_at(head.len());
+            framed &= found.ct_eq(head);
+            (*part, rest) = after.split_at(*length);
+        }
         if !declassify::decision(framed.into()) {
             return Err(Outcome::Malformed);
         }
+        let [blind, share, digits, proofs] = parts;
         Ok(Self {
             share: ShareEncoding::from_bytes(share).map_err(|_| Outcome::Malformed)?,
             blind: blind.try_into().map_err(|_| Outcome::Malformed)?,
+            digits: digits.to_vec(),
+            proofs: proofs.to_vec(),
+        })
+    }
+}
+
+/// What comes before a byte string of this length in canonical CBOR.
+fn byte_string_head(length: usize) -> Vec<u8> {
+    let mut encoder = minicbor::Encoder::new(Vec::with_capacity(9));
+    encoder
+        .bytes_len(length as u64)
+        .expect("encoding into memory does not fail");
+    encoder.into_writer()
+}
+
+impl PackagePlaintext {
+    /// The shares, expanded.
+    ///
+    /// # Errors
+    /// [`Outcome::Malformed`] when they do not have the parameters' lengths.
+    pub fn expand(&self, params: &NormParams) -> Result<OpenedPackage, Outcome> {
+        Ok(OpenedPackage {
+            key: self.share.expand().map_err(|_| Outcome::Malformed)?,
+            proof: ProofShare::decode(params, &self.share, &self.digits, &self.proofs)
+                .map_err(|_| Outcome::Malformed)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A task: what the members agree to compute together (`docs/protocol.md`, section 4.1).
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::{NormError, NormParams, Rows};
 use dawn_crypto::params::{Dimension, ParameterError, Sigma};
 use dawn_identity::{
     BrokenRule, IssuerCertificate, OrgId, Signed, Statement, TaskId, to_canonical,
@@ -68,6 +69,9 @@ pub struct Task {
     /// Unix seconds.
     #[n(16)]
     pub created: u64,
+    /// Rows of the norm proof ([`Rows`]): 256, or 512 for a tighter bound; 128 for tests.
+    #[n(17)]
+    pub projections: u16,
 }
 
 /// Which sets of submissions may be opened (`docs/protocol.md`, section 4.6). Every steward checks
@@ -109,14 +113,17 @@ pub struct Deadlines {
     /// Devices submit.
     #[n(2)]
     pub collecting_ms: u32,
-    /// Stewards report on their packages.
+    /// Stewards give their parts of the beacon.
     #[n(3)]
+    pub challenging_ms: u32,
+    /// Stewards report on their packages.
+    #[n(4)]
     pub reporting_ms: u32,
     /// Stewards answer.
-    #[n(4)]
+    #[n(5)]
     pub opening_ms: u32,
     /// How much longer a phase waits for further stewards when A have answered.
-    #[n(5)]
+    #[n(6)]
     pub grace_ms: u32,
 }
 
@@ -158,16 +165,20 @@ impl Task {
         )
     }
 
-    /// The largest magnitude of one coordinate of one device's `v = x + e`, rounded up:
-    /// `clip + 16 sigma_error`.
-    pub fn coordinate_bound(&self) -> u64 {
-        u64::from(self.quantiser.clip) + self.noise_bound()
-    }
-
-    /// The largest magnitude of one check coordinate of one device, which carries only noise:
-    /// `16 sigma_error`, rounded up.
-    pub fn noise_bound(&self) -> u64 {
-        (16 * self.sigma_error.get()).div_ceil(1 << Sigma::FRACTION_BITS)
+    /// What the norm proofs of the task's submissions look like, and how long a vector they let pass
+    /// (`docs/protocol.md`, section 4.3).
+    ///
+    /// # Errors
+    /// [`NormError`]; never for a task that [`Statement::check`] accepts.
+    pub fn norm_params(&self) -> Result<NormParams, NormError> {
+        let rows = Rows::from_number(usize::from(self.projections))?;
+        let dimension = self.dimension().map_err(|_| NormError::TooLarge)?;
+        NormParams::derive(
+            &dimension,
+            u64::from(self.quantiser.clip),
+            self.sigma_error,
+            rows,
+        )
     }
 }
 

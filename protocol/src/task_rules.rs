@@ -93,6 +93,7 @@ fn check_deadlines(deadlines: &Deadlines) -> Result<(), BrokenRule> {
         deadlines.keying_ms,
         deadlines.endorsing_ms,
         deadlines.collecting_ms,
+        deadlines.challenging_ms,
         deadlines.reporting_ms,
         deadlines.opening_ms,
     ];
@@ -115,10 +116,15 @@ fn check_privacy(privacy: &PrivacyPlan) -> Result<(), BrokenRule> {
 
 /// Sums never wrap and the ledger never overflows, whatever happens in the rounds.
 fn check_sums(task: &Task) -> Result<(), BrokenRule> {
-    let largest = u128::from(task.policy.max_submissions) * u128::from(task.coordinate_bound());
+    let norm = task.norm_params().map_err(|_| {
+        BrokenRule(
+            "a norm proof has 128, 256 or 512 projections, which fit the field of the proofs",
+        )
+    })?;
+    let largest = u128::from(task.policy.max_submissions) * u128::from(norm.max_norm());
     BrokenRule::unless(
         largest < u128::from(Q / 4),
-        "max_submissions * (clip + 16 sigma_error) is less than q/4, so that no sum wraps",
+        "max_submissions times the norm that proofs let pass is less than q/4, so that no sum wraps",
     )?;
     let charge = task
         .charge_micro_rho()

@@ -101,6 +101,9 @@ pub enum AbortReason {
     /// The update does not fit the model's integers.
     #[n(9)]
     ModelOverflow = 9,
+    /// Fewer than T stewards gave their part of the beacon.
+    #[n(10)]
+    TooFewBeaconShares = 10,
 }
 
 byte_code!(AbortReason {
@@ -114,6 +117,7 @@ byte_code!(AbortReason {
     NoSmallOpening = 7 => "no-small-opening",
     AmbiguousOpening = 8 => "ambiguous-opening",
     ModelOverflow = 9 => "model-overflow",
+    TooFewBeaconShares = 10 => "too-few-beacon-shares",
 });
 
 /// The end of a round without a result. Signed by the aggregator.

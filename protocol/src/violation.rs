@@ -135,7 +135,7 @@ rules! {
     Endorsements => "endorsements",
     /// A device's credential is signed by a member's issuer and valid in the round.
     Credential => "credential",
-    /// A header has one commitment per steward and one package digest per seated steward.
+    /// A header has one commitment of each kind per steward and one package digest per seated steward.
     HeaderShape => "header-shape",
     /// The submissions are sorted by device, each device once.
     DeviceOrder => "device-order",
@@ -143,9 +143,17 @@ rules! {
     ClosedRoot => "closed-root",
     /// A payload has the length and digest that its header names, of canonical elements.
     Payload => "payload",
+    /// A steward's part of the beacon is proven under its VRF key.
+    BeaconShare => "beacon-share",
+    /// A challenge has the parts of exactly T distinct seated stewards in increasing point.
+    Challenge => "challenge",
+    /// A steward's answers have the length and digest that its report gives, of canonical elements.
+    Answers => "answers",
+    /// The public scalars are those of the payloads.
+    Scalars => "scalars",
     /// A report has one finding per submission.
     ReportLength => "report-length",
-    /// A verdict's decisions and openers follow from headers, reports and policy.
+    /// A verdict's decisions, openers and liars follow from headers, reports, answers and policy.
     Verdict => "verdict",
     /// A verdict names the reports that it judged.
     VerdictReports => "verdict-reports",

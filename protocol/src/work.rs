@@ -7,6 +7,7 @@ use dawn_identity::{
 };
 use minicbor::{Decode, Encode};
 
+use crate::beacon::Challenge;
 use crate::round_id::RoundId;
 use crate::spec::{RoundAnnouncement, RoundSpec, check_announced};
 use crate::statements::{Closed, PackageReport, Verdict};
@@ -35,9 +36,9 @@ pub enum WorkItem {
         #[n(0)]
         spec: Signed<RoundSpec>,
     },
-    /// Open the packages of a closed round and report.
+    /// Verify the closed list and give the part of the beacon.
     #[n(2)]
-    Report {
+    ShareBeacon {
         /// The round's announcement.
         #[n(0)]
         announcement: RoundAnnouncement,
@@ -45,8 +46,21 @@ pub enum WorkItem {
         #[n(1)]
         closed: Signed<Closed>,
     },
-    /// Verify a verdict and answer with the sum of the shares.
+    /// Open the packages of a closed round, answer the challenge and report.
     #[n(3)]
+    Report {
+        /// The round's announcement.
+        #[n(0)]
+        announcement: RoundAnnouncement,
+        /// The closed list.
+        #[n(1)]
+        closed: Signed<Closed>,
+        /// The challenge.
+        #[n(2)]
+        challenge: Signed<Challenge>,
+    },
+    /// Verify a verdict and answer with the sum of the shares.
+    #[n(4)]
     Open {
         /// The round's announcement.
         #[n(0)]
@@ -54,11 +68,14 @@ pub enum WorkItem {
         /// The closed list.
         #[n(1)]
         closed: Signed<Closed>,
-        /// The reports that were judged, in increasing point.
+        /// The challenge.
         #[n(2)]
+        challenge: Signed<Challenge>,
+        /// The reports that were judged, in increasing point.
+        #[n(3)]
         reports: Vec<Signed<PackageReport>>,
         /// The verdict.
-        #[n(3)]
+        #[n(4)]
         verdict: Signed<Verdict>,
     },
 }
@@ -69,7 +86,9 @@ impl WorkItem {
         match self {
             Self::PublishSealingKey { round } => *round,
             Self::Endorse { spec } => spec.peek().round,
-            Self::Report { closed, .. } | Self::Open { closed, .. } => closed.peek().round,
+            Self::ShareBeacon { closed, .. }
+            | Self::Report { closed, .. }
+            | Self::Open { closed, .. } => closed.peek().round,
         }
     }
 }
@@ -79,7 +98,7 @@ pub const MAX_WORK_ITEMS: usize = 16;
 
 /// Most bytes of one answer.
 pub const MAX_WORK_BYTES: usize =
-    MAX_WORK_ITEMS * (RoundAnnouncement::MAX_BYTES + (MAX_STEWARDS + 2) * PackageReport::MAX_BYTES);
+    MAX_WORK_ITEMS * (RoundAnnouncement::MAX_BYTES + (MAX_STEWARDS + 3) * PackageReport::MAX_BYTES);
 
 /// The canonical bytes of a list of work.
 pub fn work_to_bytes(items: &Vec<WorkItem>) -> Vec<u8> {

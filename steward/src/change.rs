@@ -5,6 +5,7 @@ use dawn_identity::{Digest, KeyId, TaskId, to_canonical};
 use dawn_protocol::RoundId;
 use redb::{ReadableTable, WriteTransaction};
 
+use crate::answers::{AnswerFiles, ScratchFile};
 use crate::guard::Memory;
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
 use crate::secrets::{SecretFiles, SecretKind};
@@ -24,16 +25,23 @@ pub(crate) struct Plan {
 pub struct Change<'t> {
     txn: &'t WriteTransaction,
     secrets: &'t SecretFiles,
+    answers: &'t AnswerFiles,
     memory: Memory,
     erase: Vec<RoundId>,
     changed: bool,
 }
 
 impl<'t> Change<'t> {
-    pub(crate) fn new(txn: &'t WriteTransaction, secrets: &'t SecretFiles, memory: Memory) -> Self {
+    pub(crate) fn new(
+        txn: &'t WriteTransaction,
+        secrets: &'t SecretFiles,
+        answers: &'t AnswerFiles,
+        memory: Memory,
+    ) -> Self {
         Self {
             txn,
             secrets,
+            answers,
             memory,
             erase: Vec::new(),
             changed: false,
@@ -130,7 +138,7 @@ impl<'t> Change<'t> {
         )
     }
 
-    /// Replaces what is known about a round. When the round is over its secrets and findings go.
+    /// Replaces what is known about a round. When the round is over its secrets, findings and answers go.
     ///
     /// # Errors
     /// [`VaultError`].
@@ -309,7 +317,7 @@ impl<'t> Change<'t> {
         self.put(FINDINGS, &round.to_key(), findings)
     }
 
-    /// What was found in each submission of a round, from the report to the opening.
+    /// What is known of each submission of a round, from the part of the beacon to the opening.
     ///
     /// # Errors
     /// [`VaultError`].
@@ -329,5 +337,18 @@ impl<'t> Change<'t> {
     ) -> Result<(), VaultError> {
         self.changed = true;
         Ok(self.secrets.put(round, kind, secret)?)
+    }
+
+    /// Keeps this steward's own answers to the challenge of a round, a file that has been synced. To be called last.
+    ///
+    /// # Errors
+    /// [`VaultError::Io`].
+    pub(crate) fn put_answers(
+        &mut self,
+        round: &RoundId,
+        file: ScratchFile,
+    ) -> Result<(), VaultError> {
+        self.changed = true;
+        Ok(self.answers.keep(round, file)?)
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 /// guard_dir = "/var/lib/dawn-steward-guard"
 /// federation = "1f0c8d0b2f3a4c5e6d7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5"
 /// key_file = "/etc/dawn/steward.pem"
+/// vrf_key_file = "/etc/dawn/vrf.key"
 /// org = "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
 ///
 /// [budgets]
@@ -38,6 +39,8 @@ pub struct StewardConfig {
     pub federation: Digest,
     /// The steward's secret key (PKCS#8 PEM).
     pub key_file: PathBuf,
+    /// The secret key of its part of every round's beacon ([`crate::vrf_key`]): another one than the one above.
+    pub vrf_key_file: PathBuf,
     /// The organisation that runs this steward.
     pub org: OrgId,
     /// The most that may be spent on a data source over all tasks, in micro-rho. A data source without an entry is
@@ -67,6 +70,7 @@ mod tests {
         guard_dir = "b"
         federation = "0000000000000000000000000000000000000000000000000000000000000001"
         key_file = "c"
+        vrf_key_file = "d"
         org = "0000000000000000000000000000000000000000000000000000000000000002"
     "#;
 

@@ -105,9 +105,28 @@ pub enum Refusal {
     /// This steward takes part in another session of this round.
     #[error("this steward takes part in another session of round {0}")]
     OtherSession(RoundId),
-    /// This steward has not reported on this root.
-    #[error("this steward has not reported on this closed list of round {0}")]
+    /// This steward has said something about another closed list of this round.
+    #[error("this steward has said something about another closed list of round {0}")]
+    OtherList(RoundId),
+    /// The roster names another VRF key for this steward than the one that it holds.
+    #[error("the roster of round {0} has another VRF key of this steward")]
+    NotMyVrfKey(RoundId),
+    /// Something that a verdict is judged with has not been shown.
+    #[error("not all that the verdict of round {0} was judged with has been shown")]
+    NotExamined(RoundId),
+    /// This steward has not reported on this root, or answered this challenge.
+    #[error("this steward has not reported on this closed list and challenge of round {0}")]
     NotReported(RoundId),
+    /// The payloads for another verdict of this round have been chosen.
+    #[error(
+        "round {0}: this steward has begun to examine another verdict, and looks at one per round"
+    )]
+    AnotherVerdict(RoundId),
+    /// A scalar of the verdict was found to be wrong.
+    #[error(
+        "round {0}: this steward found a wrong scalar in the verdict and does not open the round"
+    )]
+    FalseScalars(RoundId),
     /// The report that is shown as this steward's is not the one that it gave, or there is none.
     #[error("the verdict of round {0} was not judged with the report that this steward gave")]
     NotMyReport(RoundId),

@@ -1,6 +1,7 @@
-//! What a steward keeps of every submission between its report and its opening: enough to judge again without asking
-//! for the headers again, and to recognise a package that it has to take out of its sum.
+//! What a steward keeps of every submission from its part of the beacon to its opening: enough to answer and to judge
+//! without asking for the headers again, and to recognise a package that it has to take out of its sum.
 
+use dawn_crypto::norm::NormSeeds;
 use dawn_identity::{DeviceId, Digest, OrgId};
 use dawn_protocol::Outcome;
 use dawn_protocol::roll::Entry;
@@ -8,10 +9,12 @@ use dawn_protocol::violation::{Culprit, Rule, Violation};
 
 use crate::vault::VaultError;
 
-/// Bytes per submission: outcome, whether the header verified, and five digests.
-const RECORD: usize = 2 + 5 * 32;
+/// Bytes per submission: outcome, whether the header verified, and seven digests.
+const RECORD: usize = 2 + 7 * 32;
+/// In the place of an outcome, before the packages have been opened.
+const UNOPENED: u8 = 0xff;
 
-/// The findings of one round, in root order.
+/// The findings of one round, in root order. Before its report a steward has no outcomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     pub(crate) outcomes: Vec<Outcome>,
@@ -21,8 +24,9 @@ pub(crate) struct Findings {
 impl Findings {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.entries.len() * RECORD);
-        for (outcome, entry) in self.outcomes.iter().zip(&self.entries) {
-            bytes.push(*outcome as u8);
+        for (index, entry) in self.entries.iter().enumerate() {
+            let outcome = self.outcomes.get(index);
+            bytes.push(outcome.map_or(UNOPENED, |outcome| *outcome as u8));
             bytes.push(u8::from(entry.refused.is_some()));
             let digests = [
                 &entry.device.0,
@@ -30,6 +34,8 @@ impl Findings {
                 &entry.leaf,
                 &entry.header,
                 &entry.payload,
+                &entry.norm.projection,
+                &entry.norm.joint,
             ];
             digests
                 .iter()
@@ -46,12 +52,14 @@ impl Findings {
         }
         let mut findings = Self::default();
         for record in records {
-            let outcome = Outcome::ALL
-                .iter()
-                .find(|outcome| **outcome as u8 == record[0]);
-            findings.outcomes.push(*outcome.ok_or_else(damaged)?);
+            if record[0] != UNOPENED {
+                let outcome = Outcome::ALL
+                    .iter()
+                    .find(|outcome| **outcome as u8 == record[0]);
+                findings.outcomes.push(*outcome.ok_or_else(damaged)?);
+            }
             let (digests, _) = record[2..].as_chunks::<32>();
-            let [device, org, leaf, header, payload] = digests else {
+            let [device, org, leaf, header, payload, projection, joint] = digests else {
                 return Err(damaged());
             };
             let device = DeviceId(Digest(*device));
@@ -68,8 +76,17 @@ impl Findings {
                 leaf: Digest(*leaf),
                 header: Digest(*header),
                 payload: Digest(*payload),
+                norm: NormSeeds {
+                    projection: Digest(*projection),
+                    joint: Digest(*joint),
+                },
                 refused,
             });
+        }
+        // Either all packages have been opened, or none.
+        let opened = findings.outcomes.len();
+        if opened != 0 && opened != findings.entries.len() {
+            return Err(damaged());
         }
         Ok(findings)
     }
@@ -94,18 +111,32 @@ mod tests {
             leaf: digest(2),
             header: digest(3),
             payload: digest(4),
+            norm: NormSeeds {
+                projection: digest(5),
+                joint: digest(6),
+            },
             refused: refused.then(|| Box::new(violation)),
         }
     }
 
     proptest! {
         #[test]
-        fn findings_come_back(items in prop::collection::vec((any::<u8>(), any::<bool>(), 0..Outcome::ALL.len()), 0..20)) {
+        fn findings_come_back(opened: bool, items in prop::collection::vec((any::<u8>(), any::<bool>(), 0..Outcome::ALL.len()), 0..20)) {
+            let outcomes = items.iter().map(|(_, _, outcome)| Outcome::ALL[*outcome]);
             let findings = Findings {
-                outcomes: items.iter().map(|(_, _, outcome)| Outcome::ALL[*outcome]).collect(),
+                outcomes: outcomes.filter(|_| opened).collect(),
                 entries: items.iter().map(|(seed, refused, _)| entry(*seed, *refused)).collect(),
             };
             prop_assert_eq!(Findings::from_bytes(&findings.to_bytes()).expect("decode"), findings);
+        }
+
+        #[test]
+        fn findings_about_some_are_an_error(count in 2usize..10, outcomes in 1usize..10) {
+            let findings = Findings {
+                outcomes: vec![Outcome::Ok; outcomes.min(count - 1)],
+                entries: (0..count).map(|_| entry(7, false)).collect(),
+            };
+            prop_assert!(Findings::from_bytes(&findings.to_bytes()).is_err());
         }
 
         #[test]

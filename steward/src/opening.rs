@@ -1,8 +1,8 @@
 //! The steward's one answer to a verdict: the sum of its key shares over the accepted set
 //! (`docs/protocol.md`, section 4.7).
 //!
-//! The verdict is judged again from the reports, the steward's own must be among them, and its own ledger must allow it.
-//! The sum over everything that it reported as ok is on disk; submissions outside the accepted set are taken out of it,
+//! The verdict is judged again from the reports and answers ([`crate::examination`]), the steward's own must be among
+//! them, scalars of its own choice must be right ([`crate::recomputing`]), and its own ledger must allow it. The sum over everything that it reported as ok is on disk; submissions outside the accepted set are taken out of it,
 //! after they have been fetched again and recognised.
 
 use dawn_crypto::seal::SealingSecretKey;
@@ -11,14 +11,18 @@ use dawn_identity::{Digest, Members, Signed};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::{Entry, Roll};
 use dawn_protocol::{
-    Closed, Decision, Judged, Outcome, PackageItem, PackagePage, PackageReport, RoundAnnouncement,
-    RoundId, RoundOpen, SubmissionHeader, Verdict,
+    Challenge, Closed, Decision, Judged, Outcome, PackageItem, PackagePage, PackageReport,
+    RoundAnnouncement, RoundId, RoundOpen, SubmissionHeader, Verdict,
 };
 use rand_core::CryptoRng;
 
+use crate::answers::ScratchFile;
 use crate::error::{Refusal, StewardError};
+use crate::examination::{ExamineWork, Own};
 use crate::findings::Findings;
+use crate::recomputing::{ScalarWork, bound_to};
 use crate::records::{AnswerKind, End};
+use crate::report::report_request;
 use crate::secrets::SecretKind;
 use crate::state::{StewardState, request};
 use crate::vault::VaultError;
@@ -28,11 +32,12 @@ use crate::vault::VaultError;
 pub enum OpenStep {
     /// Nothing: an identical request has been answered, with these bytes.
     Answered(Vec<u8>),
-    /// The submissions that have to be taken out of the sum, if any: [`OpenWork::next_index`].
-    Items(Box<OpenWork>),
+    /// Scalars and answers; then [`StewardState::begin_scalars`], payloads, and [`StewardState::begin_open`].
+    Examine(Box<ExamineWork>),
 }
 
-/// An opening that is being made.
+/// An opening that is being made: submissions that have to be taken out of the sum, if any, from
+/// [`OpenWork::next_index`] on.
 pub struct OpenWork {
     judged: Judged,
     request: Digest,
@@ -55,26 +60,45 @@ impl std::fmt::Debug for OpenWork {
     }
 }
 
+/// What an aggregator shows when it asks for an opening.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenRequest<'a> {
+    /// The round's announcement.
+    pub announcement: &'a RoundAnnouncement,
+    /// The closed list.
+    pub closed: &'a Signed<Closed>,
+    /// The challenge.
+    pub challenge: &'a Signed<Challenge>,
+    /// The reports that were judged, in increasing point.
+    pub reports: &'a [Signed<PackageReport>],
+    /// The verdict.
+    pub verdict: &'a Signed<Verdict>,
+}
+
 impl StewardState {
-    /// Verifies a verdict and begins the answer to it.
+    /// Verifies what can be verified of a verdict without the answers, and begins the answer to it.
     ///
     /// # Errors
     /// [`Refusal`]; [`StewardError::Vault`].
     pub fn open<R: CryptoRng>(
         &self,
-        announcement: &RoundAnnouncement,
-        closed: &Signed<Closed>,
-        reports: &[Signed<PackageReport>],
-        verdict: &Signed<Verdict>,
+        asked: &OpenRequest<'_>,
         rng: &mut R,
     ) -> Result<OpenStep, StewardError> {
+        let OpenRequest {
+            announcement,
+            closed,
+            challenge,
+            reports,
+            verdict,
+        } = *asked;
         let task = self.task(&announcement.spec.peek().round.task)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         open.verify_closed(closed)?;
         open.verify_aggregator(verdict)?;
         let round = open.round_id();
-        // The verdict names task, round, session and root: its digest binds the answer to all of them.
-        let list = request(&round, &[closed.body_digest()]);
+        // The verdict names task, round, session, root and challenge: its digest binds the answer to all of them.
+        let reported = report_request(&round, closed, challenge);
         let request = request(&round, &[closed.body_digest(), verdict.body_digest()]);
         let gate = self.vault.write(rng, |change| {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &request)? {
@@ -83,8 +107,9 @@ impl StewardState {
             if change.round(&round)?.session != Some(open.session()) {
                 return Err(StewardError::from(Refusal::OtherSession(round)));
             }
+            bound_to(&change.round(&round)?, &round, &verdict.body_digest())?;
             let report = change.answer(&round, AnswerKind::Report)?;
-            let report = report.filter(|report| report.request == list);
+            let report = report.filter(|report| report.request == reported);
             let report = report.ok_or(Refusal::NotReported(round))?;
             let findings = change
                 .findings(&round)?
@@ -101,30 +126,52 @@ impl StewardState {
             return Err(Refusal::NotMyReport(round).into());
         }
         let point = self.point(&open)?;
-        let members = self.members();
-        let judged = open
+        let challenged = open
             .close(closed, Roll::from_entries(findings.entries))?
-            .adopt(reports, verdict)?;
-        if !judged.verdict().openers.contains(&point) {
-            return Err(Refusal::NotAnOpener(round).into());
+            .challenged(challenge)?;
+        let own = Own {
+            request,
+            point,
+            outcomes: findings.outcomes,
+            answers: self.own_answers(&round),
+        };
+        let work = ExamineWork::new(challenged, reports, verdict, own)?;
+        Ok(OpenStep::Examine(Box::new(work)))
+    }
+
+    /// A new file for the answers of another steward ([`ExamineWork::answers`]).
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn scratch<R: CryptoRng>(&self, rng: &mut R) -> Result<ScratchFile, StewardError> {
+        Ok(self.vault.scratch(rng)?)
+    }
+
+    /// Goes on with the opening when all scalars that were chosen have been recomputed.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`StewardError::Vault`].
+    pub fn begin_open(&self, work: ScalarWork) -> Result<OpenWork, StewardError> {
+        let round = work.round();
+        if !work.finished() {
+            return Err(Refusal::NotExamined(round).into());
         }
-        let outside = outside(&findings.outcomes, &judged.verdict().decisions);
+        let ScalarWork { judged, own, .. } = work;
         let sum = self
             .vault
             .secret(&round, SecretKind::ShareSum)?
             .ok_or(Refusal::SecretErased(round))?;
         let sum = ShareSum::from_bytes(&sum)
             .map_err(|_| VaultError::Damaged("the sum of a round's shares"))?;
-        let key = self.sealing_secret(&round)?;
-        Ok(OpenStep::Items(Box::new(OpenWork {
+        Ok(OpenWork {
+            outside: outside(&own.outcomes, &judged.verdict().decisions),
             judged,
-            request,
-            members,
-            point,
-            key,
+            request: own.request,
+            members: self.members(),
+            point: own.point,
+            key: self.sealing_secret(&round)?,
             sum,
-            outside,
-        })))
+        })
     }
 
     /// Signs the answer, charges the ledgers and ends the round for this steward, all in one change.
@@ -165,6 +212,7 @@ impl StewardState {
                 &statement,
             )?;
             let mut record = change.round(&round)?;
+            bound_to(&record, &round, &work.judged.verdict_digest())?;
             record.verdict = Some(work.judged.verdict_digest());
             record.end = Some(End::Opened);
             change.put_round(&round, &record)?;
@@ -243,7 +291,7 @@ impl OpenWork {
             self.point,
         )
         .map_err(|_| changed())?;
-        self.sum.sub_assign(&share);
+        self.sum.sub_assign(&share.key);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use dawn_identity::{Digest, SessionId};
 use minicbor::{Decode, Encode};
 
-/// The four things that a steward says in a round, each at most once.
+/// The five things that a steward says in a round, each at most once. The numbers are those of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum AnswerKind {
@@ -11,17 +11,20 @@ pub enum AnswerKind {
     SealingKey = 0,
     /// That this is the one specification of the round.
     Endorsement = 1,
-    /// What it found in its packages.
+    /// What it found in its packages, with its answers to the challenge.
     Report = 2,
     /// The sum of its shares.
     Opening = 3,
+    /// Its part of the beacon.
+    BeaconShare = 4,
 }
 
 impl AnswerKind {
     /// Every kind, in the order in which they are said.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::SealingKey,
         Self::Endorsement,
+        Self::BeaconShare,
         Self::Report,
         Self::Opening,
     ];
@@ -31,6 +34,7 @@ impl AnswerKind {
         match self {
             Self::SealingKey => "sealing-key",
             Self::Endorsement => "endorsement",
+            Self::BeaconShare => "beacon-share",
             Self::Report => "report",
             Self::Opening => "opening",
         }
@@ -91,6 +95,27 @@ pub struct RoundRecord {
     /// Set when nothing new is said any more.
     #[n(2)]
     pub end: Option<End>,
+    /// Body digest of the closed list that something was said about.
+    #[n(3)]
+    pub closed: Option<Digest>,
+    /// Set before the first payload is asked for to recompute scalars.
+    #[n(4)]
+    pub recomputed: Option<Recomputed>,
+}
+
+/// The one verdict of a round that is looked at any more, and whose scalars are recomputed for it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Recomputed {
+    /// The verdict's body digest.
+    #[n(0)]
+    pub verdict: Digest,
+    /// The secret choice, places in the closed list; none when all are recomputed.
+    #[n(1)]
+    pub drawn: Option<Vec<u32>>,
+    /// Whether a scalar was found to be wrong: then the round is never opened.
+    #[n(2)]
+    pub lie: bool,
 }
 
 /// What the newest specification of a task that this steward has verified says about the rounds before it.

@@ -1,64 +1,88 @@
-//! The steward's report on its packages of a closed round (`docs/protocol.md`, section 4.6).
+//! The steward's report on its packages of a closed round, and its answers to the round's challenge
+//! (`docs/protocol.md`, section 4.6).
 //!
-//! The submissions come in pages, in the order of the closed root. Of each the header is verified and the steward's
-//! package opened; kept are five digests and a byte, and the running sum of the shares. The report is made only when the
-//! headers seen are exactly those under the root.
+//! The submissions come in pages, in the order of the closed root. When the list itself is not known yet, a first pass
+//! reads it: what a submission is asked depends on the beacon, and the beacon on the root. Then of each submission the
+//! steward's package is opened and its answer computed, on all cores; kept are some digests and a byte, the running sum of
+//! the shares, and the answers in a file. Whoever could choose what the key shares are multiplied with would read them: so
+//! that is computed here, from the header and the beacon.
 
+use std::path::PathBuf;
+
+use dawn_crypto::mask::PublicMatrix;
+use dawn_crypto::merkle;
+use dawn_crypto::norm::Answer;
+use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::ShareSum;
+use dawn_crypto::shamir::{KeyShare, ShareSum};
 use dawn_identity::{Members, Signed};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Outcome, PackageItem, PackagePage, RoundAnnouncement, RoundId, RoundOpen,
+    Challenge, Closed, Digest, Outcome, PackageItem, PackagePage, RoundAnnouncement,
+    RoundChallenged, RoundClosed, RoundId, RoundOpen,
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::answers::AnswersWriter;
 use crate::error::{Refusal, StewardError};
 use crate::findings::Findings;
+use crate::list::{ListWork, check_count, check_page, next_index};
+use crate::parallel;
 use crate::records::AnswerKind;
 use crate::secrets::SecretKind;
 use crate::state::{StewardState, request};
+use crate::vault::VaultError;
 
 /// What a request for a report needs next.
 #[derive(Debug)]
 pub enum ReportStep {
-    /// Nothing: an identical request has been answered, with these bytes.
+    /// Nothing: an identical request has been answered, with these bytes. The answers that go before them are
+    /// [`StewardState::own_answers`].
     Answered(Vec<u8>),
+    /// The list is not known: its pages, from [`ListWork::next_index`] on, and then [`StewardState::begin_report`].
+    List(Box<ListWork>),
     /// The pages, from [`ReportWork::next_index`] on.
     Pages(Box<ReportWork>),
 }
 
 /// A report that is being made. Holds the round's sealing key; dropped without trace when something is wrong.
 pub struct ReportWork {
-    open: RoundOpen,
-    closed: Signed<Closed>,
+    challenged: RoundChallenged,
+    statement: Signed<Closed>,
+    request: Digest,
     members: Members,
     point: u8,
     key: SealingSecretKey,
-    roll: Roll,
+    matrix: MatrixCache,
     outcomes: Vec<Outcome>,
     sum: ShareSum,
+    answers: AnswersWriter,
 }
 
 impl std::fmt::Debug for ReportWork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "ReportWork({}, {} of {})",
-            self.round(),
-            self.roll.len(),
-            self.closed.peek().count
-        )
+        let (seen, count) = (self.outcomes.len(), self.statement.peek().count);
+        write!(f, "ReportWork({}, {seen} of {count})", self.round())
     }
 }
 
+/// What is asked: findings about this list, and answers to this challenge.
+pub(crate) fn report_request(
+    round: &RoundId,
+    closed: &Signed<Closed>,
+    challenge: &Signed<Challenge>,
+) -> Digest {
+    request(round, &[closed.body_digest(), challenge.body_digest()])
+}
+
 impl StewardState {
-    /// Begins a report: the announcement has at least T endorsements and the aggregator has closed the round.
+    /// Begins a report: the announcement has at least T endorsements, the aggregator has closed the round, and at least T
+    /// stewards have made the beacon.
     ///
-    /// A steward that was away when the round was endorsed takes part from here on: T endorsements make the session the
-    /// only one that the round can have.
+    /// A steward that was away before takes part from here on: T endorsements make the session the only one that the round
+    /// can have.
     ///
     /// # Errors
     /// [`Refusal`]; [`StewardError::Vault`].
@@ -66,40 +90,79 @@ impl StewardState {
         &self,
         announcement: &RoundAnnouncement,
         closed: &Signed<Closed>,
+        challenge: &Signed<Challenge>,
         rng: &mut R,
     ) -> Result<ReportStep, StewardError> {
         let task = self.task(&announcement.spec.peek().round.task)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         open.verify_closed(closed)?;
+        open.verify_aggregator(challenge)?;
         let round = open.round_id();
-        let known = self.vault.write(rng, |change| {
-            let known = self.serve(
-                change,
-                &round,
-                AnswerKind::Report,
-                &request(&round, &[closed.body_digest()]),
-            )?;
-            if known.is_none() {
-                self.take_part(change, &open)?;
+        let request = report_request(&round, closed, challenge);
+        let gate = self.vault.write(rng, |change| {
+            if let Some(bytes) = self.serve(change, &round, AnswerKind::Report, &request)? {
+                return Ok(Err(bytes));
             }
-            Ok::<_, StewardError>(known)
+            self.take_part(change, &open)?;
+            self.check_list(change, &round, closed)?;
+            Ok::<_, StewardError>(Ok(change.findings(&round)?))
         })?;
-        if let Some(bytes) = known {
-            return Ok(ReportStep::Answered(bytes));
-        }
-        Ok(ReportStep::Pages(Box::new(ReportWork {
-            point: self.point(&open)?,
-            key: self.sealing_secret(&round)?,
-            members: self.members(),
-            closed: closed.clone(),
-            roll: Roll::new(),
-            outcomes: Vec::new(),
-            sum: ShareSum::zero(),
-            open,
-        })))
+        let list = match gate {
+            Err(bytes) => return Ok(ReportStep::Answered(bytes)),
+            Ok(None) => {
+                let work = ListWork::new(open, closed.clone(), self.members());
+                return Ok(ReportStep::List(Box::new(work)));
+            }
+            Ok(Some(findings)) => Findings::from_bytes(&findings)?.entries,
+        };
+        let list = open.close(closed, Roll::from_entries(list))?;
+        let work = self.answer_challenge(list, closed.clone(), challenge, rng)?;
+        Ok(ReportStep::Pages(Box::new(work)))
     }
 
-    /// Signs the report when the pages were exactly the closed list, and keeps it with the sum of the shares.
+    /// Goes on with a report when the list has been read.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`StewardError::Vault`].
+    pub fn begin_report<R: CryptoRng>(
+        &self,
+        list: ListWork,
+        challenge: &Signed<Challenge>,
+        rng: &mut R,
+    ) -> Result<ReportWork, StewardError> {
+        let statement = list.statement().clone();
+        self.answer_challenge(list.finish()?, statement, challenge, rng)
+    }
+
+    fn answer_challenge<R: CryptoRng>(
+        &self,
+        closed: RoundClosed,
+        statement: Signed<Closed>,
+        challenge: &Signed<Challenge>,
+        rng: &mut R,
+    ) -> Result<ReportWork, StewardError> {
+        let round = closed.round_id();
+        let point = self.point(&closed)?;
+        let key = self.sealing_secret(&round)?;
+        let challenged = closed.challenged(challenge)?;
+        let seed = PublicMatrix::from_seed(&challenged.spec().matrix_seed);
+        let scratch = self.vault.scratch(rng)?;
+        Ok(ReportWork {
+            request: report_request(&round, &statement, challenge),
+            statement,
+            members: self.members(),
+            point,
+            key,
+            matrix: MatrixCache::new(&seed, challenged.dimension().blocks()),
+            challenged,
+            outcomes: Vec::new(),
+            sum: ShareSum::zero(),
+            answers: AnswersWriter::new(scratch).map_err(VaultError::from)?,
+        })
+    }
+
+    /// Signs the report when the pages were exactly the closed list, and keeps it with the answers and the sum of the
+    /// shares.
     ///
     /// # Errors
     /// [`Refusal`]; [`StewardError::Vault`].
@@ -109,36 +172,33 @@ impl StewardState {
         rng: &mut R,
     ) -> Result<Vec<u8>, StewardError> {
         let round = work.round();
-        let expected = work.closed.peek().count;
-        let found = u32::try_from(work.roll.len()).unwrap_or(u32::MAX);
-        if found != expected {
-            return Err(Refusal::WrongCount {
-                round,
-                expected,
-                found,
-            }
-            .into());
-        }
+        check_count(round, work.outcomes.len(), work.statement.peek().count)?;
+        let (file, digest) = work.answers.finish().map_err(VaultError::from)?;
         let findings = Findings {
-            outcomes: work.outcomes.clone(),
-            entries: work.roll.entries().to_vec(),
+            outcomes: work.outcomes,
+            entries: work.challenged.round_closed().roll().entries().to_vec(),
         };
-        let context = work.open.context().clone();
-        let closed = work.open.close(&work.closed, work.roll)?;
-        let statement = closed.report(self.id, work.outcomes);
-        let request = request(&round, &[work.closed.body_digest()]);
+        let statement = work
+            .challenged
+            .report(self.id, findings.outcomes.clone(), digest);
         let sum = Zeroizing::new(work.sum.to_bytes());
         self.vault.write(rng, |change| {
             // Another request may have been answered while the pages were read.
-            if let Some(bytes) = self.serve(change, &round, AnswerKind::Report, &request)? {
+            if let Some(bytes) = self.serve(change, &round, AnswerKind::Report, &work.request)? {
                 return Ok(bytes);
             }
-            self.take_part(change, &context)?;
-            let bytes = self.keep(change, &round, AnswerKind::Report, request, &statement)?;
-            change.put_findings(&round, &findings.to_bytes())?;
+            self.take_part(change, &work.challenged)?;
+            self.take_list(change, &round, &work.statement, &findings)?;
+            let bytes = self.keep(change, &round, AnswerKind::Report, work.request, &statement)?;
             change.put_secret(&round, SecretKind::ShareSum, &sum)?;
+            change.put_answers(&round, file)?;
             Ok(bytes)
         })
+    }
+
+    /// The file of this steward's own answers of a round, from its report to the end of the round.
+    pub fn own_answers(&self, round: &RoundId) -> Option<PathBuf> {
+        self.vault.answers.own(round)
     }
 
     /// The secret half of this steward's sealing key of a round.
@@ -156,70 +216,79 @@ impl StewardState {
 impl ReportWork {
     /// The round.
     pub fn round(&self) -> RoundId {
-        self.open.round_id()
+        self.challenged.round_id()
     }
 
     /// Index of the first submission of the next page; `None` when all have been seen.
     pub fn next_index(&self) -> Option<u32> {
-        let next = u32::try_from(self.roll.len()).unwrap_or(u32::MAX);
-        (next < self.closed.peek().count).then_some(next)
+        next_index(self.outcomes.len(), self.statement.peek().count)
     }
 
     /// How many of the submissions seen so far are not ok.
     pub fn complaints(&self) -> usize {
-        self.outcomes
-            .iter()
-            .filter(|outcome| **outcome != Outcome::Ok)
-            .count()
+        let complaint = |outcome: &&Outcome| **outcome != Outcome::Ok;
+        self.outcomes.iter().filter(complaint).count()
     }
 
-    /// Takes the next page. Slow: opens every package of it.
+    /// Takes the next page. Slow: opens every package of it, and answers.
     ///
     /// # Errors
-    /// [`Refusal`], all of them the aggregator's fault.
-    pub fn page(&mut self, page: &PackagePage) -> Result<(), Refusal> {
-        let round = self.round();
-        let count = self.closed.peek().count;
-        let seen = u32::try_from(self.roll.len()).unwrap_or(u32::MAX);
-        if page.first != seen {
-            return Err(Refusal::WrongPage {
-                round,
-                expected: seen,
-                found: page.first,
-            });
+    /// [`Refusal`], all of them the aggregator's fault; [`StewardError::Vault`].
+    pub fn page(&mut self, page: &PackagePage) -> Result<(), StewardError> {
+        let count = self.statement.peek().count;
+        check_page(self.round(), page, self.outcomes.len(), count)?;
+        let items: Vec<(u32, &PackageItem)> = (page.first..).zip(&page.items).collect();
+        let found = parallel::map(&items, |(index, item)| self.item(*index, item));
+        // Nothing of a page that is refused is taken.
+        let found: Vec<_> = found.into_iter().collect::<Result<_, _>>()?;
+        for found in found {
+            let outcome = match found {
+                Ok((share, answer)) => {
+                    self.sum.add_assign(&share);
+                    self.answers.push(&answer).map_err(VaultError::from)?;
+                    Outcome::Ok
+                }
+                Err(complaint) => complaint,
+            };
+            self.outcomes.push(outcome);
         }
-        let found = seen.saturating_add(u32::try_from(page.items.len()).unwrap_or(u32::MAX));
-        // An empty page would be asked for again and again.
-        if found > count || page.items.is_empty() {
-            return Err(Refusal::WrongCount {
-                round,
-                expected: count,
-                found,
-            });
-        }
-        page.items.iter().try_for_each(|item| self.item(item))
+        Ok(())
     }
 
-    fn item(&mut self, item: &PackageItem) -> Result<(), Refusal> {
-        let outcome = match self.roll.push(&self.open, &self.members, &item.header)? {
-            None => Outcome::BadHeader,
-            Some(submission) => {
-                match open_package(
-                    &self.open,
-                    &submission,
-                    &item.package,
-                    &self.key,
-                    self.point,
-                ) {
-                    Ok(share) => {
-                        self.sum.add_assign(&share);
-                        Outcome::Ok
-                    }
-                    Err(outcome) => outcome,
-                }
-            }
+    /// Opens one package: the share of the key with the answer, or what is wrong with the package.
+    fn item(
+        &self,
+        index: u32,
+        item: &PackageItem,
+    ) -> Result<Result<(KeyShare, Answer), Outcome>, StewardError> {
+        let changed = || Refusal::SubmissionChanged {
+            round: self.round(),
+            index,
         };
-        self.outcomes.push(outcome);
-        Ok(())
+        let entries = self.challenged.round_closed().roll().entries();
+        let entry = entries.get(index as usize).ok_or_else(changed)?;
+        if merkle::leaf_hash(&item.header) != entry.leaf {
+            return Err(changed().into());
+        }
+        if entry.refused.is_some() {
+            return Ok(Err(Outcome::BadHeader));
+        }
+        let header = Signed::from_bytes(&item.header).map_err(|_| changed())?;
+        let submission = self.challenged.verify_header(&header, &self.members)?;
+        let (package, context) = (&item.package, &self.challenged);
+        let opened = match open_package(context, &submission, package, &self.key, self.point) {
+            Ok(opened) => opened,
+            Err(complaint) => return Ok(Err(complaint)),
+        };
+        let verifier = self.challenged.verifier(index as usize);
+        let verifier = verifier.ok_or_else(changed)?;
+        let own = |error: &dyn std::fmt::Display| StewardError::Own(error.to_string());
+        let check = verifier
+            .public_check(MatrixBlocks::Cached(&self.matrix), None)
+            .map_err(|error| own(&error))?;
+        let answer = verifier
+            .answer(&opened, &check.u)
+            .map_err(|error| own(&error))?;
+        Ok(Ok((opened.key, answer)))
     }
 }

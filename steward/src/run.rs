@@ -4,10 +4,11 @@
 //! is sent again, the same bytes, when the aggregator asks again.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{Digest, FederationError, KeyError, PublicKey, SecretKey, StewardId};
 use dawn_protocol::RoundId;
 use dawn_transport::{Api, Backoff, RetryPolicy, TransportError};
@@ -21,6 +22,7 @@ use crate::error::StewardError;
 use crate::session::{Session, item_name, too_late};
 use crate::state::StewardState;
 use crate::vault::{Condition, Vault, VaultError};
+use crate::vrf_key;
 
 /// What stops a steward, or one piece of its work.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +33,20 @@ pub enum RunError {
     /// The server does not.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The server does not show what a verdict was judged with.
+    #[error("the server does not deliver the {what} of a verdict: {error}")]
+    NotShown {
+        /// Scalars, answers or a payload.
+        what: &'static str,
+        /// What the server says.
+        error: TransportError,
+    },
     /// The founding document that the server has is not the pinned one, or not signed.
     #[error(transparent)]
     Federation(#[from] FederationError),
+    /// The key in the VRF key file is made of the signing key.
+    #[error("the VRF key file {0} has the seed of the steward's signing key")]
+    OneSeed(PathBuf),
     /// No roster of the server has the digest that a task names.
     #[error("the server has no roster {0}")]
     NoRoster(Digest),
@@ -65,7 +78,7 @@ pub struct Steward {
     condition: Condition,
     key: PublicKey,
     /// Moved into the session when the founding document has arrived.
-    parts: Mutex<Option<(Vault, SecretKey)>>,
+    parts: Mutex<Option<(Vault, SecretKey, VrfSecretKey)>>,
     session: OnceCell<Session>,
     /// Refusals that have been logged already.
     logged: std::sync::Mutex<BTreeSet<(RoundId, &'static str)>>,
@@ -77,31 +90,27 @@ impl Steward {
     /// # Errors
     /// [`RunError`].
     pub fn open(config: StewardConfig) -> Result<Self, RunError> {
-        let key_file = |why: String| RunError::KeyFile {
-            path: config.key_file.clone(),
-            why,
-        };
-        let metadata =
-            std::fs::metadata(&config.key_file).map_err(|error| key_file(error.to_string()))?;
-        if let Some(mode) = exposed(&metadata) {
-            let path = config.key_file.display();
-            return Err(key_file(format!(
-                "it is readable by others (mode {mode:o}); run: chmod 600 {path}"
-            )));
-        }
-        let pem = std::fs::read_to_string(&config.key_file)
-            .map_err(|error| key_file(error.to_string()))?;
+        let pem = private(&config.key_file, |path| std::fs::read_to_string(path))?;
         let pem = zeroize::Zeroizing::new(pem);
         let key = SecretKey::from_pkcs8_pem(&pem)
-            .map_err(|error: KeyError| key_file(error.to_string()))?;
-        Self::open_with_key(config, key)
+            .map_err(|error: KeyError| key_file(&config.key_file, error))?;
+        let vrf = private(&config.vrf_key_file, vrf_key::read)?;
+        Self::open_with_keys(config, key, vrf)
     }
 
-    /// As [`Steward::open`], with a key that does not come from a file.
+    /// As [`Steward::open`], with keys that do not come from files.
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn open_with_key(config: StewardConfig, key: SecretKey) -> Result<Self, RunError> {
+    pub fn open_with_keys(
+        config: StewardConfig,
+        key: SecretKey,
+        vrf: VrfSecretKey,
+    ) -> Result<Self, RunError> {
+        // Under one seed the proofs would show what signatures hide.
+        if vrf.public().as_bytes() == key.public().as_bytes() {
+            return Err(RunError::OneSeed(config.vrf_key_file));
+        }
         let api = Api::new(&config.aggregator)?;
         let public = key.public();
         let now = SystemTime::now()
@@ -128,7 +137,7 @@ impl Steward {
         Ok(Self {
             id: StewardId::of(&config.org, &public),
             key: public,
-            parts: Mutex::new(Some((vault, key))),
+            parts: Mutex::new(Some((vault, key, vrf))),
             session: OnceCell::new(),
             logged: std::sync::Mutex::default(),
             api,
@@ -163,12 +172,13 @@ impl Steward {
                 let document = self.api.federation().await?;
                 let federation = document.verify_pinned(&self.config.federation)?;
                 let mut parts = self.parts.lock().await;
-                let (vault, key) = parts.take().ok_or_else(|| {
+                let (vault, key, vrf) = parts.take().ok_or_else(|| {
                     RunError::Internal("the steward is connected twice".to_owned())
                 })?;
                 let state = StewardState::new(
                     vault,
                     key,
+                    vrf,
                     &self.config.org,
                     federation,
                     self.config.budgets.clone(),
@@ -263,6 +273,8 @@ impl Steward {
                 Ok(()) => answered += 1,
                 Err(error @ RunError::Steward(StewardError::Vault(_))) => return Err(error),
                 Err(error) if too_late(&error) => tracing::debug!(%round, kind, %error, "too late"),
+                // Told apart from refusals of the same round: it may come first and hide none.
+                Err(error @ RunError::NotShown { what, .. }) => self.log_once(round, what, &error),
                 Err(error) => self.log_once(round, kind, &error),
             }
         }
@@ -300,6 +312,26 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+fn key_file(path: &Path, why: impl std::fmt::Display) -> RunError {
+    RunError::KeyFile {
+        path: path.to_owned(),
+        why: why.to_string(),
+    }
+}
+
+/// What is in a key file that only its owner may use.
+fn private<T>(path: &Path, read: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T, RunError> {
+    let metadata = std::fs::metadata(path).map_err(|error| key_file(path, error))?;
+    if let Some(mode) = exposed(&metadata) {
+        let advice = format!(
+            "it is readable by others (mode {mode:o}); run: chmod 600 {}",
+            path.display()
+        );
+        return Err(key_file(path, advice));
+    }
+    read(path).map_err(|error| key_file(path, error))
+}
+
 /// The mode of a file that others than its owner may use.
 #[cfg(unix)]
 fn exposed(metadata: &std::fs::Metadata) -> Option<u32> {
@@ -317,8 +349,14 @@ fn exposed(_: &std::fs::Metadata) -> Option<u32> {
 /// What no patience repairs.
 fn fatal(error: &RunError) -> bool {
     match error {
-        RunError::Federation(_) | RunError::KeyFile { .. } | RunError::Internal(_) => true,
+        RunError::Federation(_)
+        | RunError::KeyFile { .. }
+        | RunError::OneSeed(_)
+        | RunError::Internal(_) => true,
         RunError::Steward(StewardError::Vault(_)) => true,
-        RunError::Steward(_) | RunError::Transport(_) | RunError::NoRoster(_) => false,
+        RunError::Steward(_)
+        | RunError::Transport(_)
+        | RunError::NotShown { .. }
+        | RunError::NoRoster(_) => false,
     }
 }

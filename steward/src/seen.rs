@@ -1,7 +1,7 @@
 //! Recognising this steward's own statements among those of others.
 
 use dawn_identity::{Envelope, PublicKey, Signed};
-use dawn_protocol::{Endorsement, Opening, PackageReport, RoundId, SealingKey};
+use dawn_protocol::{BeaconShare, Endorsement, Opening, PackageReport, RoundId, SealingKey};
 
 use crate::records::AnswerKind;
 
@@ -22,6 +22,12 @@ pub(crate) fn own_statement(envelope: &Envelope, key: &PublicKey) -> Option<(Rou
         }
         AnswerKind::Endorsement => {
             Signed::<Endorsement>::from_envelope(envelope)
+                .ok()?
+                .peek()
+                .round
+        }
+        AnswerKind::BeaconShare => {
+            Signed::<BeaconShare>::from_envelope(envelope)
                 .ok()?
                 .peek()
                 .round

@@ -5,15 +5,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dawn_identity::{Digest, Signed, SignedRoster, Statement, TaskId};
 use dawn_protocol::{
-    Aborted, Endorsement, LogEntry, Opening, PackageReport, RoundId, RoundResult, RoundSpec,
-    SealingKey, Terminal, WorkItem,
+    Aborted, BeaconShare, Challenge, Endorsement, LogEntry, Opening, PackagePage, PackageReport,
+    RoundId, RoundResult, RoundSpec, SealingKey, Terminal, WorkItem,
 };
-use dawn_transport::{Api, TransportError};
+use dawn_transport::{Api, SubmissionBody, TransportError};
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 
+use crate::beacon::BeaconStep;
 use crate::error::StewardError;
-use crate::opening::OpenStep;
+use crate::examination::{ExamineWork, WantedAnswers};
+use crate::list::ListWork;
+use crate::opening::{OpenRequest, OpenStep};
+use crate::recomputing::ScalarWork;
 use crate::report::ReportStep;
 use crate::run::RunError;
 use crate::state::StewardState;
@@ -114,27 +118,58 @@ impl Session {
                 .await?;
                 self.publish::<Endorsement>(&round, bytes).await
             }
-            WorkItem::Report {
+            WorkItem::ShareBeacon {
                 announcement,
                 closed,
             } => {
                 drop(entries);
                 self.refresh_members().await?;
                 let step = decide(&self.state, move |state, rng| {
-                    state.report(&announcement, &closed, rng)
+                    state.share_beacon(&announcement, &closed, rng)
                 })
                 .await?;
-                let bytes = self.report(step).await?;
-                self.publish::<PackageReport>(&round, bytes).await
+                let bytes = match step {
+                    BeaconStep::Answered(bytes) => bytes,
+                    BeaconStep::Pages(list) => {
+                        let list = self.read_list(list).await?;
+                        decide(&self.state, |state, rng| state.finish_beacon(*list, rng)).await?
+                    }
+                };
+                self.publish::<BeaconShare>(&round, bytes).await
+            }
+            WorkItem::Report {
+                announcement,
+                closed,
+                challenge,
+            } => {
+                drop(entries);
+                self.refresh_members().await?;
+                let asked = challenge.clone();
+                let step = decide(&self.state, move |state, rng| {
+                    state.report(&announcement, &closed, &challenge, rng)
+                })
+                .await?;
+                let bytes = self.report(step, asked).await?;
+                self.publish_report(&round, &bytes).await
             }
             WorkItem::Open {
                 announcement,
                 closed,
+                challenge,
                 reports,
                 verdict,
             } => {
+                drop(entries);
+                self.refresh_members().await?;
                 let step = decide(&self.state, move |state, rng| {
-                    state.open(&announcement, &closed, &reports, &verdict, rng)
+                    let asked = OpenRequest {
+                        announcement: &announcement,
+                        closed: &closed,
+                        challenge: &challenge,
+                        reports: &reports,
+                        verdict: &verdict,
+                    };
+                    state.open(&asked, rng)
                 })
                 .await?;
                 let bytes = self.open(step).await?;
@@ -143,16 +178,41 @@ impl Session {
         }
     }
 
-    async fn report(&self, step: ReportStep) -> Result<Vec<u8>, RunError> {
+    async fn page(&self, round: &RoundId, first: u32) -> Result<PackagePage, RunError> {
+        Ok(self.api.packages(round, &self.state.id(), first).await?)
+    }
+
+    /// Reads the closed list to its end.
+    async fn read_list(&self, mut list: Box<ListWork>) -> Result<Box<ListWork>, RunError> {
+        while let Some(first) = list.next_index() {
+            let page = self.page(&list.round(), first).await?;
+            list = decide(&self.state, move |_, _| {
+                list.page(&page)?;
+                Ok(list)
+            })
+            .await?;
+        }
+        Ok(list)
+    }
+
+    async fn report(
+        &self,
+        step: ReportStep,
+        challenge: Signed<Challenge>,
+    ) -> Result<Vec<u8>, RunError> {
         let mut work = match step {
             ReportStep::Answered(bytes) => return Ok(bytes),
             ReportStep::Pages(work) => work,
+            ReportStep::List(list) => {
+                let list = self.read_list(list).await?;
+                decide(&self.state, move |state, rng| {
+                    state.begin_report(*list, &challenge, rng).map(Box::new)
+                })
+                .await?
+            }
         };
         while let Some(first) = work.next_index() {
-            let page = self
-                .api
-                .packages(&work.round(), &self.state.id(), first)
-                .await?;
+            let page = self.page(&work.round(), first).await?;
             work = decide(&self.state, move |_, _| {
                 work.page(&page)?;
                 Ok(work)
@@ -165,16 +225,33 @@ impl Session {
         .await
     }
 
+    /// Sends the report with the answers that it names. They are gone when the round is over for this steward; then the
+    /// aggregator has them, or does not need them any more.
+    async fn publish_report(&self, round: &RoundId, report: &[u8]) -> Result<(), RunError> {
+        let answers = self.state.own_answers(round).map_or_else(
+            || SubmissionBody::Bytes(Default::default()),
+            SubmissionBody::File,
+        );
+        let id = self.state.id();
+        self.api.put_report(round, &id, report, &answers).await?;
+        tracing::info!(%round, kind = PackageReport::KIND, "answered");
+        Ok(())
+    }
+
     async fn open(&self, step: OpenStep) -> Result<Vec<u8>, RunError> {
-        let mut work = match step {
+        let work = match step {
             OpenStep::Answered(bytes) => return Ok(bytes),
-            OpenStep::Items(work) => work,
+            OpenStep::Examine(work) => self.gather(work).await?,
         };
+        let work = decide(&self.state, move |state, rng| {
+            state.begin_scalars(*work, rng).map(Box::new)
+        })
+        .await?;
+        let work = self.recompute(work).await?;
+        let begun = decide(&self.state, move |state, _| state.begin_open(*work)).await?;
+        let mut work = Box::new(begun);
         while let Some(first) = work.next_index() {
-            let page = self
-                .api
-                .packages(&work.round(), &self.state.id(), first)
-                .await?;
+            let page = self.page(&work.round(), first).await?;
             work = decide(&self.state, move |_, _| {
                 work.page(&page)?;
                 Ok(work)
@@ -182,6 +259,64 @@ impl Session {
             .await?;
         }
         decide(&self.state, move |state, rng| state.finish_open(*work, rng)).await
+    }
+
+    /// Fetches what a verdict is judged with, but for payloads.
+    async fn gather(&self, mut work: Box<ExamineWork>) -> Result<Box<ExamineWork>, RunError> {
+        let round = work.round();
+        if let Some(count) = work.wanted_scalars() {
+            let scalars = self.api.scalars(&round, count).await;
+            let scalars = scalars.map_err(not_shown("scalars"))?;
+            work.scalars(&scalars).map_err(StewardError::from)?;
+        }
+        while let Some(wanted) = work.wanted_answers() {
+            self.fetch_answers(&mut work, wanted).await?;
+        }
+        Ok(work)
+    }
+
+    /// Fetches the payloads whose scalars are recomputed. The choice is on disk: one that is not delivered is asked for
+    /// again next time.
+    async fn recompute(&self, mut work: Box<ScalarWork>) -> Result<Box<ScalarWork>, RunError> {
+        let round = work.round();
+        loop {
+            let wanted = work.wanted_payloads();
+            if wanted.is_empty() {
+                return Ok(work);
+            }
+            let length = work.payload_bytes();
+            let mut payloads = Vec::with_capacity(wanted.len());
+            for digest in wanted {
+                let mut payload = Vec::with_capacity(length);
+                self.api
+                    .download_payload(&round, &digest, length as u64, &mut payload)
+                    .await
+                    .map_err(not_shown("payload"))?;
+                payloads.push(payload);
+            }
+            work = decide(&self.state, move |state, rng| {
+                state.check_payloads(&mut work, &payloads, rng)?;
+                Ok(work)
+            })
+            .await?;
+        }
+    }
+
+    /// Fetches the answers of another steward into a file.
+    async fn fetch_answers(
+        &self,
+        work: &mut ExamineWork,
+        wanted: WantedAnswers,
+    ) -> Result<(), RunError> {
+        let file = decide(&self.state, |state, rng| state.scratch(rng)).await?;
+        let options = tokio::fs::OpenOptions::new().write(true).clone();
+        let opened = options.open(file.path()).await;
+        let mut writer = opened.map_err(TransportError::from)?;
+        self.api
+            .download_answers(&work.round(), &wanted.digest, wanted.bytes, &mut writer)
+            .await
+            .map_err(not_shown("answers"))?;
+        Ok(work.answers(wanted, file)?)
     }
 
     async fn publish<T: Statement>(&self, round: &RoundId, bytes: Vec<u8>) -> Result<(), RunError> {
@@ -272,6 +407,11 @@ fn terminal(envelope: &[u8]) -> Option<Terminal> {
         .map(Terminal::Aborted)
 }
 
+/// What a verdict was judged with has to be shown as long as the verdict is.
+fn not_shown(what: &'static str) -> impl Fn(TransportError) -> RunError {
+    move |error| RunError::NotShown { what, error }
+}
+
 /// Whether the server refused an answer because the round has moved on, which is nobody's fault.
 pub(crate) fn too_late(error: &RunError) -> bool {
     matches!(error, RunError::Transport(TransportError::Problem(problem)) if matches!(problem.status, 404 | 409 | 410))
@@ -282,6 +422,7 @@ pub(crate) fn item_name(item: &WorkItem) -> &'static str {
     match item {
         WorkItem::PublishSealingKey { .. } => SealingKey::KIND,
         WorkItem::Endorse { .. } => Endorsement::KIND,
+        WorkItem::ShareBeacon { .. } => BeaconShare::KIND,
         WorkItem::Report { .. } => PackageReport::KIND,
         WorkItem::Open { .. } => Opening::KIND,
     }

@@ -1,6 +1,7 @@
 //! The steward's decisions, without HTTP: what is verified before it says anything, and that it says each thing once.
 //!
-//! The four things are in [`crate::preparation`] (sealing key, endorsement), [`crate::report`] and [`crate::opening`].
+//! The five things are in [`crate::preparation`] (sealing key, endorsement), [`crate::beacon`], [`crate::report`] and
+//! [`crate::opening`].
 //! Here is what they share: who the steward is, which tasks it knows, and the one gate ([`StewardState::serve`]) that
 //! every request passes.
 
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use dawn_crypto::digest::{hash, labels};
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Digest, Envelope, Members, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
     Statement, StewardId, TaskId, VerifiedFederation,
@@ -17,6 +19,7 @@ use rand_core::CryptoRng;
 
 use crate::change::Change;
 use crate::error::{Refusal, StewardError};
+use crate::recomputing::RECOMPUTE_ALL_BYTES;
 use crate::records::{Answer, AnswerKind, End};
 use crate::seen::own_statement;
 use crate::vault::Vault;
@@ -41,19 +44,22 @@ pub(crate) fn request(round: &RoundId, parts: &[Digest]) -> Digest {
 pub struct StewardState {
     pub(crate) vault: Vault,
     pub(crate) key: SecretKey,
+    pub(crate) vrf: VrfSecretKey,
     pub(crate) id: StewardId,
     pub(crate) budgets: BTreeMap<String, u64>,
+    pub(crate) recompute_all_bytes: u64,
     federation: VerifiedFederation,
     admitted: RwLock<Vec<PublicKey>>,
     tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
 }
 
 impl StewardState {
-    /// The steward of `org` with this key and memory, in a federation whose founding document has been verified against
+    /// The steward of `org` with these keys and memory, in a federation whose founding document has been verified against
     /// the pinned digest. `budgets` limits data sources, in micro-rho.
     pub fn new(
         vault: Vault,
         key: SecretKey,
+        vrf: VrfSecretKey,
         org: &OrgId,
         federation: VerifiedFederation,
         budgets: BTreeMap<String, u64>,
@@ -62,7 +68,9 @@ impl StewardState {
             id: StewardId::of(org, &key.public()),
             vault,
             key,
+            vrf,
             budgets,
+            recompute_all_bytes: RECOMPUTE_ALL_BYTES,
             federation,
             admitted: RwLock::default(),
             tasks: Mutex::default(),

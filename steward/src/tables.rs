@@ -22,7 +22,7 @@ pub(crate) const META: TableDefinition<'static, &'static str, &'static [u8]> =
 pub(crate) const ANSWERS: Bytes = TableDefinition::new("answers");
 /// Round key -> [`RoundRecord`].
 pub(crate) const ROUNDS: Bytes = TableDefinition::new("rounds");
-/// Round key -> one outcome byte and one header digest per submission, from the report to the opening.
+/// Round key -> one record per submission, from the part of the beacon to the opening: see [`crate::findings`].
 pub(crate) const FINDINGS: Bytes = TableDefinition::new("findings");
 /// Task -> [`TaskRecord`].
 pub(crate) const TASKS: Bytes = TableDefinition::new("tasks");

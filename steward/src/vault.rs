@@ -16,6 +16,7 @@ use rand_core::CryptoRng;
 use redb::{Database, Durability, WriteTransaction};
 use zeroize::Zeroizing;
 
+use crate::answers::{AnswerFiles, ScratchFile};
 use crate::change::Change;
 use crate::durable;
 use crate::guard::{Guard, GuardError, Judgement, Mark};
@@ -74,6 +75,7 @@ pub enum Condition {
 pub struct Vault {
     db: Database,
     secrets: SecretFiles,
+    pub(crate) answers: AnswerFiles,
     guard: Mutex<GuardCell>,
     condition: Condition,
 }
@@ -101,6 +103,7 @@ impl Vault {
         let mut guard = Guard::open(guard_dir, key)?;
         let secrets = SecretFiles::open(guard_dir)?;
         durable::create_private_dir(data_dir)?;
+        let answers = AnswerFiles::open(data_dir)?;
         let mut db =
             Database::create(data_dir.join("steward.redb")).map_err(|error| match error {
                 redb::DatabaseError::DatabaseAlreadyOpen => VaultError::Locked(data_dir.to_owned()),
@@ -130,6 +133,7 @@ impl Vault {
         let vault = Self {
             db,
             secrets,
+            answers,
             guard: Mutex::new(GuardCell {
                 guard,
                 counter,
@@ -217,6 +221,11 @@ impl Vault {
         Ok(self.secrets.get(round, kind)?)
     }
 
+    /// A new file that is gone when it is dropped.
+    pub(crate) fn scratch<R: CryptoRng>(&self, rng: &mut R) -> Result<ScratchFile, VaultError> {
+        Ok(self.answers.scratch(rng)?)
+    }
+
     /// Makes one change durable, in the order that [`crate::guard`] describes. `decide` sees the store as it is, with no
     /// other writer, and says what changes; when it fails, or changes nothing, nothing is written. When this returns `Ok`,
     /// what `decide` wrote is on disk and may leave.
@@ -238,7 +247,7 @@ impl Vault {
             return Err(VaultError::Poisoned.into());
         }
         let txn = self.begin()?;
-        let mut change = Change::new(&txn, &self.secrets, cell.guard.memory());
+        let mut change = Change::new(&txn, &self.secrets, &self.answers, cell.guard.memory());
         let value = decide(&mut change)?;
         let Some(plan) = change.finish() else {
             txn.abort().map_err(VaultError::store)?;
@@ -259,6 +268,9 @@ impl Vault {
             if let Err(error) = self.secrets.erase(&round) {
                 tracing::error!(%round, %error, "the secrets of a finished round could not be erased");
             }
+            if let Err(error) = self.answers.remove(&round) {
+                tracing::warn!(%round, %error, "the answers of a finished round could not be removed");
+            }
         }
         Ok(value)
     }
@@ -274,6 +286,7 @@ impl Vault {
     fn sweep(&self) -> Result<(), VaultError> {
         let open: std::collections::BTreeSet<RoundId> =
             tables::read(&self.db, |view| view.unfinished())?;
+        self.answers.sweep(|round| open.contains(round))?;
         let swept = self.secrets.sweep(|round| open.contains(round))?;
         if swept > 0 {
             tracing::info!(swept, "erased secrets that a crash had left behind");
@@ -293,7 +306,7 @@ impl Vault {
     ) -> Result<(), E> {
         let mut cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         let txn = self.begin()?;
-        let mut change = Change::new(&txn, &self.secrets, cell.guard.memory());
+        let mut change = Change::new(&txn, &self.secrets, &self.answers, cell.guard.memory());
         decide(&mut change)?;
         let plan = change.finish().expect("a crash test changes something");
         let mark = Mark::after(cell.counter, rng);

@@ -31,12 +31,22 @@ FRAMED = {
     "matrix seed": [seed(1), (3).to_bytes(4, "little"), seed(2), b"", seed(4)],
     "matrix block key": [seed(1), (5).to_bytes(8, "little")],
     "projection block key": [seed(1), (5).to_bytes(8, "little")],
+    "projection seed": [b"context"],
+    "digit share commitment": [b"\1", seed(2), bytes(400)],
+    "norm proof joint seed": [seed(1), seed(2), seed(3), seed(4)],
+    "norm proof joint randomness": [seed(1), b"\4"],
+    "norm proof share commitment": [b"\1", seed(2), bytes(400)],
+    "beacon input": [seed(1), seed(2)],
+    "beacon": [seed(1), seed(2), bytes(64), bytes(64)],
+    "norm proof challenge": [seed(1), seed(2)],
+    "digit share expansion": [seed(1)],
+    "norm proof share expansion": [seed(1)],
     "key share expansion": [seed(1)],
     "opened sum digest": [bytes.fromhex("01000000ffffffff")],
     "model digest": [b"model"],
     "organisation trimming order": [seed(1), seed(2)],
 }
-RAW = ["payload digest", "transcript digest"]
+RAW = ["payload digest", "transcript digest", "answers digest", "scalars digest"]
 
 
 def build():

@@ -5,6 +5,7 @@ from math import ceil
 
 from reference.cbor import encode
 from reference.hashes import labelled
+from reference.norm import norm_bound
 from reference.statements import (
     DEVICE_KEY,
     body_digest,
@@ -21,6 +22,7 @@ from .forms import case, refused, seed
 FEDERATION, ROSTER, MODEL = seed(0x51), seed(0x52), seed(0x53)
 # Places in the array of a task and of a specification.
 NAME, OWNER, TRAIN, QUANTISER, ERROR, ROUNDS, POLICY, DEADLINES, PRIVACY, SOURCE = 1, 2, 8, 9, 10, 11, 12, 13, 14, 15
+CREATED, PROJECTIONS = 16, 17
 ROUND, PREVIOUS, MATRIX_SEED, KEYS = 1, 4, 7, 8
 
 
@@ -44,10 +46,11 @@ def task_fields():
         6586368,
         10,
         [10, 5, 2, 400, 1000, 80],
-        [10_000, 10_000, 600_000, 60_000, 60_000, 2_000],
+        [10_000, 10_000, 600_000, 30_000, 60_000, 60_000, 2_000],
         [None, 5],
         "digits",
         1_800_000_000,
+        256,
     ]
 
 
@@ -63,7 +66,7 @@ def written_task(fields):
         "owner": fields[OWNER].hex(),
         "dimension": (inputs + 1) * classes,
         "charge_micro_rho": ceil(10**6 * clip**2 / (2 * min_honest * sigma**2)),
-        "noise_bound": ceil(16 * sigma),
+        "norm_bound": norm_bound((inputs + 1) * classes, clip, fields[ERROR], fields[PROJECTIONS]),
     }
 
 
@@ -92,16 +95,17 @@ def written_spec(fields):
 
 
 def header_fields(task, session, points, packages):
-    commitments = [seed(0x60 + j) for j in range(points)]
+    commitments = [[seed(first + j) for j in range(points)] for first in (0x60, 0x80, 0xA0)]
     corrections, values = bytes(range(16 * points)), bytes(range(0, 64, 2))[:32]
-    return [[task, 3], session, credential_chain(), seed(0x54), commitments, [corrections, values], packages]
+    return [[task, 3], session, credential_chain(), seed(0x54), *commitments, [corrections, values], packages]
 
 
 def written_header(fields):
-    steward, before = seed(0x31), encode(fields[:6])
+    steward, before = seed(0x31), encode(fields[:8])
     return {
         "body": encode(fields).hex(),
-        "consistency_context": encode(fields[:5]).hex(),
+        "norm_context": encode(fields[:5]).hex(),
+        "consistency_context": encode(fields[:7]).hex(),
         "pre_header": before.hex(),
         "steward": steward.hex(),
         "roster": ROSTER.hex(),
@@ -203,6 +207,8 @@ def bad_tasks(corrupted, good):
         ("delta of 1", PRIVACY, [None, 0]),
         ("delta of 10^-31", PRIVACY, [None, 31]),
         ("no data source", SOURCE, ""),
+        ("100 projections", PROJECTIONS, 100),
+        ("a clip whose projections do not fit", QUANTISER, [14, 2**28]),
     ]:
         wrong(name, "rule", body=encode(changed(good, at, value)).hex())
     for name, at, value in [
@@ -213,7 +219,7 @@ def bad_tasks(corrupted, good):
         ("a negative number of rounds", ROUNDS, -1),
     ]:
         wrong(name, "malformed", body=encode(changed(good, at, value)).hex())
-    wrong("one second later", "differs", body=encode(good[:-1] + [1_800_000_001]).hex())
+    wrong("one second later", "differs", body=encode(changed(good, CREATED, 1_800_000_001)).hex())
     wrong("the identifier of a statement", "differs", id=body_digest("task", encode(good)).hex())
 
 
@@ -289,19 +295,24 @@ def bad_headers(corrupted, good):
         ("round zero", 0, [good[0][0], 0], "rule"),
         ("no commitments", 4, [], "rule"),
         ("17 commitments", 4, [seed(1)] * 17, "rule"),
-        ("no packages", 6, [], "rule"),
-        ("more packages than stewards", 6, [seed(1)] * 4, "rule"),
+        ("a commitment to digits less", 5, good[5][:2], "rule"),
+        ("a commitment to proofs more", 6, good[6] + [seed(1)], "rule"),
+        ("no packages", 8, [], "rule"),
+        ("more packages than stewards", 8, [seed(1)] * 4, "rule"),
         ("a commitment of 31 bytes", 4, [bytes(31)], "malformed"),
-        ("a proof in one part", 5, [good[5][0]], "malformed"),
-        ("q in the proof", 5, [b"\xff" * 16, good[5][1]], "malformed"),
+        ("a proof in one part", 7, [good[7][0]], "malformed"),
+        ("q in the proof", 7, [b"\xff" * 16, good[7][1]], "malformed"),
         ("a payload's digest as text", 3, seed(3).hex(), "malformed"),
         ("the chain without its credential", 2, good[2][:1], "malformed"),
         ("another session", 1, seed(2), "differs"),
         ("two commitments exchanged", 4, [good[4][1], good[4][0], good[4][2]], "differs"),
+        ("digits and proofs exchanged", 5, good[6], "differs"),
     ]:
         wrong(name, error, body=encode(changed(good, at, value)).hex())
     wrong("a byte after the end", "not-canonical", body=(encode(good) + b"\0").hex())
     wrong("the packages in the associated data", "differs", pre_header=encode(good).hex())
-    wrong("the proof in its own challenge", "differs", consistency_context=encode(good[:6]).hex())
+    wrong("the proof in its own challenge", "differs", consistency_context=encode(good[:8]).hex())
+    wrong("the proof without the digits", "differs", consistency_context=encode(good[:5]).hex())
+    wrong("the projection after the digits", "differs", norm_context=encode(good[:6]).hex())
     wrong("the package of another steward", "differs", steward=seed(0x32).hex())
     wrong("the package under another roster", "differs", roster=seed(0x50).hex())

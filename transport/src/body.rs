@@ -63,7 +63,7 @@ pub(crate) fn stream_from(reader: Pin<Box<dyn AsyncRead + Send>>, length: u64) -
         if got == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "the submission is shorter than announced",
+                "the upload is shorter than announced",
             ));
         }
         piece.truncate(got);

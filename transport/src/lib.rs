@@ -12,7 +12,7 @@
 //! | [`api`] | the client, and how one exchange is done and repeated |
 //! | [`members`] | founding document, organisations, stewards, rosters |
 //! | [`tasks`] | tasks, the open round, models |
-//! | [`rounds`] | submissions, a steward's work, packages, statements, transcripts |
+//! | [`rounds`] | submissions, a steward's work, packages, statements, answers, transcripts |
 //! | [`log`] | the log of signed statements |
 //! | [`limits`] | how large each answer may be |
 //! | [`backoff`] | when to try again |

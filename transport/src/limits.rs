@@ -2,7 +2,7 @@
 
 use dawn_identity::{FoundingDocument, Signed, SignedRoster};
 use dawn_protocol::work::MAX_WORK_BYTES;
-use dawn_protocol::{LogHead, PackagePage, Receipt, RoundAnnouncement, Task};
+use dawn_protocol::{Challenge, LogHead, PackagePage, Receipt, RoundAnnouncement, Task};
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
@@ -25,6 +25,8 @@ pub const ANNOUNCEMENT: u64 = RoundAnnouncement::MAX_BYTES as u64;
 pub const RECEIPT: u64 = Signed::<Receipt>::MAX_BYTES as u64;
 /// A steward's list of work: for every round that can be opened, m reports of up to 50,000 outcomes.
 pub const WORK: u64 = MAX_WORK_BYTES as u64;
+/// A challenge.
+pub const CHALLENGE: u64 = Signed::<Challenge>::MAX_BYTES as u64;
 /// A page of headers and packages.
 pub const PACKAGE_PAGE: u64 = PackagePage::MAX_BYTES as u64;
 /// The signed statements of one round.

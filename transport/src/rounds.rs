@@ -1,17 +1,18 @@
-//! Submissions, a steward's work, packages, statements and transcripts.
+//! Submissions, a steward's work, packages, statements, answers and transcripts.
 
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use dawn_identity::{DeviceId, Signed, Statement, StewardId};
+use dawn_identity::{DeviceId, Digest, Signed, Statement, StewardId};
+use dawn_protocol::answers::Scalars;
 use dawn_protocol::work::work_from_bytes;
-use dawn_protocol::{LogEntry, PackagePage, Receipt, RoundId, WorkItem};
+use dawn_protocol::{Challenge, LogEntry, PackagePage, Receipt, RoundId, WorkItem};
 use reqwest::{Method, StatusCode, header};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::api::{Api, Call, MAX_WAIT_SECONDS, finish};
+use crate::api::{Answer, Api, Call, MAX_WAIT_SECONDS, finish};
 use crate::body;
 use crate::codec::{parse_entries, parse_signed};
 use crate::error::TransportError;
@@ -21,15 +22,15 @@ use crate::limits;
 /// 16 stewards, the aggregator's four statements, and room for more kinds.
 pub const MAX_ROUND_ENTRIES: usize = 128;
 
-/// Opens the bytes of a submission from their beginning, once per attempt.
+/// Opens the bytes of an upload from their beginning, once per attempt.
 pub type OpenReader = Box<
     dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<Pin<Box<dyn AsyncRead + Send>>>> + Send>>
         + Send
         + Sync,
 >;
 
-/// Where the bytes of a submission container come from. They must be the same at every attempt: a device that sends a
-/// second, different submission in one round is refused.
+/// Where the bytes of a long upload come from: a submission container, or a steward's answers. They must be the same at
+/// every attempt: a device that sends a second, different submission in one round is refused.
 pub enum SubmissionBody {
     /// In memory.
     Bytes(Bytes),
@@ -45,18 +46,23 @@ pub enum SubmissionBody {
 }
 
 impl SubmissionBody {
-    async fn open(&self) -> Result<(reqwest::Body, u64), TransportError> {
-        match self {
-            Self::Bytes(bytes) => Ok((reqwest::Body::from(bytes.clone()), bytes.len() as u64)),
+    /// The bytes after those of `head`, and how many they are together.
+    async fn open(&self, head: &Bytes) -> Result<(reqwest::Body, u64), TransportError> {
+        let (rest, length): (Pin<Box<dyn AsyncRead + Send>>, u64) = match self {
+            Self::Bytes(bytes) if head.is_empty() => {
+                return Ok((reqwest::Body::from(bytes.clone()), bytes.len() as u64));
+            }
+            Self::Bytes(bytes) => (Box::pin(io::Cursor::new(bytes.clone())), bytes.len() as u64),
             Self::File(path) => {
                 let file = tokio::fs::File::open(path).await?;
                 let length = file.metadata().await?.len();
-                Ok((body::stream_from(Box::pin(file), length), length))
+                (Box::pin(file), length)
             }
-            Self::Reader { length, open } => {
-                Ok((body::stream_from(open().await?, *length), *length))
-            }
-        }
+            Self::Reader { length, open } => (open().await?, *length),
+        };
+        let length = head.len() as u64 + length;
+        let whole = io::Cursor::new(head.clone()).chain(rest);
+        Ok((body::stream_from(Box::pin(whole), length), length))
     }
 }
 
@@ -73,20 +79,9 @@ impl Api {
         submission: &SubmissionBody,
     ) -> Result<Signed<Receipt>, TransportError> {
         let path = format!("{}/submissions/{device}", round_path(round));
+        let head = Bytes::new();
         let answer = self
-            .repeated(|| async {
-                let (body, length) = submission.open().await?;
-                let request = self
-                    .request(Method::PUT, &path, &[])?
-                    .header(header::CONTENT_TYPE, CONTAINER)
-                    .header(header::CONTENT_LENGTH, length)
-                    .body(body);
-                finish(
-                    request.send().await.map_err(TransportError::from_http)?,
-                    limits::RECEIPT,
-                )
-                .await
-            })
+            .upload(&path, &head, submission, limits::RECEIPT)
             .await?;
         parse_signed(&answer.body, "receipt")
     }
@@ -148,7 +143,8 @@ impl Api {
     }
 
     /// `PUT /v1/tasks/{task}/rounds/{round}/statements/{kind}`: publishes a steward's signed statement: a sealing key,
-    /// an endorsement, a report or an opening. Safe to repeat with the same bytes.
+    /// an endorsement, a part of the beacon or an opening. Safe to repeat with the same bytes. A report goes with its
+    /// answers ([`Api::put_report`]).
     ///
     /// # Errors
     /// [`TransportError`]; a 409 problem when another statement of this kind is there already.
@@ -188,6 +184,109 @@ impl Api {
         .await
     }
 
+    /// `GET /v1/tasks/{task}/rounds/{round}/challenge`: the challenge of a closed round. Unverified.
+    ///
+    /// # Errors
+    /// [`TransportError`]; a 404 problem while there is none.
+    pub async fn challenge(&self, round: &RoundId) -> Result<Signed<Challenge>, TransportError> {
+        let path = format!("{}/challenge", round_path(round));
+        let answer = self.call(Call::get(&path, limits::CHALLENGE)).await?;
+        parse_signed(&answer.body, "challenge")
+    }
+
+    /// `PUT /v1/tasks/{task}/rounds/{round}/reports/{steward}`: sends a steward's signed report, whose bytes are kept as
+    /// they were signed, and after it its answers to the challenge, streamed: `"DWNR" | length u32 LE | signed report |
+    /// answers`. Safe to repeat with the same bytes.
+    ///
+    /// # Errors
+    /// [`TransportError`]; a 409 problem when another report of this steward is there already.
+    pub async fn put_report(
+        &self,
+        round: &RoundId,
+        steward: &StewardId,
+        report: &[u8],
+        answers: &SubmissionBody,
+    ) -> Result<(), TransportError> {
+        let length = u32::try_from(report.len())
+            .map_err(|_| TransportError::Encode("a report of 4 GiB".to_owned()))?;
+        let head: Bytes = [&b"DWNR"[..], &length.to_le_bytes(), report]
+            .concat()
+            .into();
+        let path = format!("{}/reports/{steward}", round_path(round));
+        self.upload(&path, &head, answers, limits::ACKNOWLEDGEMENT)
+            .await
+            .map(|_| ())
+    }
+
+    /// `GET /v1/tasks/{task}/rounds/{round}/answers/{digest}`: writes the answers that a report names to `writer` while
+    /// they arrive, at most `max_bytes`, and says how many bytes they were. The caller compares the digest. Not repeated
+    /// after the first byte was written.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn download_answers<W: AsyncWrite + Unpin>(
+        &self,
+        round: &RoundId,
+        digest: &Digest,
+        max_bytes: u64,
+        writer: &mut W,
+    ) -> Result<u64, TransportError> {
+        let path = format!("{}/answers/{digest}", round_path(round));
+        self.download(&path, max_bytes, writer).await
+    }
+
+    /// `GET /v1/tasks/{task}/rounds/{round}/scalars`: the public scalars of the `count` submissions of a judged round,
+    /// raw bytes, 8 a submission. The caller compares the digest.
+    ///
+    /// # Errors
+    /// [`TransportError`]; a 404 problem while there is no verdict.
+    pub async fn scalars(&self, round: &RoundId, count: u32) -> Result<Vec<u8>, TransportError> {
+        let path = format!("{}/scalars", round_path(round));
+        let limit = u64::from(count) * Scalars::BYTES as u64;
+        Ok(self.call(Call::get(&path, limit)).await?.body)
+    }
+
+    /// `GET /v1/tasks/{task}/rounds/{round}/payloads/{digest}`: writes the masked vector with this digest, which a
+    /// header of the closed round names, to `writer` while it arrives, at most `max_bytes`, and says how many bytes it
+    /// was. The caller compares the digest. Not repeated after the first byte was written.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn download_payload<W: AsyncWrite + Unpin>(
+        &self,
+        round: &RoundId,
+        digest: &Digest,
+        max_bytes: u64,
+        writer: &mut W,
+    ) -> Result<u64, TransportError> {
+        let path = format!("{}/payloads/{digest}", round_path(round));
+        self.download(&path, max_bytes, writer).await
+    }
+
+    /// Streams `head` and then `body` as a PUT, opened anew for every attempt.
+    async fn upload(
+        &self,
+        path: &str,
+        head: &Bytes,
+        body: &SubmissionBody,
+        limit: u64,
+    ) -> Result<Answer, TransportError> {
+        self.repeated(|| async {
+            let (body, length) = body.open(head).await?;
+            let request = self
+                .request(Method::PUT, path, &[])?
+                .header(header::CONTENT_TYPE, RAW)
+                .header(header::CONTENT_LENGTH, length)
+                .body(body);
+            finish(
+                request.send().await.map_err(TransportError::from_http)?,
+                limit,
+            )
+            .await
+        })
+        .await
+    }
+
     /// `GET /v1/tasks/{task}/rounds/{round}/statements`: the log's entries about one round. Unverified.
     ///
     /// # Errors
@@ -218,8 +317,8 @@ impl Api {
     }
 }
 
-/// The submission container is neither CBOR nor JSON.
-const CONTAINER: &str = "application/octet-stream";
+/// Submission containers and answers are neither CBOR nor JSON.
+const RAW: &str = "application/octet-stream";
 
 fn round_path(round: &RoundId) -> String {
     format!("v1/tasks/{}/rounds/{}", round.task, round.number)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dawn_identity::{Digest, StewardId, TaskId};
 use dawn_protocol::RoundId;
-use dawn_transport::{Api, RetryPolicy, RoundPoll, Settings, TransportError};
+use dawn_transport::{Api, RetryPolicy, RoundPoll, Settings, SubmissionBody, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -340,4 +340,77 @@ async fn statements_go_to_the_path_of_their_kind() {
             .await;
         assert!(matches!(refused, Err(TransportError::Encode(_))), "{bad}");
     }
+}
+
+/// Answers, scalars and payloads are bounded by what the round can have.
+#[tokio::test]
+async fn what_belongs_to_a_round_is_cut_off_at_its_length() {
+    let (url, _) = serve(|_, head| {
+        assert!(head.starts_with("GET /v1/tasks/0707"), "{head}");
+        // Without a length, so that only reading on shows it.
+        response("200 OK", "", &[0; 81])
+    })
+    .await;
+    let round = RoundId {
+        task: TASK,
+        number: 3,
+    };
+    let (api, digest) = (client(&url), Digest([5; 32]));
+    assert_eq!(api.scalars(&round, 11).await.expect("88 bytes").len(), 81);
+    let too_large = |error: TransportError| {
+        assert!(
+            matches!(error, TransportError::TooLarge { limit: 80 }),
+            "{error}"
+        );
+    };
+    too_large(api.scalars(&round, 10).await.expect_err("81 bytes"));
+    for limit in [80, 81] {
+        let mut sinks = [Vec::new(), Vec::new()];
+        let [answers, payload] = &mut sinks;
+        let got = [
+            api.download_answers(&round, &digest, limit, answers).await,
+            api.download_payload(&round, &digest, limit, payload).await,
+        ];
+        for (got, sink) in got.into_iter().zip(sinks) {
+            match got {
+                Ok(bytes) => assert_eq!((limit, bytes, sink.len()), (81, 81, 81)),
+                Err(error) => {
+                    too_large(error);
+                    assert!(sink.len() <= 80);
+                }
+            }
+        }
+    }
+    let garbage = api.challenge(&round).await;
+    assert!(matches!(garbage, Err(TransportError::Malformed { .. })));
+}
+
+#[tokio::test]
+async fn a_report_goes_before_its_answers() {
+    let steward = StewardId(Digest([3; 32]));
+    let (url, served) = serve(|number, head| {
+        assert!(head.starts_with("PUT /v1/tasks/0707"), "{head}");
+        assert!(head.contains("/rounds/3/reports/0303"), "{head}");
+        assert!(head.to_ascii_lowercase().contains("content-length: 21\r\n"));
+        assert!(
+            head.ends_with("\r\n\r\nDWNR\x06\0\0\0reportanswers"),
+            "{head}"
+        );
+        if number == 0 {
+            response("503 Busy", "content-length: 0\r\n", b"")
+        } else {
+            response("201 Created", "content-length: 0\r\n", b"")
+        }
+    })
+    .await;
+    let round = RoundId {
+        task: TASK,
+        number: 3,
+    };
+    let answers = SubmissionBody::Bytes(b"answers".to_vec().into());
+    client(&url)
+        .put_report(&round, &steward, b"report", &answers)
+        .await
+        .expect("at the second attempt");
+    assert_eq!(served.load(Ordering::SeqCst), 2);
 }

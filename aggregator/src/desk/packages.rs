@@ -1,6 +1,8 @@
 //! The sealed packages of one steward.
 
+use dawn_crypto::params::MAX_STEWARDS;
 use dawn_identity::StewardId;
+use dawn_protocol::submission::MAX_PACKAGE_BYTES;
 use dawn_protocol::{PackageItem, PackagePage, RoundId};
 
 use crate::app::App;
@@ -8,8 +10,8 @@ use crate::payloads::ObjectKey;
 use crate::problem::Problem;
 use crate::store::rounds::Phase;
 
-/// Most bytes of the packages of one submission.
-const MOST_BYTES: u64 = 1 << 20;
+/// Most bytes of the packages of one submission, with their count and lengths.
+const MOST_BYTES: u64 = (1 + MAX_STEWARDS * (4 + MAX_PACKAGE_BYTES)) as u64;
 
 /// The packages for a steward of a closed round in root order, beginning at the place `first`.
 ///
@@ -32,7 +34,8 @@ pub async fn package_page(
         .round(id)
         .await?
         .ok_or_else(|| Problem::not_found("the task has no such round"))?;
-    if !matches!(round.phase, Phase::Reporting | Phase::Opening) {
+    let closed = [Phase::Challenging, Phase::Reporting, Phase::Opening];
+    if !closed.contains(&round.phase) {
         return Err(Problem::wrong_phase(
             "packages are there from the closing of a round until its end",
         ));

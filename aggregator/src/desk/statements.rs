@@ -1,9 +1,11 @@
 //! What stewards say in a round: verified, then stored once.
 
+use dawn_crypto::vrf;
 use dawn_identity::{Signed, Statement, StewardId};
+use dawn_protocol::beacon::beacon_input;
 use dawn_protocol::{
-    Closed, Culprit, Endorsement, Opening, PackageReport, RoundContext, RoundId, Rule, SealingKey,
-    Verdict, Violation,
+    BeaconShare, Challenge, Closed, Culprit, Endorsement, Opening, PackageReport, RoundContext,
+    RoundId, Rule, SealingKey, SessionId, Verdict, Violation,
 };
 
 use crate::app::App;
@@ -11,7 +13,7 @@ use crate::clock::now_ms;
 use crate::problem::Problem;
 use crate::registry::Stored;
 use crate::store::rounds::Phase;
-use crate::store::statements::{Put, StewardStatement};
+use crate::store::statements::{Answers, Put, StewardStatement};
 
 /// The kinds of statement that a steward makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +22,21 @@ pub enum StewardKind {
     SealingKey,
     /// That it stands behind the specification.
     Endorsement,
-    /// What it found in its packages.
+    /// Its part of the beacon.
+    BeaconShare,
+    /// What it found in its packages; it comes with answers, not as a bare statement.
     Report,
     /// Its share of the sum.
     Opening,
 }
 
 impl StewardKind {
-    /// The kind with this name.
+    /// The kind with this name, of those that are made as bare statements.
     pub fn parse(name: &str) -> Option<Self> {
         [
             Self::SealingKey,
             Self::Endorsement,
-            Self::Report,
+            Self::BeaconShare,
             Self::Opening,
         ]
         .into_iter()
@@ -44,6 +48,7 @@ impl StewardKind {
         match self {
             Self::SealingKey => SealingKey::KIND,
             Self::Endorsement => Endorsement::KIND,
+            Self::BeaconShare => BeaconShare::KIND,
             Self::Report => PackageReport::KIND,
             Self::Opening => Opening::KIND,
         }
@@ -53,6 +58,7 @@ impl StewardKind {
         match self {
             Self::SealingKey => &[Phase::Keying],
             Self::Endorsement => &[Phase::Endorsing, Phase::Collecting],
+            Self::BeaconShare => &[Phase::Challenging],
             Self::Report => &[Phase::Reporting],
             Self::Opening => &[Phase::Opening],
         }
@@ -76,7 +82,7 @@ pub async fn put_statement(
             let signed = decode::<SealingKey>(bytes)?;
             task.verify_sealing_key(id, &signed)
                 .map_err(Problem::invalid)?;
-            store(app, id, kind, signed.peek().steward, &signed).await
+            store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
         StewardKind::Endorsement => {
             let context = app.round_context(id).await?;
@@ -84,20 +90,28 @@ pub async fn put_statement(
             context
                 .verify_endorsement(&signed)
                 .map_err(Problem::invalid)?;
-            store(app, id, kind, signed.peek().steward, &signed).await
+            store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
-        StewardKind::Report => {
-            let signed = decode::<PackageReport>(bytes)?;
-            verify_report(app, id, &signed).await?;
-            store(app, id, kind, signed.peek().steward, &signed).await
+        StewardKind::BeaconShare => {
+            let signed = decode::<BeaconShare>(bytes)?;
+            verify_beacon_share(app, id, &signed).await?;
+            store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
+        // Without its answers it counts for nothing.
+        StewardKind::Report => Err(Problem::invalid("a report comes with its answers")),
         StewardKind::Opening => {
             let signed = decode::<Opening>(bytes)?;
             verify_opening(app, id, &signed).await?;
-            store(app, id, kind, signed.peek().steward, &signed).await
+            store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
     };
-    let label = match &outcome {
+    count_statement(app, kind, &outcome);
+    outcome
+}
+
+/// Counts what became of a statement.
+pub(crate) fn count_statement(app: &App, kind: StewardKind, outcome: &Result<Stored, Problem>) {
+    let label = match outcome {
         Ok(Stored::Now) => "stored",
         Ok(Stored::Already) => "repeated",
         Err(_) => "refused",
@@ -106,19 +120,20 @@ pub async fn put_statement(
         "dawn_statements_total",
         &[("kind", kind.name()), ("outcome", label)],
     );
-    outcome
 }
 
 fn decode<T: Statement>(bytes: &[u8]) -> Result<Signed<T>, Problem> {
     Signed::from_bytes(bytes).map_err(Problem::malformed)
 }
 
-async fn store<T: Statement>(
+/// Stores a statement that was verified, once.
+pub(crate) async fn store_statement<T: Statement>(
     app: &App,
     id: &RoundId,
     kind: StewardKind,
     steward: StewardId,
     signed: &Signed<T>,
+    answers: Option<Answers<'_>>,
 ) -> Result<Stored, Problem> {
     let statement = StewardStatement {
         round: *id,
@@ -127,6 +142,7 @@ async fn store<T: Statement>(
         envelope: signed.bytes(),
         body: signed.body_digest(),
         phases: kind.phases(),
+        answers,
     };
     match app.store.put_statement(&statement, now_ms()).await? {
         Put::Now => {
@@ -144,59 +160,101 @@ async fn store<T: Statement>(
             "the round does not take this now; its phase is {}",
             phase.as_str()
         ))),
+        Put::ObjectsGone => Err(Problem::unavailable(
+            "the upload took too long; send it again",
+        )),
         Put::NoRound => Err(Problem::not_found("the task has no such round yet")),
     }
 }
 
-/// What [`dawn_protocol::RoundClosed::verify_report`] checks, without the roll, which is long.
-async fn verify_report(
+/// What a steward that has a seat says about a closed list of submissions, without the roll, which is long.
+/// Gives its point.
+fn verify_about_closed<T: Statement>(
+    context: &RoundContext,
+    closed: &Closed,
+    signed: &Signed<T>,
+    steward: &StewardId,
+    (round, session, root): (&RoundId, &SessionId, &dawn_protocol::Digest),
+) -> Result<u8, Violation> {
+    let culprit = Culprit::Steward(*steward);
+    Violation::unless(
+        *round == context.round_id() && *session == context.session(),
+        culprit,
+        Rule::Session,
+        "the statement is about another round or session",
+    )?;
+    Violation::unless(
+        *root == closed.root,
+        culprit,
+        Rule::Root,
+        "the statement is about another root",
+    )?;
+    let point = verify_signer(context, signed, steward)?;
+    Violation::unless(
+        context.seat_index(point).is_some(),
+        culprit,
+        Rule::RosterMember,
+        "the steward has no seat in this round",
+    )?;
+    Ok(point)
+}
+
+async fn closing(app: &App, id: &RoundId) -> Result<Signed<Closed>, Problem> {
+    app.own_statement::<Closed>(id)
+        .await?
+        .ok_or_else(|| Problem::wrong_phase("the round is not closed"))
+}
+
+/// What [`dawn_protocol::RoundClosed::verify_beacon_share`] checks.
+async fn verify_beacon_share(
+    app: &App,
+    id: &RoundId,
+    signed: &Signed<BeaconShare>,
+) -> Result<(), Problem> {
+    let context = app.round_context(id).await?;
+    let closed = closing(app, id).await?;
+    let share = signed.peek();
+    let about = (&share.round, &share.session, &share.root);
+    let point = verify_about_closed(&context, closed.peek(), signed, &share.steward, about)
+        .map_err(Problem::invalid)?;
+    let entry = context.roster().steward_at(point);
+    let key = entry.ok_or_else(|| Problem::internal("a point without a steward"))?;
+    let input = beacon_input(&share.session, &share.root);
+    vrf::verify(&key.vrf, &input.0, &share.proof)
+        .map(|_| ())
+        .map_err(|error| Violation::new(Culprit::Steward(share.steward), Rule::BeaconShare, error))
+        .map_err(Problem::invalid)
+}
+
+/// What [`dawn_protocol::RoundChallenged::verify_report`] checks.
+pub(crate) async fn verify_report(
     app: &App,
     id: &RoundId,
     signed: &Signed<PackageReport>,
-) -> Result<(), Problem> {
+) -> Result<RoundContext, Problem> {
     let context = app.round_context(id).await?;
     let report = signed.peek();
-    let closed = app
-        .own_statement::<Closed>(id)
+    let closed = closing(app, id).await?;
+    let challenge = app
+        .own_statement::<Challenge>(id)
         .await?
-        .ok_or_else(|| Problem::wrong_phase("the round is not closed"))?;
+        .ok_or_else(|| Problem::wrong_phase("the round has no challenge yet"))?;
     let closed = closed.peek();
     let culprit = Culprit::Steward(report.steward);
-    let about = report.round == *id && report.session == context.session();
-    Violation::unless(
-        about,
-        culprit,
-        Rule::Session,
-        "the report is about another round or session",
-    )
-    .and_then(|()| {
-        Violation::unless(
-            report.root == closed.root,
-            culprit,
-            Rule::Root,
-            "the report is about another root",
-        )
-    })
-    .and_then(|()| {
-        let complete = report.outcomes.len() == closed.count as usize;
-        Violation::unless(
-            complete,
-            culprit,
-            Rule::ReportLength,
-            "not one finding per submission",
-        )
-    })
-    .and_then(|()| verify_signer(&context, signed, &report.steward))
-    .and_then(|point| {
-        let seated = context.seat_index(point).is_some();
-        Violation::unless(
-            seated,
-            culprit,
-            Rule::RosterMember,
-            "the steward has no seat in this round",
-        )
-    })
-    .map_err(Problem::invalid)
+    let about = (&report.round, &report.session, &report.root);
+    verify_about_closed(&context, closed, signed, &report.steward, about)
+        .and_then(|_| {
+            let same = report.challenge == challenge.body_digest();
+            let why = "the report answers another challenge";
+            Violation::unless(same, culprit, Rule::Challenge, why)
+        })
+        .and_then(|()| {
+            let complete = report.outcomes.len() == closed.count as usize;
+            let why = "not one finding per submission";
+            Violation::unless(complete, culprit, Rule::ReportLength, why)
+        })
+        .map_err(Problem::invalid)?;
+    Ok(context)
 }
 
 /// What [`dawn_protocol::Judged::verify_opening`] checks, without judging again.

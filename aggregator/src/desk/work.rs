@@ -2,7 +2,10 @@
 
 use dawn_identity::{Statement, StewardId};
 use dawn_protocol::work::{MAX_WORK_ITEMS, WorkItem};
-use dawn_protocol::{Closed, Endorsement, Opening, PackageReport, RoundSpec, SealingKey, Verdict};
+use dawn_protocol::{
+    BeaconShare, Challenge, Closed, Endorsement, Opening, PackageReport, RoundSpec, SealingKey,
+    Verdict,
+};
 
 use super::{announcement, wait_until};
 use crate::app::App;
@@ -51,6 +54,9 @@ async fn item(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError
             let spec = app.own_statement::<RoundSpec>(&id).await?;
             Ok(spec.map(|spec| WorkItem::Endorse { spec }))
         }
+        Phase::Challenging if said(SealingKey::KIND) && !said(BeaconShare::KIND) => {
+            share_beacon(app, row).await
+        }
         Phase::Reporting if said(SealingKey::KIND) && !said(PackageReport::KIND) => {
             report(app, row).await
         }
@@ -59,30 +65,49 @@ async fn item(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError
     }
 }
 
-async fn report(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+/// A sealing key that came too late has no seat and no packages.
+async fn is_seated(app: &App, row: &DeskRow) -> Result<bool, ContextError> {
+    let context = app.round_context(&row.round.round).await?;
+    Ok(context.seat_index(row.point).is_some())
+}
+
+async fn share_beacon(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
     let id = row.round.round;
-    // A sealing key that came too late has no seat and no packages.
-    if app
-        .round_context(&id)
-        .await?
-        .seat_index(row.point)
-        .is_none()
-    {
+    if !is_seated(app, row).await? {
         return Ok(None);
     }
     let Some(closed) = app.own_statement::<Closed>(&id).await? else {
         return Ok(None);
     };
-    Ok(Some(WorkItem::Report {
+    Ok(Some(WorkItem::ShareBeacon {
         announcement: announcement(app, &id).await?,
         closed,
     }))
 }
 
+async fn report(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+    let id = row.round.round;
+    if !is_seated(app, row).await? {
+        return Ok(None);
+    }
+    let (Some(closed), Some(challenge)) = (
+        app.own_statement::<Closed>(&id).await?,
+        app.own_statement::<Challenge>(&id).await?,
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(WorkItem::Report {
+        announcement: announcement(app, &id).await?,
+        closed,
+        challenge,
+    }))
+}
+
 async fn open(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
     let id = row.round.round;
-    let (Some(closed), Some(verdict)) = (
+    let (Some(closed), Some(challenge), Some(verdict)) = (
         app.own_statement::<Closed>(&id).await?,
+        app.own_statement::<Challenge>(&id).await?,
         app.own_statement::<Verdict>(&id).await?,
     ) else {
         return Ok(None);
@@ -97,6 +122,7 @@ async fn open(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError
     Ok(Some(WorkItem::Open {
         announcement: announcement(app, &id).await?,
         closed,
+        challenge,
         reports,
         verdict,
     }))

@@ -26,6 +26,7 @@ mod health;
 mod log;
 mod orgs;
 mod panics;
+mod proofs;
 mod rosters;
 mod rounds;
 pub mod serve;
@@ -69,6 +70,11 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(rounds::put_statement))
         .routes(routes!(rounds::get_statements))
         .routes(routes!(rounds::get_transcript))
+        .routes(routes!(proofs::put_report))
+        .routes(routes!(proofs::get_challenge))
+        .routes(routes!(proofs::get_answers))
+        .routes(routes!(proofs::get_scalars))
+        .routes(routes!(proofs::get_payload))
         .routes(routes!(log::get_head))
         .routes(routes!(log::get_entries))
         .routes(routes!(health::healthz))

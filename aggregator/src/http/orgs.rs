@@ -43,6 +43,8 @@ pub struct Steward {
     steward: String,
     /// Key, hexadecimal.
     steward_key: String,
+    /// Key of its parts of beacons, hexadecimal.
+    vrf_key: Option<String>,
     /// When it was enrolled, unix milliseconds.
     enrolled_ms: u64,
 }
@@ -110,6 +112,7 @@ pub async fn get_org(
             .map(|row| Steward {
                 steward: row.steward.to_string(),
                 steward_key: hex::encode(row.steward_key),
+                vrf_key: row.vrf_key.map(hex::encode),
                 enrolled_ms: row.created_ms,
             })
             .collect(),

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use dawn_identity::{DeviceId, Signed, StewardId, TaskId, to_canonical};
 use dawn_protocol::work::work_to_bytes;
-use dawn_protocol::{LogEntry, PackageReport, RoundId};
+use dawn_protocol::{LogEntry, Opening, RoundId};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -25,10 +25,10 @@ use crate::problem::Problem;
 const CONTAINER: &str = "application/octet-stream";
 
 /// Bytes of the largest container: 2^24 coordinates, padding and the head.
-const MOST_CONTAINER_BYTES: u64 = (4 << 24) + (1 << 20);
+const MOST_CONTAINER_BYTES: u64 = (4 << 24) + (2 << 20);
 
-/// Bytes of the largest statement of a steward.
-const MOST_STATEMENT_BYTES: usize = Signed::<PackageReport>::MAX_BYTES;
+/// Bytes of the largest statement of a steward; a report comes with its answers.
+const MOST_STATEMENT_BYTES: usize = Signed::<Opening>::MAX_BYTES;
 
 /// Puts the submission of a device: header, packages, payload (docs/protocol.md, section 4.4).
 #[utoipa::path(put, path = "/v1/tasks/{task}/rounds/{round}/submissions/{device}", tag = "rounds",
@@ -127,7 +127,8 @@ pub async fn put_statement(
 ) -> Result<StatusCode, Problem> {
     let kind = StewardKind::parse(&kind).ok_or_else(|| {
         Problem::not_found(
-            "stewards make these statements: sealing-key, endorsement, report, opening",
+            "stewards make these statements: sealing-key, endorsement, beacon-share, opening; a report goes with \
+             its answers to /reports/{steward}",
         )
     })?;
     desk::put_statement(&app, &RoundId::new(task, round), kind, &bytes)

@@ -3,7 +3,9 @@
 
 mod payload;
 mod places;
+mod report;
 mod submission;
 
 pub use places::Places;
+pub use report::{MOST_REPORT_BYTES, REPORT_MAGIC, report};
 pub use submission::{Receipted, submit};

@@ -8,40 +8,27 @@ use crate::problem::Problem;
 /// Checks a stream of little-endian words: each below q, and their digest.
 pub(super) struct PayloadCheck {
     hasher: PayloadHasher,
-    // Bytes of a word that the last piece cut.
-    cut: [u8; 4],
-    held: usize,
+    words: WordCheck,
 }
 
 impl PayloadCheck {
     pub(super) fn new() -> Self {
         Self {
             hasher: PayloadHasher::new(),
-            cut: [0; 4],
-            held: 0,
+            words: WordCheck::default(),
         }
     }
 
     /// The next bytes, in pieces of any size.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), Problem> {
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.hasher.update(bytes);
-        while self.held > 0 && !bytes.is_empty() {
-            self.cut[self.held] = bytes[0];
-            self.held = (self.held + 1) % 4;
-            bytes = &bytes[1..];
-            if self.held == 0 {
-                check(self.cut)?;
-            }
+        if self.words.push(bytes) {
+            Ok(())
+        } else {
+            Err(Problem::invalid(
+                "a coordinate of the payload is not below q",
+            ))
         }
-        let (words, rest) = bytes.as_chunks::<4>();
-        for word in words {
-            check(*word)?;
-        }
-        if !rest.is_empty() {
-            self.cut[..rest.len()].copy_from_slice(rest);
-            self.held = rest.len();
-        }
-        Ok(())
     }
 
     /// The digest of everything.
@@ -50,14 +37,39 @@ impl PayloadCheck {
     }
 }
 
-fn check(word: [u8; 4]) -> Result<(), Problem> {
-    if u32::from_le_bytes(word) < Q {
-        Ok(())
-    } else {
-        Err(Problem::invalid(
-            "a coordinate of the payload is not below q",
-        ))
+/// Checks that the little-endian words of a stream are below q.
+#[derive(Default)]
+pub(super) struct WordCheck {
+    // Bytes of a word that the last piece cut.
+    cut: [u8; 4],
+    held: usize,
+}
+
+impl WordCheck {
+    /// The next bytes, in pieces of any size; whether the words that they complete are below q.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> bool {
+        while self.held > 0 && !bytes.is_empty() {
+            self.cut[self.held] = bytes[0];
+            self.held = (self.held + 1) % 4;
+            bytes = &bytes[1..];
+            if self.held == 0 && !is_canonical(self.cut) {
+                return false;
+            }
+        }
+        let (words, rest) = bytes.as_chunks::<4>();
+        if !words.iter().all(|word| is_canonical(*word)) {
+            return false;
+        }
+        if !rest.is_empty() {
+            self.cut[..rest.len()].copy_from_slice(rest);
+            self.held = rest.len();
+        }
+        true
     }
+}
+
+fn is_canonical(word: [u8; 4]) -> bool {
+    u32::from_le_bytes(word) < Q
 }
 
 #[cfg(test)]

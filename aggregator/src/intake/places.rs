@@ -1,11 +1,11 @@
-//! Places for large bodies: so many at a time, and of one device in one round so few that a device with slow
-//! uploads holds up nobody but itself.
+//! Places for large bodies: so many at a time, and of one device or steward in one round so few that a party
+//! with slow uploads holds up nobody but itself.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use dawn_identity::DeviceId;
+use dawn_crypto::digest::Digest;
 use dawn_protocol::RoundId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -18,7 +18,7 @@ pub struct Places {
     all: Semaphore,
     each: usize,
     patience: Duration,
-    held: Mutex<HashMap<(RoundId, DeviceId), usize>>,
+    held: Mutex<HashMap<(RoundId, Digest), usize>>,
 }
 
 impl Places {
@@ -32,12 +32,13 @@ impl Places {
         }
     }
 
-    /// Takes a place for a device that may submit, waiting a while for one. It is free again when it is dropped.
+    /// Takes a place for a party that may upload, by its identifier, waiting a while for one. It is free again when
+    /// it is dropped.
     ///
     /// # Errors
-    /// 429 when the device has its places already, also those that it waits for; 503 when there is none.
-    pub async fn take(&self, round: RoundId, device: DeviceId) -> Result<Place<'_>, Problem> {
-        let key = (round, device);
+    /// 429 when the party has its places already, also those that it waits for; 503 when there is none.
+    pub async fn take(&self, round: RoundId, party: Digest) -> Result<Place<'_>, Problem> {
+        let key = (round, party);
         let own = self.count(key)?;
         let permit = tokio::time::timeout(self.patience, self.all.acquire())
             .await
@@ -50,12 +51,12 @@ impl Places {
         })
     }
 
-    fn count(&self, key: (RoundId, DeviceId)) -> Result<Own<'_>, Problem> {
+    fn count(&self, key: (RoundId, Digest)) -> Result<Own<'_>, Problem> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.get(&key).copied().unwrap_or_default();
         if count >= self.each {
             return Err(Problem::quota(
-                "this device is uploading in this round already; wait for that to end",
+                "this party is uploading in this round already; wait for that to end",
             ));
         }
         held.insert(key, count + 1);
@@ -70,11 +71,11 @@ pub struct Place<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-/// One of a device's own places.
+/// One of a party's own places.
 #[derive(Debug)]
 struct Own<'a> {
     places: &'a Places,
-    key: (RoundId, DeviceId),
+    key: (RoundId, Digest),
 }
 
 impl Drop for Own<'_> {
@@ -93,7 +94,6 @@ impl Drop for Own<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dawn_crypto::digest::Digest;
     use dawn_identity::TaskId;
 
     fn places(uploads: usize) -> Places {
@@ -108,8 +108,8 @@ mod tests {
         RoundId::new(TaskId(Digest([1; 32])), number)
     }
 
-    fn device(byte: u8) -> DeviceId {
-        DeviceId(Digest([byte; 32]))
+    fn device(byte: u8) -> Digest {
+        Digest([byte; 32])
     }
 
     #[tokio::test]

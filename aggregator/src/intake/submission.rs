@@ -4,7 +4,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::leaf_hash;
-use dawn_identity::{DeviceId, Signed, Statement};
+use dawn_identity::{DeviceId, Signed};
 use dawn_protocol::container::{ContainerLimits, MAGIC};
 use dawn_protocol::round_context::{RoundContext, VerifiedSubmission};
 use dawn_protocol::submission::{MAX_PACKAGE_BYTES, package_digest};
@@ -20,7 +20,7 @@ use crate::payloads::{ObjectKey, ObjectWriter};
 use crate::problem::Problem;
 use crate::store::objects::ObjectKind;
 use crate::store::rounds::Phase;
-use crate::store::submissions::{NewSubmission, Submitted};
+use crate::store::submissions::{NewSubmission, StoredSubmission, Submitted};
 
 /// The answer to a submission that is stored.
 #[derive(Debug)]
@@ -89,14 +89,9 @@ async fn take(
     let signed = Signed::<SubmissionHeader>::from_bytes(&header).map_err(Problem::malformed)?;
     // A repetition of what has a receipt gets that receipt, whatever has happened since.
     let before = app.store.submission(id, device).await?;
-    if let Some(stored) = before
-        .as_ref()
-        .filter(|stored| stored.header_digest == signed.envelope_digest())
-    {
-        return Ok(Receipted {
-            receipt: stored.receipt.clone(),
-            new: false,
-        });
+    let repeats = |stored: &&StoredSubmission| stored.header_digest == signed.envelope_digest();
+    if let Some(stored) = before.as_ref().filter(repeats) {
+        return Ok(again(stored));
     }
     let members = app
         .members_with(&signed.peek().credential.claimed_org())
@@ -112,10 +107,14 @@ async fn take(
     if before.is_some() {
         return Err(second_submission(app, id, device, &header).await);
     }
-    check_round(app, id, &context).await?;
+    if let Err(problem) = check_round(app, id, &context).await {
+        // A twin of this request may have been the one that ended the phase.
+        let meanwhile = app.store.submission(id, device).await?;
+        return meanwhile.as_ref().filter(repeats).map(again).ok_or(problem);
+    }
     // Only who may submit takes one of the places for large bodies.
     let asked = Instant::now();
-    let _place = app.uploads.take(*id, *device).await?;
+    let _place = app.uploads.take(*id, device.0).await?;
     reader.resume(asked);
     let _counted = InProgress::new(app.metrics.gauge("dawn_upload_places"));
 
@@ -162,9 +161,17 @@ async fn take(
     }
 }
 
+/// The receipt that was given before.
+fn again(stored: &StoredSubmission) -> Receipted {
+    Receipted {
+        receipt: stored.receipt.clone(),
+        new: false,
+    }
+}
+
 async fn read_header(reader: &mut BodyReader) -> Result<Vec<u8>, Problem> {
     // The signed bytes: stewards take no more in a page of packages.
-    let most = SubmissionHeader::MAX_BYTES;
+    let most = Signed::<SubmissionHeader>::MAX_BYTES;
     if reader.exactly(MAGIC.len()).await?[..] != MAGIC {
         return Err(Problem::malformed(
             "not a submission: it does not begin with DWNS",

@@ -83,12 +83,17 @@ pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Store
         steward: enrolment.id(),
         org: *org,
         steward_key: enrolment.steward.as_bytes().to_vec(),
+        vrf_key: Some(enrolment.vrf.as_bytes().to_vec()),
         created_ms: now_ms(),
     };
     let mut inserted = app.store.enrol_steward(&row, bytes).await?;
     if inserted == Inserted::Other {
-        // Of the same organisation and key, for this federation, verified: only the date can differ.
-        inserted = Inserted::Already;
+        // Of the same organisation and key, for this federation, verified: besides the VRF key only the date
+        // can differ.
+        let stored = app.store.steward(&row.steward).await?;
+        if stored.is_some_and(|stored| stored.vrf_key == row.vrf_key) {
+            inserted = Inserted::Already;
+        }
     }
     let stored = Stored::from_insert(
         inserted,

@@ -6,11 +6,12 @@ use super::Stored;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::problem::Problem;
+use crate::store::orgs::StewardRow;
 
 /// Takes a roster that the organisations signed.
 ///
 /// # Errors
-/// Malformed, too few signatures, a steward that its organisation has not enrolled, or the epoch has
+/// Malformed, too few signatures, a steward that its organisation has not enrolled with its keys, or the epoch has
 /// another roster.
 pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     let federation = app.federation().await?;
@@ -28,9 +29,12 @@ pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     for (point, entry) in (1_u8..).zip(roster.stewards()) {
         stewards.push((point, entry.id()));
         let enrolled = app.store.steward(&entry.id()).await?;
-        if enrolled.is_none_or(|row| row.org != entry.org) {
+        let same = |row: &StewardRow| {
+            row.org == entry.org && row.vrf_key.as_deref() == Some(&entry.vrf.as_bytes()[..])
+        };
+        if !enrolled.as_ref().is_some_and(same) {
             return Err(Problem::invalid(format!(
-                "organisation {} has not enrolled steward {}",
+                "organisation {} has not enrolled steward {} with this VRF key",
                 entry.org,
                 entry.id()
             )));

@@ -39,7 +39,7 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
         let (_, statement) = sign(app, &closed)?;
         Ok(Closing::Closed {
             statement,
-            deadline_ms: now + u64::from(task.deadlines.reporting_ms),
+            deadline_ms: now + u64::from(task.deadlines.challenging_ms),
         })
     };
     let decide = |leaves: &[Digest]| {

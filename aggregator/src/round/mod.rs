@@ -2,16 +2,21 @@
 //! thing ([`advance`]). Every step may be taken twice, or be broken off anywhere: it ends in one transaction
 //! that looks at the phase again.
 
+mod challenge;
 mod close;
 mod ending;
 mod judge;
 mod open;
+mod scalars;
 mod specify;
 pub mod step;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dawn_identity::Statement;
 use dawn_protocol::{
-    AbortReason, Endorsement, Opening, PackageReport, RoundId, SealingKey, Violation,
+    AbortReason, BeaconShare, Endorsement, Opening, PackageReport, RoundId, SealingKey, Violation,
 };
 
 use crate::app::App;
@@ -48,6 +53,9 @@ pub enum EngineError {
     /// A computation panicked.
     #[error("a computation panicked")]
     Panicked,
+    /// A computation was given up because nobody waits for it any more.
+    #[error("a computation was given up")]
+    GivenUp,
 }
 
 /// When to look again.
@@ -75,10 +83,16 @@ pub async fn advance(app: &App, id: &RoundId) -> Result<Next, EngineError> {
     let view = view(app, &row).await?;
     let step = next_step(&view, now_ms());
     let moved = match step {
+        // While stewards answer; not when the round ends for want of them.
+        Step::Wait { .. } if row.phase == Phase::Reporting && row.scalars.is_none() => {
+            scalars::prepare(app, &row).await?;
+            return Ok(Next::Again);
+        }
         Step::Wait { until_ms } => return Ok(Next::At(until_ms)),
         Step::Specify => specify::specify(app, &row).await?,
         Step::Collect => specify::collect(app, &row).await?,
         Step::Close => close::close(app, &row).await?,
+        Step::Challenge => challenge::challenge(app, &row).await?,
         Step::Judge => judge::judge(app, &row).await?,
         Step::Open => open::open(app, &row).await?,
         Step::Abort(reason) => {
@@ -100,6 +114,7 @@ pub(crate) fn awaited(phase: Phase) -> &'static str {
     match phase {
         Phase::Keying => SealingKey::KIND,
         Phase::Endorsing | Phase::Collecting => Endorsement::KIND,
+        Phase::Challenging => BeaconShare::KIND,
         Phase::Reporting => PackageReport::KIND,
         Phase::Opening | Phase::Done | Phase::Aborted => Opening::KIND,
     }
@@ -118,6 +133,7 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         Phase::Keying => (m, a, a),
         // T endorsements open the round at once; others may follow while devices submit.
         Phase::Endorsing => (t, t, t),
+        Phase::Challenging => (seats(app, id).await?, t, t),
         Phase::Reporting => (seats(app, id).await?, a, a),
         Phase::Opening => (open::openers(app, id).await?, a, t),
         Phase::Collecting | Phase::Done | Phase::Aborted => (0, 0, 0),
@@ -153,6 +169,27 @@ fn shortfall(view: &View, reason: AbortReason) -> String {
             view.answers.least
         ),
     }
+}
+
+/// Tells the threads of a computation to end when nobody waits for it any more: dropping a future does not.
+struct Patience(Arc<AtomicBool>);
+
+impl Patience {
+    fn new() -> (Self, Arc<AtomicBool>) {
+        let given_up = Arc::new(AtomicBool::new(false));
+        (Self(Arc::clone(&given_up)), given_up)
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Threads of a computation over all submissions.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Runs a computation that takes long on a thread of its own.

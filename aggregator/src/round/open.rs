@@ -8,7 +8,7 @@ use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{Judged, Opened, Opening, RoundId, Verdict};
 
 use super::ending::{abort, result};
-use super::judge::{closed_round, reports};
+use super::judge::case;
 use super::{EngineError, compute};
 use crate::app::App;
 use crate::payloads::ObjectKey;
@@ -34,9 +34,13 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
         .own_statement::<Verdict>(id)
         .await?
         .ok_or(EngineError::Spoiled("verdict"))?;
-    let closed = closed_round(app, id).await?;
-    let reports = reports(app, &closed).await?;
-    let judged = compute(move || closed.adopt(&reports, &verdict)).await??;
+    let case = case(app, row).await?;
+    let judged = compute(move || {
+        let (found, reports) = (&case.found, &case.reports);
+        let challenged = case.challenged;
+        challenged.adopt(reports, &found.findings, found.scalars, &verdict)
+    })
+    .await??;
     let openings = openings(app, &judged).await?;
     let weighed = openings.len() as u32;
     let sum = masked_sum(app, &judged).await?;

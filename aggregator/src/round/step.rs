@@ -50,6 +50,8 @@ pub enum Step {
     Collect,
     /// Close the list of submissions.
     Close,
+    /// Sign the challenge.
+    Challenge,
     /// Judge the submissions.
     Judge,
     /// Open the sum.
@@ -65,6 +67,7 @@ pub fn next_step(view: &View, now_ms: u64) -> Step {
         Phase::Keying => (Step::Specify, AbortReason::TooFewSealingKeys),
         Phase::Endorsing => (Step::Collect, AbortReason::TooFewEndorsements),
         Phase::Collecting => return collecting(view, now_ms),
+        Phase::Challenging => (Step::Challenge, AbortReason::TooFewBeaconShares),
         Phase::Reporting => (Step::Judge, AbortReason::TooFewReports),
         Phase::Opening => (Step::Open, AbortReason::TooFewOpenings),
         Phase::Done | Phase::Aborted => return Step::Wait { until_ms: u64::MAX },
@@ -116,7 +119,10 @@ mod tests {
                 arrived_ms: arrived_ms.to_vec(),
                 expected: 6,
                 enough: 5,
-                least: if phase == Phase::Opening { 4 } else { 5 },
+                least: match phase {
+                    Phase::Challenging | Phase::Opening => 4,
+                    _ => 5,
+                },
             },
             submitted: 0,
             target: 0,
@@ -171,6 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn the_challenge_waits_for_t_parts_and_a_little_for_more() {
+        let mut view = view(Phase::Challenging, &[1, 2, 3, 50]);
+        view.answers.enough = 4;
+        assert_eq!(next_step(&view, 51), Step::Wait { until_ms: 150 });
+        assert_eq!(next_step(&view, 150), Step::Challenge);
+        view.answers.arrived_ms = vec![1, 2, 3, 4, 5, 6];
+        assert_eq!(next_step(&view, 6), Step::Challenge);
+        view.answers.arrived_ms = vec![1, 2, 3];
+        assert_eq!(next_step(&view, 999), Step::Wait { until_ms: 1000 });
+        let reason = AbortReason::TooFewBeaconShares;
+        assert_eq!(next_step(&view, 1000), Step::Abort(reason));
+    }
+
+    #[test]
     fn collecting_ends_at_the_target_or_the_deadline() {
         let mut collecting = view(Phase::Collecting, &[]);
         collecting.submitted = 9;
@@ -199,7 +219,8 @@ mod tests {
             arrived in prop::collection::vec(0_u64..1000, 0..7),
             now in 0_u64..2000,
             phase in prop::sample::select(vec![
-                Phase::Keying, Phase::Endorsing, Phase::Collecting, Phase::Reporting, Phase::Opening,
+                Phase::Keying, Phase::Endorsing, Phase::Collecting, Phase::Challenging, Phase::Reporting,
+                Phase::Opening,
             ]),
         ) {
             let mut arrived = arrived;

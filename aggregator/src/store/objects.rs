@@ -27,6 +27,8 @@ pub enum ObjectKind {
     Payload,
     /// Sealed packages.
     Packages,
+    /// Answers of stewards.
+    Answers,
 }
 
 impl ObjectKind {
@@ -35,6 +37,7 @@ impl ObjectKind {
         match self {
             Self::Payload => "payloads",
             Self::Packages => "packages",
+            Self::Answers => "answers",
         }
     }
 }
@@ -63,6 +66,10 @@ async fn unnamed<'a>(
         ObjectKind::Payload => {
             "select array(select position::bigint from unnest($1::bytea[]) with ordinality as asked (digest, position)
                           where not exists (select 1 from submissions where payload = asked.digest))"
+        }
+        ObjectKind::Answers => {
+            "select array(select position::bigint from unnest($1::bytea[]) with ordinality as asked (digest, position)
+                          where not exists (select 1 from answers where answers.digest = asked.digest))"
         }
         ObjectKind::Packages => {
             "select array(select position::bigint from unnest($1::bytea[]) with ordinality as asked (digest, position)

@@ -32,6 +32,8 @@ pub struct StewardRow {
     pub org: OrgId,
     /// Its key.
     pub steward_key: Vec<u8>,
+    /// The key of its parts of beacons; `None` when an older version enrolled it.
+    pub vrf_key: Option<Vec<u8>>,
     /// When it was enrolled.
     pub created_ms: u64,
 }
@@ -137,14 +139,15 @@ impl Store {
     ) -> Result<Inserted, StoreError> {
         transaction!(self, "enrol_steward", |conn| {
             let inserted = sqlx::query(
-                "insert into stewards (steward, org, steward_key, enrolment, created_ms)
-                 values ($1, $2, $3, $4, $5) on conflict do nothing",
+                "insert into stewards (steward, org, steward_key, enrolment, created_ms, vrf_key)
+                 values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
             )
             .bind(&row.steward.as_bytes()[..])
             .bind(&row.org.as_bytes()[..])
             .bind(&row.steward_key)
             .bind(enrolment)
             .bind(signed(row.created_ms))
+            .bind(&row.vrf_key)
             .execute(&mut *conn)
             .await?
             .rows_affected();
@@ -168,7 +171,8 @@ impl Store {
     /// The stewards that an organisation has enrolled, oldest first.
     pub async fn stewards_of(&self, org: &OrgId) -> Result<Vec<StewardRow>, StoreError> {
         sqlx::query(
-            "select steward, org, steward_key, created_ms from stewards where org = $1 order by created_ms, steward",
+            "select steward, org, steward_key, vrf_key, created_ms from stewards where org = $1
+             order by created_ms, steward",
         )
         .bind(&org.as_bytes()[..])
         .fetch_all(&self.pool)
@@ -180,13 +184,15 @@ impl Store {
 
     /// One steward.
     pub async fn steward(&self, steward: &StewardId) -> Result<Option<StewardRow>, StoreError> {
-        sqlx::query("select steward, org, steward_key, created_ms from stewards where steward = $1")
-            .bind(&steward.as_bytes()[..])
-            .fetch_optional(&self.pool)
-            .await?
-            .as_ref()
-            .map(steward_row)
-            .transpose()
+        sqlx::query(
+            "select steward, org, steward_key, vrf_key, created_ms from stewards where steward = $1",
+        )
+        .bind(&steward.as_bytes()[..])
+        .fetch_optional(&self.pool)
+        .await?
+        .as_ref()
+        .map(steward_row)
+        .transpose()
     }
 }
 
@@ -206,6 +212,7 @@ fn steward_row(row: &PgRow) -> Result<StewardRow, StoreError> {
         steward: StewardId(digest(row.try_get("steward")?)?),
         org: OrgId(digest(row.try_get("org")?)?),
         steward_key: row.try_get("steward_key")?,
+        vrf_key: row.try_get("vrf_key")?,
         created_ms: unsigned(row.try_get("created_ms")?)?,
     })
 }

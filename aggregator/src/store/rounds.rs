@@ -18,6 +18,8 @@ pub enum Phase {
     Endorsing,
     /// Devices submit.
     Collecting,
+    /// Stewards make the challenge.
+    Challenging,
     /// Stewards report on their packages.
     Reporting,
     /// Stewards open.
@@ -35,6 +37,7 @@ impl Phase {
             Self::Keying => "keying",
             Self::Endorsing => "endorsing",
             Self::Collecting => "collecting",
+            Self::Challenging => "challenging",
             Self::Reporting => "reporting",
             Self::Opening => "opening",
             Self::Done => "done",
@@ -47,6 +50,7 @@ impl Phase {
             "keying" => Self::Keying,
             "endorsing" => Self::Endorsing,
             "collecting" => Self::Collecting,
+            "challenging" => Self::Challenging,
             "reporting" => Self::Reporting,
             "opening" => Self::Opening,
             "done" => Self::Done,
@@ -86,8 +90,10 @@ pub struct RoundRow {
     pub abort_reason: Option<String>,
     /// What the round cost, once there is a verdict.
     pub charge_micro_rho: Option<u64>,
-    /// When each phase began: keying, endorsing, collecting, reporting, opening, the end.
-    pub times: [Option<u64>; 6],
+    /// Digest of the public scalars, once they are computed.
+    pub scalars: Option<Digest>,
+    /// When each phase began: keying, endorsing, collecting, challenging, reporting, opening, the end.
+    pub times: [Option<u64>; 7],
 }
 
 /// A round that begins.
@@ -163,6 +169,17 @@ impl Store {
             .collect()
     }
 
+    /// Remembers the digest of the public scalars of a round, whose object is there.
+    pub async fn set_scalars(&self, id: &RoundId, scalars: &Digest) -> Result<(), StoreError> {
+        sqlx::query("update rounds set scalars = $3 where task = $1 and number = $2")
+            .bind(&id.task.as_bytes()[..])
+            .bind(signed32(id.number))
+            .bind(&scalars.0[..])
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
     /// What the rounds of a task up to a number were charged, in micro-rho, and how many of them were.
     pub async fn charged_until(
         &self,
@@ -224,10 +241,15 @@ pub(super) fn round_row(row: &PgRow) -> Result<RoundRow, StoreError> {
             .transpose()?,
         abort_reason: row.try_get("abort_reason")?,
         charge_micro_rho: time("charge_micro_rho")?,
+        scalars: row
+            .try_get::<Option<Vec<u8>>, _>("scalars")?
+            .map(|bytes| digest(&bytes))
+            .transpose()?,
         times: [
             time("keying_ms")?,
             time("endorsing_ms")?,
             time("collecting_ms")?,
+            time("challenging_ms")?,
             time("reporting_ms")?,
             time("opening_ms")?,
             time("ended_ms")?,

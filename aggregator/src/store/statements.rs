@@ -7,7 +7,10 @@ use sqlx::{PgConnection, Row};
 
 use super::jobs::{self, JobKind};
 use super::rounds::{Phase, job};
-use super::{Store, StoreError, digest, log, signed, signed32, transaction, unsigned, unsigned32};
+use super::{
+    Store, StoreError, digest, log, objects, signed, signed32, transaction, unsigned, unsigned32,
+};
+use crate::payloads::{ObjectKey, Payloads};
 
 /// A statement of the aggregator, ready to be stored.
 #[derive(Debug, Clone)]
@@ -35,6 +38,19 @@ pub struct StewardStatement<'a> {
     pub body: Digest,
     /// Phases in which it may be made.
     pub phases: &'static [Phase],
+    /// The answers that come with a report; their object must exist.
+    pub answers: Option<Answers<'a>>,
+}
+
+/// The answers that come with a report.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers<'a> {
+    /// Their digest.
+    pub digest: Digest,
+    /// Their length.
+    pub bytes: u64,
+    /// Where they are. They are looked for again under a lock that the sweep of orphans excludes.
+    pub payloads: &'a Payloads,
 }
 
 /// A statement as stored.
@@ -61,6 +77,8 @@ pub enum Put {
     Conflict,
     /// The round is in another phase.
     WrongPhase(Phase),
+    /// The answers vanished between the write and the commit; the caller may send them again.
+    ObjectsGone,
     /// There is no such round.
     NoRound,
 }
@@ -106,6 +124,25 @@ async fn insert(
     .bind(&body.0[..])
     .bind(signed(now_ms))
     .bind(signed(index))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn insert_answers(
+    conn: &mut PgConnection,
+    id: &RoundId,
+    steward: &[u8],
+    answers: &Answers<'_>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into answers (task, number, steward, digest, bytes) values ($1, $2, $3, $4, $5)",
+    )
+    .bind(&id.task.as_bytes()[..])
+    .bind(signed32(id.number))
+    .bind(steward)
+    .bind(&answers.digest.0[..])
+    .bind(signed(answers.bytes))
     .execute(conn)
     .await?;
     Ok(())
@@ -161,6 +198,9 @@ impl Store {
         let id = &statement.round;
         let steward = &statement.steward.as_bytes()[..];
         transaction!(self, "put_statement", |conn| {
+            if statement.answers.is_some() {
+                objects::lock_shared(conn).await?;
+            }
             // Alone with the round: two statements of one steward cannot pass each other, and no phase ends
             // between the check and the insert.
             let phase: Option<String> = sqlx::query_scalar(
@@ -201,6 +241,13 @@ impl Store {
             if !statement.phases.contains(&phase) {
                 return Ok(Put::WrongPhase(phase));
             }
+            if let Some(answers) = &statement.answers {
+                let key = ObjectKey::answers(&id.task.0, id.number, &answers.digest);
+                if !answers.payloads.exists(&key).await.unwrap_or(false) {
+                    return Ok(Put::ObjectsGone);
+                }
+                insert_answers(conn, id, steward, answers).await?;
+            }
             insert(
                 conn,
                 id,
@@ -214,6 +261,37 @@ impl Store {
             jobs::wake(conn, &job(JobKind::Round, id)).await?;
             Ok(Put::Now)
         })
+    }
+
+    /// The body digest of the statement of one kind that a steward has made in a round.
+    pub async fn said(
+        &self,
+        id: &RoundId,
+        kind: &str,
+        steward: &StewardId,
+    ) -> Result<Option<Digest>, StoreError> {
+        let body: Option<Vec<u8>> = sqlx::query_scalar(
+            "select body_digest from statements where task = $1 and number = $2 and kind = $3 and steward = $4",
+        )
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(kind)
+        .bind(&steward.as_bytes()[..])
+        .fetch_optional(&self.pool)
+        .await?;
+        body.map(|body| digest(&body)).transpose()
+    }
+
+    /// Whether a report of this round came with answers of this digest.
+    pub async fn has_answers(&self, id: &RoundId, answers: &Digest) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select exists(select 1 from answers where task = $1 and number = $2 and digest = $3)",
+        )
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(&answers.0[..])
+        .fetch_one(&self.pool)
+        .await?)
     }
 
     /// The statements of one kind in a round, in the order in which they were logged.

@@ -231,6 +231,19 @@ impl Store {
         .collect()
     }
 
+    /// Whether a submission under the root of a closed round has a payload with this digest.
+    pub async fn has_payload(&self, id: &RoundId, payload: &Digest) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select exists(select 1 from submissions
+                 where task = $1 and number = $2 and payload = $3 and position is not null)",
+        )
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(&payload.0[..])
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// Header and payload digest of all submissions of a round in the order of devices, which is the root
     /// order, beginning after `after`; closed or not.
     pub async fn submissions_after(

@@ -88,7 +88,7 @@ pub enum Closing {
     Closed {
         /// The signed closing.
         statement: OwnStatement,
-        /// When reporting ends.
+        /// When challenging ends.
         deadline_ms: u64,
     },
     /// With the end of the round.
@@ -217,7 +217,7 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             sqlx::query(
-                "update rounds set phase = 'reporting', reporting_ms = $3, deadline_ms = $4
+                "update rounds set phase = 'challenging', challenging_ms = $3, deadline_ms = $4
                  where task = $1 and number = $2",
             )
             .bind(&id.task.as_bytes()[..])
@@ -227,6 +227,36 @@ impl Store {
             .execute(&mut *conn)
             .await?;
             insert_own(conn, id, &statement, now_ms).await?;
+            Ok(Moved::Yes)
+        })
+    }
+
+    /// Challenging ends: the challenge is signed from exactly `shares` parts of the beacon.
+    pub async fn challenge_round(
+        &self,
+        id: &RoundId,
+        challenge: &OwnStatement,
+        shares: u32,
+        now_ms: u64,
+        deadline_ms: u64,
+    ) -> Result<Moved, StoreError> {
+        transaction!(self, "challenge_round", |conn| {
+            if !lock_in(conn, id, Phase::Challenging).await?
+                || count_statements(conn, id, "beacon-share").await? != shares
+            {
+                return Ok(Moved::No);
+            }
+            sqlx::query(
+                "update rounds set phase = 'reporting', reporting_ms = $3, deadline_ms = $4
+                 where task = $1 and number = $2",
+            )
+            .bind(&id.task.as_bytes()[..])
+            .bind(signed32(id.number))
+            .bind(signed(now_ms))
+            .bind(signed(deadline_ms))
+            .execute(&mut *conn)
+            .await?;
+            insert_own(conn, id, challenge, now_ms).await?;
             Ok(Moved::Yes)
         })
     }

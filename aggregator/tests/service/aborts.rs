@@ -7,7 +7,7 @@ use dawn_transport::Api;
 
 use crate::devices::announcement;
 use crate::rounds::{result, vector};
-use crate::stewards::{Steward, work_through};
+use crate::stewards::{Steward, challenge, work_through};
 use crate::world::{World, wait_for_phase};
 
 struct Run {
@@ -133,9 +133,21 @@ async fn too_few_submissions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn too_few_beacon_shares() {
+    let mut run = Run::new(3, 0, |task| task.deadlines.challenging_ms = 1000).await;
+    run.submit(1, 4, 3).await;
+    let id = run.context.round(1);
+    wait_for_phase(&run.api, &id, "challenging").await;
+    assert_eq!(run.stewards[0].step(&run.api).await, ["beacon"]);
+    run.assert_aborted(&id, AbortReason::TooFewBeaconShares)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_few_reports() {
     let mut run = Run::new(3, 0, |task| task.deadlines.reporting_ms = 500).await;
     run.submit(1, 4, 3).await;
+    challenge(&run.api, &mut run.stewards, &run.context.round(1)).await;
     run.assert_aborted(&run.context.round(1), AbortReason::TooFewReports)
         .await;
 }
@@ -190,19 +202,9 @@ async fn too_few_openings() {
     run.submit(1, 4, 3).await;
     let id = run.context.round(1);
     // Everybody reports, nobody opens.
+    challenge(&run.api, &mut run.stewards, &id).await;
     for steward in &mut run.stewards {
-        for item in run.api.work(&steward.id, 5).await.unwrap() {
-            if let WorkItem::Report {
-                announcement,
-                closed,
-            } = item
-            {
-                let report = steward
-                    .make_report(&run.api, &id, &announcement, &closed)
-                    .await;
-                run.api.put_statement(&id, &report).await.unwrap();
-            }
-        }
+        steward.step_only(&run.api, "report").await;
     }
     run.assert_aborted(&id, AbortReason::TooFewOpenings).await;
     // The verdict was charged: what was decided may have been opened elsewhere.
@@ -240,12 +242,17 @@ async fn lie(run: &Run, id: &RoundId, index: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_small_opening() {
-    let mut run = Run::new(3, 0, |_| {}).await;
+    // Everybody is waited for, however slow.
+    let mut run = Run::new(3, 0, |task| {
+        task.deadlines.grace_ms = crate::world::LONG_MS;
+    })
+    .await;
     run.submit(1, 4, 3).await;
     let id = run.context.round(1);
-    while run.stewards[0].step(&run.api).await != ["report"] {}
-    while run.stewards[1].step(&run.api).await != ["report"] {}
-    while run.stewards[2].step(&run.api).await != ["report"] {}
+    challenge(&run.api, &mut run.stewards, &id).await;
+    for steward in &mut run.stewards {
+        assert_eq!(steward.step_only(&run.api, "report").await, ["report"]);
+    }
     wait_for_phase(&run.api, &id, "opening").await;
     for index in 0..3 {
         lie(&run, &id, index).await;
@@ -263,9 +270,9 @@ async fn a_lying_opener_is_named() {
     .await;
     run.submit(1, 4, 3).await;
     let id = run.context.round(1);
-    wait_for_phase(&run.api, &id, "reporting").await;
+    challenge(&run.api, &mut run.stewards, &id).await;
     for steward in &mut run.stewards {
-        assert_eq!(steward.step(&run.api).await, ["report"]);
+        assert_eq!(steward.step_only(&run.api, "report").await, ["report"]);
     }
     wait_for_phase(&run.api, &id, "opening").await;
     lie(&run, &id, 2).await;

@@ -26,7 +26,12 @@ fn with_bodies(task: &str, device: &str, org: &str) -> Vec<(&'static str, String
             OCTETS,
         ),
     ];
-    for kind in ["sealing-key", "endorsement", "report", "opening"] {
+    endpoints.push((
+        "PUT",
+        format!("/v1/tasks/{task}/rounds/1/reports/{device}"),
+        OCTETS,
+    ));
+    for kind in ["sealing-key", "endorsement", "beacon-share", "opening"] {
         endpoints.push((
             "PUT",
             format!("/v1/tasks/{task}/rounds/1/statements/{kind}"),
@@ -54,10 +59,10 @@ async fn assert_refused(
     answer.problem();
 }
 
-async fn objects(world: &World) -> [usize; 3] {
+async fn objects(world: &World) -> [usize; 4] {
     // Files of uploads that broke off are removed in the background.
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    ["payloads", "packages", "models"].map(|folder| world.objects(folder))
+    ["payloads", "packages", "answers", "models"].map(|folder| world.objects(folder))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,6 +274,28 @@ async fn every_path_that_is_wrong_is_refused() {
             format!("/v1/tasks/{task}/rounds/1/transcript"),
             &[409],
         ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/challenge"),
+            &[404],
+        ),
+        ("GET", format!("/v1/tasks/{task}/rounds/1/scalars"), &[409]),
+        ("GET", format!("/v1/tasks/{task}/rounds/2/scalars"), &[404]),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/answers/{unknown}"),
+            &[409],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/answers/nonsense"),
+            &[400],
+        ),
+        (
+            "GET",
+            format!("/v1/tasks/{task}/rounds/1/payloads/{unknown}"),
+            &[409],
+        ),
         ("GET", "/v1/log/entries?from=-1".to_owned(), &[400]),
         (
             "GET",
@@ -291,6 +318,21 @@ async fn every_path_that_is_wrong_is_refused() {
             format!("/v1/tasks/{task}/rounds/1/statements/verdict"),
             CBOR,
             404,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/1/statements/report"),
+            CBOR,
+            404,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/1/answers/{unknown}"),
+            OCTETS,
+            405,
+        ),
+        (
+            format!("/v1/tasks/{task}/rounds/1/reports/{device}0"),
+            OCTETS,
+            400,
         ),
         (
             format!("/v1/tasks/{unknown}/rounds/1/statements/endorsement"),

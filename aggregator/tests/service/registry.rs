@@ -2,11 +2,13 @@
 
 use dawn_aggregator::{Aggregator, StartError};
 use dawn_crypto::shamir::Threshold;
-use dawn_identity::{Digest, FoundingDocument, Organisation, SecretKey, Signed, Validity};
+use dawn_identity::{
+    Digest, FoundingDocument, Organisation, SecretKey, Signed, SignedRoster, Validity,
+};
 use dawn_transport::{Api, TransportError};
 
 use crate::raw;
-use crate::world::{World, api, now_s, roster};
+use crate::world::{World, api, now_s, roster, vrf_key};
 
 fn status(outcome: Result<(), TransportError>) -> u16 {
     match outcome {
@@ -49,11 +51,29 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let after = raw::get(addr, "/v1/registrations").await;
     assert_eq!(after.body, listed.body);
     let enrolment = world.orgs[0]
-        .enrol_steward(&digest, &world.steward_keys[0], now_s() - 5)
+        .enrol_steward(
+            &digest,
+            &world.steward_keys[0],
+            vrf_key(&world.steward_keys[0]).public(),
+            now_s() - 5,
+        )
         .unwrap();
     assert_eq!(
         status(api.enrol_steward(&world.orgs[0].id(), &enrolment).await),
         200
+    );
+    // The same steward with another VRF key: parts of beacons are under the first.
+    let enrolment = world.orgs[0]
+        .enrol_steward(
+            &digest,
+            &world.steward_keys[0],
+            vrf_key(&world.steward_keys[1]).public(),
+            now_s(),
+        )
+        .unwrap();
+    assert_eq!(
+        status(api.enrol_steward(&world.orgs[0].id(), &enrolment).await),
+        409
     );
     // Another name for the same root key, or another issuer.
     let org = &world.orgs[0];
@@ -84,6 +104,16 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let threshold = Threshold::new(3, 0).unwrap();
     let unknown = roster(&world.federation, &world.orgs, &strangers, threshold, 2);
     assert_eq!(status(api.post_roster(&unknown).await), 422);
+    // One that exchanges the VRF keys of two stewards.
+    let mut exchanged = world.roster.peek().clone();
+    exchanged.epoch = 2;
+    exchanged.stewards[0].vrf = vrf_key(&world.steward_keys[1]).public().clone();
+    exchanged.stewards[1].vrf = vrf_key(&world.steward_keys[0]).public().clone();
+    let signatures = (world.orgs.iter())
+        .map(|org| exchanged.sign(org.root()))
+        .collect();
+    let exchanged = SignedRoster::assemble(exchanged, signatures).unwrap();
+    assert_eq!(status(api.post_roster(&exchanged).await), 422);
     // A roster that too few signed.
     let threshold = Threshold::new(1, 0);
     if let Ok(threshold) = threshold {
@@ -98,7 +128,12 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     }
     // Another organisation's steward.
     let enrolment = world.orgs[0]
-        .enrol_steward(&digest, &strangers[0], now_s())
+        .enrol_steward(
+            &digest,
+            &strangers[0],
+            vrf_key(&strangers[0]).public(),
+            now_s(),
+        )
         .unwrap();
     assert_eq!(
         status(api.enrol_steward(&world.orgs[1].id(), &enrolment).await),
@@ -272,6 +307,11 @@ async fn the_description_has_every_route_with_its_problems() {
         ("/v1/tasks/{task}/rounds/{round}/statements/{kind}", 1),
         ("/v1/tasks/{task}/rounds/{round}/statements", 1),
         ("/v1/tasks/{task}/rounds/{round}/transcript", 1),
+        ("/v1/tasks/{task}/rounds/{round}/reports/{steward}", 1),
+        ("/v1/tasks/{task}/rounds/{round}/challenge", 1),
+        ("/v1/tasks/{task}/rounds/{round}/answers/{digest}", 1),
+        ("/v1/tasks/{task}/rounds/{round}/scalars", 1),
+        ("/v1/tasks/{task}/rounds/{round}/payloads/{digest}", 1),
         ("/v1/log/head", 1),
         ("/v1/log/entries", 1),
         ("/healthz", 1),

@@ -5,7 +5,7 @@ use dawn_transport::Api;
 
 use crate::devices::announcement;
 use crate::rounds::{result, vector};
-use crate::stewards::work_through;
+use crate::stewards::{challenge, work_through};
 use crate::world::{World, api, wait_for_phase};
 
 /// Ends the aggregator without a word, and starts another one on the same data.
@@ -68,14 +68,25 @@ async fn a_crash_in_every_phase() {
         receipts.push(receipt.peek().header);
     }
 
-    // Reporting, with one report there.
-    wait_for_phase(&api, &id, "reporting").await;
-    while stewards[0].step(&api).await != ["report"] {}
+    // Challenging, with one part of the beacon there.
+    wait_for_phase(&api, &id, "challenging").await;
+    assert_eq!(stewards[0].step(&api).await, ["beacon"]);
     let (running, api) = crash(&world, running).await;
+    assert_eq!(world.count_statements("beacon-share").await, 1);
+    challenge(&api, &mut stewards[1..], &id).await;
+    let signed = api.challenge(&id).await.unwrap();
+
+    // Reporting, with one report there.
+    assert_eq!(stewards[0].step(&api).await, ["report"]);
+    let (running, api) = crash(&world, running).await;
+    assert_eq!(api.challenge(&id).await.unwrap().bytes(), signed.bytes());
     work_through(&api, &mut stewards[..2], &id, &["opening", "done"]).await;
 
-    // Opening.
-    let (running, api) = crash(&world, running).await;
+    // Opening. The scalars are computed again when their object is lost.
+    drop(running);
+    std::fs::remove_dir_all(world.dir.path().join("data/objects/scalars")).unwrap();
+    let running = world.start().await;
+    let api = crate::world::api(&running);
     work_through(&api, &mut stewards, &id, &["done"]).await;
     assert_eq!(
         result(&api, &id).await.peek().accepted,

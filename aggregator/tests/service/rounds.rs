@@ -86,7 +86,8 @@ pub async fn result(api: &dawn_transport::Api, id: &dawn_protocol::RoundId) -> S
 async fn the_transcript_has_everything_in_its_order() {
     let mut world = World::new().await;
     let (running, api) = world.start_enrolled().await;
-    let task = world.task(|_| {});
+    // Everybody is waited for, however slow.
+    let task = world.task(|task| task.deadlines.grace_ms = crate::world::LONG_MS);
     let context = world.context(&task);
     api.post_task(&task).await.unwrap();
     let mut stewards = world.stewards(&context);
@@ -212,7 +213,14 @@ async fn a_device_whose_packages_do_not_open_is_left_out() {
         round["rejected"],
         serde_json::json!({ "too-few-stewards": 1 })
     );
-    for phase in ["keying", "endorsing", "collecting", "reporting", "opening"] {
+    for phase in [
+        "keying",
+        "endorsing",
+        "collecting",
+        "challenging",
+        "reporting",
+        "opening",
+    ] {
         assert!(round["phase_ms"][phase].is_u64(), "{phase}");
     }
     running.shutdown().await.unwrap();

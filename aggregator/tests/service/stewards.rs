@@ -3,86 +3,84 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use dawn_crypto::mask::PublicMatrix;
+use dawn_crypto::norm::projection::MatrixBlocks;
+use dawn_crypto::params::Q;
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::{KeyShare, ShareSum};
+use dawn_crypto::shamir::ShareSum;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{OrgId, SecretKey, Signed, StewardId};
+use dawn_protocol::answers::{AnswerCursor, answers_digest};
 use dawn_protocol::package::open_package;
 use dawn_protocol::phase::{RoundClosed, RoundOpen};
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Endorsement, Outcome, PackageReport, RoundAnnouncement, RoundId, SealingKey,
-    TaskContext, WorkItem,
+    BeaconShare, Challenge, Closed, Endorsement, Finding, Judged, OpenedPackage, Outcome,
+    PackageReport, RoundAnnouncement, RoundChallenged, RoundId, SealingKey, TaskContext, Verdict,
+    WorkItem,
 };
-use dawn_transport::{Api, TransportError};
+use dawn_transport::{Api, SubmissionBody, TransportError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-struct Opened {
+use crate::world::{vrf_key, wait_for_phase};
+
+struct Closing {
     closed: RoundClosed,
-    shares: Vec<Option<KeyShare>>,
+    packages: Vec<Result<OpenedPackage, Outcome>>,
 }
 
 pub struct Steward {
     pub id: StewardId,
     pub key: SecretKey,
+    /// Whether its answers are beside the polynomial.
+    pub lies: bool,
+    vrf: VrfSecretKey,
     task: TaskContext,
     rng: ChaCha20Rng,
     sealing: BTreeMap<RoundId, SealingSecretKey>,
-    opened: BTreeMap<RoundId, Opened>,
+    closing: BTreeMap<RoundId, Closing>,
 }
 
 impl Steward {
     pub fn new(task: &TaskContext, org: OrgId, key: SecretKey, seed: u64) -> Self {
         Self {
             id: StewardId::of(&org, &key.public()),
+            vrf: vrf_key(&key),
             key,
+            lies: false,
             task: task.clone(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             sealing: BTreeMap::new(),
-            opened: BTreeMap::new(),
+            closing: BTreeMap::new(),
         }
     }
 
     /// Looks once, and does what there is to do; says what.
     pub async fn step(&mut self, api: &Api) -> Vec<&'static str> {
+        self.look(api, None).await
+    }
+
+    /// As [`Self::step`], for one kind of thing.
+    pub async fn step_only(&mut self, api: &Api, kind: &str) -> Vec<&'static str> {
+        self.look(api, Some(kind)).await
+    }
+
+    async fn look(&mut self, api: &Api, only: Option<&str>) -> Vec<&'static str> {
         let mut done = Vec::new();
         for item in api.work(&self.id, 0).await.unwrap() {
             let id = item.round();
-            if id.task != self.task.id() {
+            let kind = match &item {
+                WorkItem::PublishSealingKey { .. } => "key",
+                WorkItem::Endorse { .. } => "endorse",
+                WorkItem::ShareBeacon { .. } => "beacon",
+                WorkItem::Report { .. } => "report",
+                WorkItem::Open { .. } => "open",
+            };
+            if id.task != self.task.id() || only.is_some_and(|only| only != kind) {
                 continue;
             }
-            let (kind, said) = match &item {
-                WorkItem::PublishSealingKey { .. } => ("key", self.publish(api, &id).await),
-                WorkItem::Endorse { spec } => {
-                    let context = self.task.verify_spec(spec).unwrap();
-                    let endorsement = Endorsement {
-                        round: id,
-                        session: context.session(),
-                        steward: self.id,
-                    };
-                    (
-                        "endorse",
-                        api.put_statement(&id, &self.sign(&endorsement)).await,
-                    )
-                }
-                WorkItem::Report {
-                    announcement,
-                    closed,
-                } => ("report", self.report(api, &id, announcement, closed).await),
-                WorkItem::Open {
-                    reports, verdict, ..
-                } => {
-                    let opened = &self.opened[&id];
-                    let judged = opened.closed.clone().adopt(reports, verdict).unwrap();
-                    let mut sum = ShareSum::zero();
-                    for index in judged.verdict().accepted() {
-                        sum.add_assign(opened.shares[index].as_ref().unwrap());
-                    }
-                    let opening = judged.opening(self.id, sum);
-                    ("open", api.put_statement(&id, &self.sign(&opening)).await)
-                }
-            };
-            match said {
+            match self.work(api, &id, &item).await {
                 Ok(()) => done.push(kind),
                 // The phase may end between the question and the answer.
                 Err(TransportError::Problem(problem)) if problem.status == 409 => {}
@@ -90,6 +88,61 @@ impl Steward {
             }
         }
         done
+    }
+
+    async fn work(
+        &mut self,
+        api: &Api,
+        id: &RoundId,
+        item: &WorkItem,
+    ) -> Result<(), TransportError> {
+        match item {
+            WorkItem::PublishSealingKey { .. } => {
+                let signed = self.sealing_key(id);
+                api.put_statement(id, &signed).await
+            }
+            WorkItem::Endorse { spec } => {
+                let context = self.task.verify_spec(spec).unwrap();
+                let endorsement = Endorsement {
+                    round: *id,
+                    session: context.session(),
+                    steward: self.id,
+                };
+                api.put_statement(id, &self.sign(&endorsement)).await
+            }
+            WorkItem::ShareBeacon {
+                announcement,
+                closed,
+            } => {
+                let share = self.make_share(api, id, announcement, closed).await?;
+                api.put_statement(id, &share).await
+            }
+            WorkItem::Report {
+                announcement,
+                closed,
+                challenge,
+            } => {
+                self.take_list(api, id, announcement, closed).await?;
+                let (report, answers) = self.make_report(id, challenge);
+                let answers = SubmissionBody::Bytes(answers.into());
+                api.put_report(id, &self.id, report.bytes(), &answers).await
+            }
+            WorkItem::Open {
+                challenge,
+                reports,
+                verdict,
+                ..
+            } => {
+                let closing = &self.closing[id];
+                let judged = judged(api, &closing.closed, challenge, reports, verdict).await?;
+                let mut sum = ShareSum::zero();
+                for index in judged.verdict().accepted() {
+                    sum.add_assign(&closing.packages[index].as_ref().unwrap().key);
+                }
+                let opening = judged.opening(self.id, sum);
+                api.put_statement(id, &self.sign(&opening)).await
+            }
+        }
     }
 
     pub fn sign<T: dawn_identity::Statement>(&self, statement: &T) -> Signed<T> {
@@ -110,58 +163,133 @@ impl Steward {
         self.sign(&statement)
     }
 
-    async fn publish(&mut self, api: &Api, id: &RoundId) -> Result<(), TransportError> {
-        let signed = self.sealing_key(id);
-        api.put_statement(id, &signed).await
+    pub async fn make_share(
+        &mut self,
+        api: &Api,
+        id: &RoundId,
+        announcement: &RoundAnnouncement,
+        closed: &Signed<Closed>,
+    ) -> Result<Signed<BeaconShare>, TransportError> {
+        self.take_list(api, id, announcement, closed).await?;
+        let closed = &self.closing[id].closed;
+        Ok(self.sign(&closed.beacon_share(&self.vrf, self.id)))
     }
 
-    async fn report(
+    /// Fetches the list of submissions and opens the packages.
+    async fn take_list(
         &mut self,
         api: &Api,
         id: &RoundId,
         announcement: &RoundAnnouncement,
         closed: &Signed<Closed>,
     ) -> Result<(), TransportError> {
-        let report = self.make_report(api, id, announcement, closed).await;
-        api.put_statement(id, &report).await
-    }
-
-    pub async fn make_report(
-        &mut self,
-        api: &Api,
-        id: &RoundId,
-        announcement: &RoundAnnouncement,
-        closed: &Signed<Closed>,
-    ) -> Signed<PackageReport> {
+        if self.closing.contains_key(id) {
+            return Ok(());
+        }
         let round = RoundOpen::from_announcement(&self.task, announcement).unwrap();
         let members = self.task.roster().members();
         let point = self.task.roster().point_of(&self.id).unwrap();
         let secret = &self.sealing[id];
         let mut roll = Roll::new();
-        let mut shares = Vec::new();
-        let mut outcomes = Vec::new();
+        let mut packages = Vec::new();
         let mut next = Some(0);
         while let Some(first) = next {
-            let page = api.packages(id, &self.id, first).await.unwrap();
+            let page = api.packages(id, &self.id, first).await?;
             assert_eq!(page.first, first);
             for item in &page.items {
-                let verified = roll.push(&round, members, &item.header).unwrap();
-                let share = match verified {
+                packages.push(match roll.push(&round, members, &item.header).unwrap() {
                     None => Err(Outcome::BadHeader),
-                    Some(submission) => {
-                        open_package(&round, &submission, &item.package, secret, point)
-                    }
-                };
-                outcomes.push(share.as_ref().err().copied().unwrap_or(Outcome::Ok));
-                shares.push(share.ok());
+                    Some(verified) => open_package(&round, &verified, &item.package, secret, point),
+                });
             }
             next = page.next;
         }
         let closed = round.close(closed, roll).unwrap();
-        let report = self.sign(&closed.report(self.id, outcomes));
-        self.opened.insert(*id, Opened { closed, shares });
-        report
+        self.closing.insert(*id, Closing { closed, packages });
+        Ok(())
     }
+
+    /// The round with its challenge.
+    pub fn challenged(&self, id: &RoundId, challenge: &Signed<Challenge>) -> RoundChallenged {
+        let closed = self.closing[id].closed.clone();
+        closed.challenged(challenge).unwrap()
+    }
+
+    /// The report about the list that it has, and its answers.
+    pub fn make_report(
+        &self,
+        id: &RoundId,
+        challenge: &Signed<Challenge>,
+    ) -> (Signed<PackageReport>, Vec<u8>) {
+        let closing = &self.closing[id];
+        let challenged = self.challenged(id, challenge);
+        let matrix = PublicMatrix::from_seed(&challenged.spec().matrix_seed);
+        let mut outcomes = Vec::new();
+        let mut answers = Vec::new();
+        for (index, package) in closing.packages.iter().enumerate() {
+            outcomes.push(package.as_ref().err().copied().unwrap_or(Outcome::Ok));
+            let Ok(opened) = package else {
+                continue;
+            };
+            let verifier = challenged.verifier(index).unwrap();
+            let check = verifier.public_check(MatrixBlocks::Expanded(&matrix), None);
+            let answer = verifier.answer(opened, &check.unwrap().u).unwrap();
+            let mut elements = answer.elements().to_vec();
+            if self.lies {
+                elements[0] = (elements[0] + 1) % Q;
+            }
+            answers.extend(elements.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        assert_eq!(answers.len(), challenged.answers_len(&outcomes));
+        let report = challenged.report(self.id, outcomes, answers_digest(&answers));
+        (self.sign(&report), answers)
+    }
+}
+
+/// What follows from the others' reports and answers, judged again with the aggregator's scalars.
+async fn judged(
+    api: &Api,
+    closed: &RoundClosed,
+    challenge: &Signed<Challenge>,
+    reports: &[Signed<PackageReport>],
+    verdict: &Signed<Verdict>,
+) -> Result<Judged, TransportError> {
+    let id = closed.round_id();
+    let challenged = closed.clone().challenged(challenge).unwrap();
+    let count = closed.roll().len();
+    let scalars = api.scalars(&id, count as u32).await?;
+    let scalars = challenged.scalars(&scalars).unwrap();
+    let mut all = vec![Vec::new(); count];
+    for report in reports {
+        let point = challenged.verify_report(report).unwrap();
+        let report = report.peek();
+        let mut bytes = Vec::new();
+        api.download_answers(&id, &report.answers, 1 << 24, &mut bytes)
+            .await?;
+        let mut cursor = AnswerCursor::new(challenged.norm_params(), &report.outcomes, &bytes[..]);
+        for answers in &mut all {
+            let answer = cursor.next_answer().unwrap();
+            answers.extend(answer.map(|answer| (point, answer)));
+        }
+        cursor.finish(&report.answers).unwrap();
+    }
+    let findings: Vec<Finding> = (all.iter().enumerate())
+        .map(|(index, answers)| challenged.examine(index, answers, scalars.get(index).unwrap()))
+        .collect();
+    let digest = scalars.digest();
+    Ok(challenged
+        .adopt(reports, &findings, digest, verdict)
+        .unwrap())
+}
+
+/// Lets stewards make the challenge of a round, and do nothing else.
+pub async fn challenge(api: &Api, stewards: &mut [Steward], id: &RoundId) {
+    wait_for_phase(api, id, "challenging").await;
+    for steward in stewards {
+        // Who comes after the time of grace is not needed.
+        steward.step_only(api, "beacon").await;
+    }
+    wait_for_phase(api, id, "reporting").await;
 }
 
 /// Lets stewards work until a round has left a phase.

@@ -34,7 +34,19 @@ impl Collecting {
         tweak: impl FnOnce(&mut dawn_protocol::Task),
         limits: impl FnOnce(&mut dawn_aggregator::Limits),
     ) -> Self {
-        let world = World::new().await;
+        Self::among(World::new().await, tweak, limits).await
+    }
+
+    /// With m stewards of which f may be malicious.
+    pub async fn of(m: u8, f: u8, tweak: impl FnOnce(&mut dawn_protocol::Task)) -> Self {
+        Self::among(World::with(m, f).await, tweak, |_| {}).await
+    }
+
+    async fn among(
+        world: World,
+        tweak: impl FnOnce(&mut dawn_protocol::Task),
+        limits: impl FnOnce(&mut dawn_aggregator::Limits),
+    ) -> Self {
         let mut config = world.config();
         limits(&mut config.limits);
         let running = dawn_aggregator::Aggregator::start(config).await.unwrap();
@@ -327,6 +339,8 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
     );
     let fewer = signed(&device.key, &|header| {
         header.commitments.pop();
+        header.digit_commitments.pop();
+        header.proof_commitments.pop();
         header.packages.pop();
     });
     case("a commitment too few", &name, fewer, 422);

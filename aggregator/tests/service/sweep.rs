@@ -25,7 +25,8 @@ async fn orphans_go_and_the_rest_stays() {
     let app = round.running.app();
     let orphan = ObjectKey::payload(&Digest([9; 32]));
     let packages = ObjectKey::packages(&round.id.task.0, 1, &Digest([8; 32]));
-    for key in [&orphan, &packages] {
+    let answers = ObjectKey::answers(&round.id.task.0, 1, &Digest([7; 32]));
+    for key in [&orphan, &packages, &answers] {
         app.payloads.put(key, vec![1, 2, 3]).await.unwrap();
     }
     assert_eq!(
@@ -40,6 +41,7 @@ async fn orphans_go_and_the_rest_stays() {
     cleanup::sweep(app).await.unwrap();
     assert!(!app.payloads.exists(&orphan).await.unwrap());
     assert!(!app.payloads.exists(&packages).await.unwrap());
+    assert!(!app.payloads.exists(&answers).await.unwrap());
     assert_eq!(
         (
             round.world.objects("payloads"),

@@ -8,6 +8,7 @@ use dawn_aggregator::postgres::{EmbeddedConfig, EmbeddedPostgres};
 use dawn_aggregator::{Aggregator, Config, Running};
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::organisation::{Organisation, Validity};
 use dawn_identity::{
     Admission, Federation, FoundingDocument, Roster, RosterEntry, RosterSignature, SecretKey,
@@ -37,6 +38,13 @@ pub struct World {
     pub roster: SignedRoster,
     /// When everything was signed: signing again later gives the same bytes.
     created: u64,
+}
+
+/// The VRF key of the steward with this key.
+pub fn vrf_key(steward: &SecretKey) -> VrfSecretKey {
+    let mut seed = *steward.to_seed();
+    seed[0] ^= 1;
+    VrfSecretKey::from_seed(&seed)
 }
 
 pub fn now_s() -> u64 {
@@ -133,7 +141,10 @@ impl World {
             api.register_org(&org.register(&digest, self.created).unwrap())
                 .await
                 .unwrap();
-            let enrolment = org.enrol_steward(&digest, steward, self.created).unwrap();
+            let vrf = vrf_key(steward);
+            let enrolment = org
+                .enrol_steward(&digest, steward, vrf.public(), self.created)
+                .unwrap();
             api.enrol_steward(&org.id(), &enrolment).await.unwrap();
         }
         api.post_roster(&self.roster).await.unwrap();
@@ -177,6 +188,7 @@ impl World {
                 keying_ms: LONG_MS,
                 endorsing_ms: LONG_MS,
                 collecting_ms: LONG_MS,
+                challenging_ms: LONG_MS,
                 reporting_ms: LONG_MS,
                 opening_ms: LONG_MS,
                 grace_ms: 100,
@@ -187,6 +199,7 @@ impl World {
             },
             data_source: "test data".to_owned(),
             created: self.created,
+            projections: 128,
         };
         tweak(&mut task);
         Signed::sign(&task, self.orgs[0].issuer()).unwrap()
@@ -302,6 +315,7 @@ pub fn roster(
             .map(|(org, key)| RosterEntry {
                 org: org.id(),
                 steward: key.public(),
+                vrf: vrf_key(key).public().clone(),
             })
             .collect(),
         created: now_s(),

@@ -23,17 +23,32 @@ fn a_round_is_aborted_for_a_reason_that_does_not_hold() {
         openings: vec![],
         ..round.clone()
     };
+    let unreported = PlayedRound {
+        reports: vec![],
+        answers: vec![],
+        ..unjudged.clone()
+    };
+    let unasked = PlayedRound {
+        challenge: None,
+        ..unreported.clone()
+    };
     let unclosed = PlayedRound {
         closed: None,
-        reports: vec![],
-        ..unjudged.clone()
+        ..unasked.clone()
     };
     let empty = PlayedRound {
         submissions: vec![],
         ..unclosed.clone()
     };
-    let stages = [round, unjudged, unclosed, empty];
-    let holds = |stage: usize, reason| stage == 3 && reason == AbortReason::TooFewSubmissions;
+    let stages = [round, unjudged, unreported, unasked, unclosed, empty];
+    let holds = |stage: usize, reason| {
+        [
+            (2, AbortReason::TooFewReports),
+            (3, AbortReason::TooFewBeaconShares),
+            (5, AbortReason::TooFewSubmissions),
+        ]
+        .contains(&(stage, reason))
+    };
     for (stage, told) in stages.into_iter().enumerate() {
         for reason in AbortReason::ALL {
             let told = PlayedRound {

@@ -59,7 +59,9 @@ fn rules_of(kind: Kind) -> [AuditRule; 3] {
         }
         Kind::Payload => return [AuditRule::Payloads; 3],
         Kind::Closed => AuditRule::Closed,
+        Kind::Challenge => AuditRule::Challenge,
         Kind::Report => AuditRule::Reports,
+        Kind::Answers => AuditRule::Answers,
         Kind::Verdict => AuditRule::Verdict,
         Kind::Opening => AuditRule::Openings,
         _ => AuditRule::Result,
@@ -68,7 +70,7 @@ fn rules_of(kind: Kind) -> [AuditRule; 3] {
 }
 
 /// For every byte of a sealed file before its digest: the record that it is in, or none for what
-/// frames the records, and whether the whole audit looks at it here. Payloads and openings are nearly
+/// frames the records, and whether the whole audit looks at it here. Payloads, answers and openings are nearly
 /// all of the file: of each, the ends and every 61st byte. All their other bytes are walked over by
 /// `dawn_audits::bytewise`, from what the audit knows when it comes to them.
 fn places(draft: &Draft) -> Vec<(Option<Kind>, bool)> {
@@ -77,7 +79,7 @@ fn places(draft: &Draft) -> Vec<(Option<Kind>, bool)> {
         places.extend([(None, true); 9]);
         let (edge, len) = (48, record.len());
         places.extend((0..len).map(|at| {
-            let long = matches!(kind, Kind::Payload | Kind::Opening);
+            let long = matches!(kind, Kind::Payload | Kind::Answers | Kind::Opening);
             let here = !long || at < edge || at + edge >= len || at % 61 == 0;
             (Some(*kind), here)
         }));
@@ -164,15 +166,15 @@ fn dropped_doubled_and_swapped_records_fail() {
             swapped.records.swap(place, place + 1);
             cases.push(("swapped", swapped));
         }
-        if kind == Kind::Header {
+        if matches!(kind, Kind::Header | Kind::Report) {
             let mut dropped = draft.clone();
             dropped.records.drain(place..place + 2);
             let mut doubled = draft.clone();
             let both = draft.records[place..place + 2].to_vec();
             doubled.records.splice(place..place, both);
             cases.extend([
-                ("dropped with its payload", dropped),
-                ("doubled with its payload", doubled),
+                ("dropped with what follows it", dropped),
+                ("doubled with what follows it", doubled),
             ]);
         }
         for (what, changed) in cases {

@@ -5,7 +5,7 @@ use dawn_protocol::digests::sum_digest;
 use std::io::Cursor;
 
 use crate::audit;
-use crate::common::round::Script;
+use crate::common::round::{Cheat, Script};
 use crate::common::transcript::transcript;
 use crate::common::{Plan, World};
 
@@ -77,7 +77,7 @@ fn away_wrong_and_complaining_stewards_do_not_fail_a_round() {
     assert!(report.passed(), "{report}");
     assert_eq!(report.rounds[0].wrong_stewards, [world.steward_id(2)]);
 
-    // With one more away, fewer than A agree: the sum opens, but nobody can be named.
+    // The sum is small with the honest answers only, so the liar is known with one more away too.
     let round = world.play(
         None,
         &Script {
@@ -87,7 +87,7 @@ fn away_wrong_and_complaining_stewards_do_not_fail_a_round() {
     );
     let report = audit(&world, &transcript(&world, &round));
     assert!(report.passed(), "{report}");
-    assert!(report.rounds[0].wrong_stewards.is_empty() && report.rounds[0].sum.is_some());
+    assert_eq!(report.rounds[0].wrong_stewards, [world.steward_id(2)]);
 
     // One steward complains about one submission, two about another: the first may stay.
     let script = Script {
@@ -99,6 +99,42 @@ fn away_wrong_and_complaining_stewards_do_not_fail_a_round() {
     assert!(report.passed(), "{report}");
     assert_eq!(report.rounds[0].accepted, 5, "{report}");
     assert_eq!(report.rounds[0].rejected.values().sum::<u32>(), 1);
+}
+
+/// Devices that cheat are left out with their reason, and stewards that lie about submissions are named.
+#[test]
+fn cheating_devices_and_lying_stewards_do_not_fail_a_round() {
+    let plan = Plan {
+        organisations: 6,
+        devices: 8,
+        ..Plan::default()
+    };
+    let mut world = World::with(36, &plan);
+    let script = Script {
+        cheats: vec![
+            (0, Cheat::NoDigits),
+            (3, Cheat::ForeignProof),
+            (5, Cheat::Unsigned),
+        ],
+        lying_answers: vec![(4, 1), (4, 3)],
+        ..Script::default()
+    };
+    let round = world.play(None, &script);
+    let report = audit(&world, &transcript(&world, &round));
+    assert!(report.passed(), "{report}");
+    let audited = &report.rounds[0];
+    let rejected: Vec<_> = audited.rejected.iter().collect();
+    assert_eq!(
+        rejected,
+        [
+            (&"bad-header".to_owned(), &1),
+            (&"norm".to_owned(), &1),
+            (&"projection".to_owned(), &1)
+        ]
+    );
+    assert_eq!(audited.accepted, 5);
+    assert_eq!(audited.lying_stewards, [world.steward_id(4)]);
+    assert!(audited.wrong_stewards.is_empty());
 }
 
 #[test]
@@ -118,6 +154,13 @@ fn aborted_rounds_pass_when_their_reason_holds() {
                 ..Script::default()
             },
             "policy",
+        ),
+        (
+            Script {
+                silent_beacons: vec![1, 2],
+                ..Script::default()
+            },
+            "too-few-beacon-shares",
         ),
         (
             Script {

@@ -3,14 +3,18 @@
 use dawn_audits::{AuditRule, Party};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::payload_digest;
+use dawn_crypto::vrf::{self, VrfSecretKey};
 use dawn_identity::{Signed, Statement};
 use dawn_learn::Model;
+use dawn_protocol::beacon::beacon_input;
 use dawn_protocol::digests::{matrix_seed, model_digest};
-use dawn_protocol::{Closed, Decision, RoundResult, RoundSpec, Terminal, Verdict};
+use dawn_protocol::{
+    BeaconShare, Challenge, Closed, Decision, RoundResult, RoundSpec, Terminal, Verdict,
+};
 
-use crate::common::World;
-use crate::common::round::{PlayedRound, Script};
+use crate::common::round::{Cheat, PlayedRound, Script};
 use crate::common::transcript::transcript;
+use crate::common::{Plan, World};
 use crate::{assert_broken, audit};
 
 pub fn world_and_round(seed: u64) -> (World, PlayedRound) {
@@ -153,6 +157,7 @@ fn a_report_that_the_verdict_left_out_or_that_is_left_out_of_the_file() {
     assert_broken(&audit(&world, &bytes), AuditRule::Reports, Party::Provider);
     let mut fewer = round.clone();
     fewer.reports.pop();
+    fewer.answers.pop();
     let bytes = transcript(&world, &fewer);
     assert_broken(&audit(&world, &bytes), AuditRule::Reports, Party::Provider);
     let mut fewer = round;
@@ -318,39 +323,165 @@ fn an_abort_changes_the_model() {
 }
 
 #[test]
-fn a_header_that_does_not_verify_is_in_nobodys_sum() {
-    // The aggregator closes over a header that its device did not sign, and accepts it.
-    let (mut world, mut round) = world_and_round(24);
-    let forged = Signed::sign(round.submissions[0].header.peek(), &world.devices[1].key).unwrap();
-    round.submissions[0].header = forged;
-    let leaves: Vec<Digest> = round
-        .submissions
-        .iter()
-        .map(|submission| dawn_crypto::merkle::leaf_hash(submission.header.bytes()))
-        .collect();
-    let root = dawn_crypto::merkle::root(&leaves);
-    round.closed = round
-        .closed
-        .map(|closed| resigned(&world, &closed, |c| c.root = root));
-    for (point, report) in (1u8..).zip(&mut round.reports) {
-        let mut body = report.peek().clone();
-        body.root = root;
-        *report = Signed::sign(&body, world.steward_key(point)).unwrap();
-    }
-    let reports: Vec<Digest> = round.reports.iter().map(Signed::body_digest).collect();
-    round.verdict = round.verdict.map(|verdict| {
-        resigned(&world, &verdict, |verdict| {
-            verdict.root = root;
-            verdict.reports = reports;
+fn lies_in_the_challenge() {
+    let (world, round) = world_and_round(31);
+    let caught = |change: fn(&mut Challenge)| {
+        let mut round = round.clone();
+        round.challenge = round
+            .challenge
+            .map(|challenge| resigned(&world, &challenge, change));
+        let bytes = transcript(&world, &round);
+        assert_broken(
+            &audit(&world, &bytes),
+            AuditRule::Challenge,
+            Party::Aggregator,
+        );
+    };
+    caught(|challenge| challenge.root = Digest([1; 32]));
+    caught(|challenge| challenge.session.0 = Digest([1; 32]));
+    caught(|challenge| challenge.shares.truncate(1));
+    caught(|challenge| challenge.shares.swap(0, 1));
+    caught(|challenge| challenge.shares[1] = challenge.shares[0].clone());
+    // A part that is proven under another key, or of something else.
+    let key = VrfSecretKey::from_seed(&[9; 32]);
+    let forged = |change: fn(&VrfSecretKey, &mut BeaconShare)| {
+        let mut round = round.clone();
+        round.challenge = round.challenge.map(|challenge| {
+            resigned(&world, &challenge, |challenge| {
+                let mut part = challenge.shares[0].peek().clone();
+                change(&key, &mut part);
+                challenge.shares[0] = Signed::sign(&part, world.steward_key(1)).unwrap();
+            })
+        });
+        let bytes = transcript(&world, &round);
+        assert_broken(
+            &audit(&world, &bytes),
+            AuditRule::Challenge,
+            Party::Aggregator,
+        );
+    };
+    forged(|key, part| {
+        let input = beacon_input(&part.session, &part.root);
+        part.proof = vrf::prove(key, &input.0);
+    });
+    forged(|_, part| part.root = Digest([1; 32]));
+    // The T that are there are proven, but one of them is none of the roster's.
+    let mut round = round;
+    round.challenge = round.challenge.map(|challenge| {
+        resigned(&world, &challenge, |challenge| {
+            let part = challenge.shares[0].peek().clone();
+            challenge.shares[0] = Signed::sign(&part, &world.log).unwrap();
         })
     });
     let bytes = transcript(&world, &round);
     assert_broken(
         &audit(&world, &bytes),
+        AuditRule::Challenge,
+        Party::Aggregator,
+    );
+}
+
+/// Whoever masks a long vector and proves about another passes with scalars that nobody computes from its payload.
+#[test]
+fn a_cheating_device_is_let_in_with_false_scalars() {
+    let mut world = World::new(33);
+    let cheats = Script {
+        cheats: vec![(1, Cheat::ForeignProof)],
+        ..Script::default()
+    };
+    let honest = world.play(None, &cheats);
+    assert!(audit(&world, &transcript(&world, &honest)).passed());
+    let lie = world.play(
+        None,
+        &Script {
+            false_scalars: true,
+            ..cheats
+        },
+    );
+    let decisions = &lie.verdict.as_ref().unwrap().peek().decisions;
+    assert_eq!(decisions[1], Decision::Accepted);
+    let bytes = transcript(&world, &lie);
+    assert_broken(
+        &audit(&world, &bytes),
+        AuditRule::Scalars,
+        Party::Aggregator,
+    );
+}
+
+/// Whatever was decided about who cheats, and whoever is called a liar, follows from the answers.
+#[test]
+fn lies_about_what_the_answers_show() {
+    let plan = Plan {
+        organisations: 6,
+        devices: 6,
+        ..Plan::default()
+    };
+    let mut world = World::with(34, &plan);
+    let script = Script {
+        cheats: vec![
+            (1, Cheat::ForeignProof),
+            (2, Cheat::NoDigits),
+            (4, Cheat::Unsigned),
+        ],
+        lying_answers: vec![(3, 0)],
+        ..Script::default()
+    };
+    let round = world.play(None, &script);
+    let verdict = round.verdict.as_ref().unwrap().peek();
+    assert_eq!(
+        verdict.decisions,
+        [
+            Decision::Accepted,
+            Decision::Projection,
+            Decision::Norm,
+            Decision::Accepted,
+            Decision::BadHeader,
+            Decision::Accepted
+        ]
+    );
+    assert_eq!((&verdict.liars[..], verdict.openers.len()), (&[3][..], 5));
+    let caught = |change: fn(&mut Verdict), rule| {
+        let bytes = with_verdict(&world, &round, change);
+        assert_broken(&audit(&world, &bytes), rule, Party::Aggregator);
+    };
+    for place in [1, 2, 4] {
+        let bytes = with_verdict(&world, &round, |v| v.decisions[place] = Decision::Accepted);
+        assert_broken(
+            &audit(&world, &bytes),
+            AuditRule::Verdict,
+            Party::Aggregator,
+        );
+    }
+    caught(|v| v.decisions[1] = Decision::Norm, AuditRule::Verdict);
+    caught(
+        |v| v.decisions[0] = Decision::Projection,
+        AuditRule::Verdict,
+    );
+    caught(|v| v.liars = vec![], AuditRule::Verdict);
+    caught(|v| v.liars = vec![2, 3], AuditRule::Verdict);
+    caught(|v| v.challenge = Digest([1; 32]), AuditRule::Verdict);
+    caught(|v| v.scalars = Digest([1; 32]), AuditRule::Scalars);
+}
+
+#[test]
+fn a_header_that_does_not_verify_is_in_nobodys_sum() {
+    // The aggregator closes over a header that its device did not sign, and accepts it.
+    let mut world = World::new(24);
+    let script = Script {
+        cheats: vec![(0, Cheat::Unsigned)],
+        ..Script::default()
+    };
+    let round = world.play(None, &script);
+    assert!(audit(&world, &transcript(&world, &round)).passed());
+    let bytes = with_verdict(&world, &round, |verdict| {
+        assert_eq!(verdict.decisions[0], Decision::BadHeader);
+        verdict.decisions[0] = Decision::Accepted;
+    });
+    assert_broken(
+        &audit(&world, &bytes),
         AuditRule::Verdict,
         Party::Aggregator,
     );
-    world.devices.clear();
 }
 
 #[test]

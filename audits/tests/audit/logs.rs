@@ -24,6 +24,11 @@ pub fn entries(world: &World, round: &PlayedRound) -> Vec<Vec<u8>> {
     entries.push(round.spec.bytes().to_vec());
     entries.extend(round.endorsements.iter().map(|said| said.bytes().to_vec()));
     entries.extend(round.closed.iter().map(|said| said.bytes().to_vec()));
+    if let Some(challenge) = &round.challenge {
+        let parts = challenge.peek().shares.iter();
+        entries.extend(parts.map(|part| part.bytes().to_vec()));
+        entries.push(challenge.bytes().to_vec());
+    }
     entries.extend(round.reports.iter().map(|said| said.bytes().to_vec()));
     entries.extend(round.verdict.iter().map(|said| said.bytes().to_vec()));
     entries.extend(round.openings.iter().map(|said| said.bytes().to_vec()));

@@ -4,8 +4,9 @@ use dawn_audits::{AuditRule, Party};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{SecretKey, Signed};
+use dawn_protocol::Terminal;
+use dawn_protocol::answers::answers_digest;
 use dawn_protocol::transcript::Kind;
-use dawn_protocol::{Outcome, Terminal};
 
 use crate::common::round::Script;
 use crate::common::transcript::{Draft, transcript};
@@ -52,6 +53,11 @@ fn statements_signed_by_the_wrong_party_blame_nobody_who_did_not_sign() {
         round.closed.as_ref().unwrap(),
         AuditRule::Closed
     );
+    by_others!(
+        Kind::Challenge,
+        round.challenge.as_ref().unwrap(),
+        AuditRule::Challenge
+    );
     by_others!(Kind::Report, round.reports[0], AuditRule::Reports);
     by_others!(
         Kind::Verdict,
@@ -74,16 +80,20 @@ fn stewards_are_blamed_for_what_no_honest_one_says() {
     let mut short = round.clone();
     let mut body = short.reports[0].peek().clone();
     body.outcomes.pop();
+    let three = short.answers[0].len() / 4 * 3;
+    short.answers[0].truncate(three);
+    body.answers = answers_digest(&short.answers[0]);
     short.reports[0] = Signed::sign(&body, world.steward_key(1)).unwrap();
     let report = audit(&world, &transcript(&world, &short));
     assert_broken(&report, AuditRule::Reports, Party::Steward(steward));
 
     let mut twice = round.clone();
     let mut body = twice.reports[0].peek().clone();
-    body.outcomes[0] = Outcome::Malformed;
+    body.root = Digest([1; 32]);
     twice
         .reports
         .insert(1, Signed::sign(&body, world.steward_key(1)).unwrap());
+    twice.answers.insert(1, twice.answers[0].clone());
     let report = audit(&world, &transcript(&world, &twice));
     assert_broken(&report, AuditRule::Reports, Party::Steward(steward));
 
@@ -95,6 +105,33 @@ fn stewards_are_blamed_for_what_no_honest_one_says() {
         .insert(1, Signed::sign(&body, world.steward_key(1)).unwrap());
     let report = audit(&world, &transcript(&world, &twice));
     assert_broken(&report, AuditRule::Openings, Party::Steward(steward));
+}
+
+/// What a steward answers is its own only when its report names it.
+#[test]
+fn answers_that_are_not_elements_or_not_the_stewards() {
+    let (world, round) = world_and_round(35);
+    let mut stray = round.clone();
+    stray.answers[1][8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+    let report = audit(&world, &transcript(&world, &stray));
+    assert_broken(&report, AuditRule::Answers, Party::Provider);
+    let mut body = stray.reports[1].peek().clone();
+    body.answers = answers_digest(&stray.answers[1]);
+    stray.reports[1] = Signed::sign(&body, world.steward_key(2)).unwrap();
+    let report = audit(&world, &transcript(&world, &stray));
+    let steward = Party::Steward(world.steward_id(2));
+    assert_broken(&report, AuditRule::Answers, steward);
+    // Answers that are signed for and whole are a lie at most; the verdict is about others.
+    let mut other = round.clone();
+    other.answers[1][8] ^= 1;
+    body.answers = answers_digest(&other.answers[1]);
+    other.reports[1] = Signed::sign(&body, world.steward_key(2)).unwrap();
+    let report = audit(&world, &transcript(&world, &other));
+    assert_broken(&report, AuditRule::Reports, Party::Provider);
+    let mut swapped = round;
+    swapped.answers.swap(0, 1);
+    let report = audit(&world, &transcript(&world, &swapped));
+    assert_broken(&report, AuditRule::Answers, Party::Provider);
 }
 
 #[test]
@@ -131,6 +168,12 @@ fn answers_to_what_another_was_shown_do_not_blame_the_steward() {
     let mut other = round.clone();
     let mut body = other.reports[0].peek().clone();
     body.root = Digest([1; 32]);
+    other.reports[0] = Signed::sign(&body, world.steward_key(1)).unwrap();
+    let report = audit(&world, &transcript(&world, &other));
+    assert_broken(&report, AuditRule::Reports, Party::Provider);
+    let mut other = round.clone();
+    let mut body = other.reports[0].peek().clone();
+    body.challenge = Digest([1; 32]);
     other.reports[0] = Signed::sign(&body, world.steward_key(1)).unwrap();
     let report = audit(&world, &transcript(&world, &other));
     assert_broken(&report, AuditRule::Reports, Party::Provider);

@@ -8,6 +8,7 @@ pub mod transcript;
 
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, CredentialChain, DeviceId, Federation, FoundingDocument, OrgRegistration,
     Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
@@ -77,6 +78,7 @@ impl Default for Plan {
 pub struct World {
     pub organisations: Vec<Organisation>,
     pub stewards: Vec<SecretKey>,
+    pub vrfs: Vec<VrfSecretKey>,
     pub aggregator: SecretKey,
     pub log: SecretKey,
     pub federation: VerifiedFederation,
@@ -133,7 +135,11 @@ impl World {
             .iter()
             .map(|_| SecretKey::generate(&mut rng))
             .collect();
-        let entries = organisations.iter().zip(&stewards);
+        let vrfs: Vec<VrfSecretKey> = organisations
+            .iter()
+            .map(|_| VrfSecretKey::generate(&mut rng))
+            .collect();
+        let entries = organisations.iter().zip(stewards.iter().zip(&vrfs));
         let threshold =
             Threshold::new(u8::try_from(plan.organisations).unwrap(), plan.faulty).unwrap();
         let roster = Roster {
@@ -141,9 +147,10 @@ impl World {
             epoch: 1,
             threshold,
             stewards: entries
-                .map(|(org, key)| RosterEntry {
+                .map(|(org, (key, vrf))| RosterEntry {
                     org: org.id(),
                     steward: key.public(),
+                    vrf: vrf.public().clone(),
                 })
                 .collect(),
             created: plan.created,
@@ -180,6 +187,7 @@ impl World {
                 keying_ms: 1000,
                 endorsing_ms: 1000,
                 collecting_ms: plan.collecting_ms,
+                challenging_ms: 1000,
                 reporting_ms: 1000,
                 opening_ms: 1000,
                 grace_ms: 100,
@@ -190,6 +198,7 @@ impl World {
             },
             data_source: "numbers".into(),
             created: plan.created,
+            projections: 128,
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
         let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();
@@ -216,6 +225,7 @@ impl World {
         Self {
             organisations,
             stewards,
+            vrfs,
             aggregator,
             log,
             federation,

@@ -1,11 +1,14 @@
 //! One round, played by the protocol's own functions.
 
-use dawn_crypto::mask;
-use dawn_crypto::params::N;
+use dawn_crypto::mask::{self, PublicMatrix};
+use dawn_crypto::norm::projection::MatrixBlocks;
+use dawn_crypto::norm::{Answer, NormParams, NormProof};
+use dawn_crypto::params::{N, Q};
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::Signed;
 use dawn_learn::Model;
+use dawn_protocol::answers::{Scalars, answers_digest};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::package::open_package;
 use dawn_protocol::phase::JudgeError;
@@ -13,12 +16,23 @@ use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::{
-    AbortReason, Aborted, Closed, Endorsement, Opening, Outcome, PackageReport, RoundAnnouncement,
-    RoundOpen, RoundSpec, SealingKey, Verdict,
+    AbortReason, Aborted, Challenge, Closed, Endorsement, Finding, Opening, Outcome, PackageReport,
+    RoundAnnouncement, RoundOpen, RoundSpec, SealingKey, Verdict,
 };
 use rand_core::Rng;
 
 use super::{NOW, World};
+
+/// How a device cheats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cheat {
+    /// It masks a vector that is far too long and proves about another.
+    ForeignProof,
+    /// It proves about digits that are none, with the right projections.
+    NoDigits,
+    /// Its header is signed by somebody else.
+    Unsigned,
+}
 
 /// What goes differently in a round.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +47,14 @@ pub struct Script {
     pub complaints: Vec<(u8, usize)>,
     /// Stewards that do not answer the opening.
     pub silent_openers: Vec<u8>,
+    /// Stewards that give no part of the beacon.
+    pub silent_beacons: Vec<u8>,
+    /// (steward, place of the submission): the steward answers something else about it.
+    pub lying_answers: Vec<(u8, usize)>,
+    /// (place of the submission, how its device cheats).
+    pub cheats: Vec<(usize, Cheat)>,
+    /// The aggregator names scalars that let in who cheats.
+    pub false_scalars: bool,
 }
 
 /// Everything said in one round, with what it started from.
@@ -45,7 +67,13 @@ pub struct PlayedRound {
     pub endorsements: Vec<Signed<Endorsement>>,
     pub submissions: Vec<PreparedSubmission>,
     pub closed: Option<Signed<Closed>>,
+    pub challenge: Option<Signed<Challenge>>,
     pub reports: Vec<Signed<PackageReport>>,
+    /// One for every report.
+    pub answers: Vec<Vec<u8>>,
+    /// What the answers show about every submission, and the scalars that it was seen with.
+    pub findings: Vec<Finding>,
+    pub scalars: Scalars,
     pub verdict: Option<Signed<Verdict>>,
     pub openings: Vec<Signed<Opening>>,
     pub terminal: Terminal,
@@ -75,6 +103,22 @@ pub struct Announced {
     pub announcement: RoundAnnouncement,
     pub secrets: Vec<(u8, SealingSecretKey)>,
     pub model: Model,
+}
+
+impl Cheat {
+    /// The digits that the device proves about.
+    fn digits(self, params: &NormParams, context: &[u8], padded: usize) -> Vec<u32> {
+        let claimed = vec![if self == Cheat::ForeignProof { 0 } else { 1 }; padded];
+        let mut digits = NormProof::digits(params, context, &claimed)
+            .unwrap()
+            .to_vec();
+        if self == Cheat::NoDigits {
+            // The same projection.
+            digits[0] += 4;
+            digits[1] = digits[1].checked_sub(1).unwrap_or(Q - 1);
+        }
+        digits
+    }
 }
 
 impl World {
@@ -152,7 +196,11 @@ impl World {
             endorsements: announced.announcement.endorsements,
             submissions: vec![],
             closed: None,
+            challenge: None,
             reports: vec![],
+            answers: vec![],
+            findings: vec![],
+            scalars: Scalars::new(vec![]),
             verdict: None,
             openings: vec![],
             terminal: self.abort(&open, AbortReason::TooFewSubmissions),
@@ -166,10 +214,39 @@ impl World {
             let x: Vec<i32> = (0..dimension)
                 .map(|_| (self.rng.next_u32() % 21) as i32 - 10)
                 .collect();
-            let submission =
-                PreparedSubmission::new(&open, &device.chain, &device.key, &x, &mut self.rng)
-                    .unwrap();
-            played.submissions.push(submission);
+            let at = played.submissions.len();
+            let cheat = script.cheats.iter().find(|(place, _)| *place == at);
+            let prepared = match cheat.map(|(_, cheat)| *cheat) {
+                None | Some(Cheat::Unsigned) => {
+                    PreparedSubmission::new(&open, &device.chain, &device.key, &x, &mut self.rng)
+                }
+                Some(cheat) => {
+                    let padded = open.dimension().padded();
+                    let v = vec![
+                        if cheat == Cheat::ForeignProof {
+                            1 << 20
+                        } else {
+                            1
+                        };
+                        padded
+                    ];
+                    let digits =
+                        |params: &NormParams, context: &[u8]| cheat.digits(params, context, padded);
+                    PreparedSubmission::forged(
+                        &open,
+                        &device.chain,
+                        &device.key,
+                        &v,
+                        digits,
+                        &mut self.rng,
+                    )
+                }
+            };
+            let mut prepared = prepared.unwrap();
+            if cheat.is_some_and(|(_, cheat)| *cheat == Cheat::Unsigned) {
+                prepared.header = Signed::sign(prepared.header.peek(), &self.log).unwrap();
+            }
+            played.submissions.push(prepared);
             played.updates.push(x);
         }
         if played.submissions.len() < open.task().policy.min_accepted as usize {
@@ -203,7 +280,7 @@ impl World {
         let verified: Vec<_> = played
             .submissions
             .iter()
-            .map(|s| roll.push(open, members, s.header.bytes()).unwrap().unwrap())
+            .map(|s| roll.push(open, members, s.header.bytes()).unwrap())
             .collect();
         let closed = Closed {
             round: open.round_id(),
@@ -215,26 +292,90 @@ impl World {
         let closed = Signed::sign(&closed, &self.aggregator).unwrap();
         let round = open.clone().close(&closed, roll).unwrap();
         played.closed = Some(closed);
+        let beacons: Vec<_> = secrets
+            .iter()
+            .filter(|(point, _)| !script.silent_beacons.contains(point))
+            .map(|(point, _)| {
+                let vrf = &self.vrfs[usize::from(*point) - 1];
+                let share = round.beacon_share(vrf, self.steward_id(*point));
+                Signed::sign(&share, self.steward_key(*point)).unwrap()
+            })
+            .collect();
+        let challenge = match round.challenge(&beacons) {
+            Ok(challenge) => Signed::sign(&challenge, &self.aggregator).unwrap(),
+            Err(JudgeError::Abort(reason)) => {
+                played.terminal = self.abort(open, reason);
+                return;
+            }
+            Err(JudgeError::Violation(violation)) => panic!("{violation}"),
+        };
+        let round = round.challenged(&challenge).unwrap();
+        played.challenge = Some(challenge);
+        let matrix = PublicMatrix::from_seed(&open.spec().matrix_seed);
+        let checks: Vec<_> = played
+            .submissions
+            .iter()
+            .enumerate()
+            .map(|(place, submission)| {
+                let verifier = round.verifier(place)?;
+                let words = mask::parse_payload(&submission.payload).unwrap();
+                let check = verifier
+                    .public_check(MatrixBlocks::Expanded(&matrix), Some(&words))
+                    .unwrap();
+                Some((verifier, check))
+            })
+            .collect();
+        let mut about: Vec<Vec<(u8, Answer)>> = vec![vec![]; checks.len()];
         for (point, secret) in secrets {
             let seat = open.seat_index(*point).unwrap();
-            let outcomes = verified
-                .iter()
-                .zip(&played.submissions)
-                .enumerate()
-                .map(|(place, (header, submission))| {
-                    if script.complaints.contains(&(*point, place)) {
-                        return Outcome::Unsealable;
-                    }
-                    open_package(open, header, &submission.packages[seat], secret, *point)
-                        .map_or_else(|outcome| outcome, |_| Outcome::Ok)
-                })
-                .collect();
-            let report = round.report(self.steward_id(*point), outcomes);
-            played
-                .reports
-                .push(Signed::sign(&report, self.steward_key(*point)).unwrap());
+            let (mut outcomes, mut answers) = (vec![], vec![]);
+            for (place, submission) in played.submissions.iter().enumerate() {
+                let (Some(header), Some((verifier, check))) = (&verified[place], &checks[place])
+                else {
+                    outcomes.push(Outcome::BadHeader);
+                    continue;
+                };
+                if script.complaints.contains(&(*point, place)) {
+                    outcomes.push(Outcome::Unsealable);
+                    continue;
+                }
+                let package = &submission.packages[seat];
+                let opened = open_package(open, header, package, secret, *point).unwrap();
+                let mut answer = verifier.answer(&opened, &check.u).unwrap();
+                if script.lying_answers.contains(&(*point, place)) {
+                    let mut elements = answer.elements().to_vec();
+                    elements[0] = (elements[0] + 1) % (Q - 1);
+                    answer = Answer::new(open.norm_params(), elements).unwrap();
+                }
+                outcomes.push(Outcome::Ok);
+                answers.extend(answer.to_bytes());
+                about[place].push((*point, answer));
+            }
+            let digest = answers_digest(&answers);
+            let report = round.report(self.steward_id(*point), outcomes, digest);
+            let report = Signed::sign(&report, self.steward_key(*point)).unwrap();
+            played.reports.push(report);
+            played.answers.push(answers);
         }
-        let verdict = match round.verdict(&played.reports, played.spent_before) {
+        let mut scalars = vec![];
+        for (place, check) in checks.iter().enumerate() {
+            let (Some((verifier, check)), answers) = (check, &about[place]) else {
+                scalars.push([0; 2]);
+                played.findings.push(Finding::NONE);
+                continue;
+            };
+            let mut pair = check.masked.unwrap();
+            if script.false_scalars {
+                let t = usize::from(open.threshold().t());
+                let some: Vec<_> = answers[..t].iter().map(|(p, a)| (*p, a)).collect();
+                pair.copy_from_slice(&Answer::open(&some).unwrap().elements()[..2]);
+            }
+            played.findings.push(verifier.examine(answers, pair));
+            scalars.push(pair);
+        }
+        played.scalars = Scalars::new(scalars);
+        let (findings, scalars) = (&played.findings, played.scalars.digest());
+        let verdict = match round.verdict(&played.reports, findings, scalars, played.spent_before) {
             Ok(verdict) => Signed::sign(&verdict, &self.aggregator).unwrap(),
             Err(JudgeError::Abort(reason)) => {
                 played.terminal = self.abort(open, reason);
@@ -242,7 +383,9 @@ impl World {
             }
             Err(JudgeError::Violation(violation)) => panic!("{violation}"),
         };
-        let judged = round.adopt(&played.reports, &verdict).unwrap();
+        let judged = round
+            .adopt(&played.reports, findings, scalars, &verdict)
+            .unwrap();
         let mut sum = vec![0; open.dimension().padded()];
         for place in judged.verdict().accepted() {
             let words = mask::parse_payload(&played.submissions[place].payload).unwrap();
@@ -257,9 +400,9 @@ impl World {
             let mut shares = ShareSum::zero();
             for place in judged.verdict().accepted() {
                 let package = &played.submissions[place].packages[seat];
-                shares.add_assign(
-                    &open_package(open, &verified[place], package, secret, *point).unwrap(),
-                );
+                let header = verified[place].as_ref().unwrap();
+                let opened = open_package(open, header, package, secret, *point).unwrap();
+                shares.add_assign(&opened.key);
             }
             if script.lying_openers.contains(point) {
                 let mut bytes = vec![0; 4 * N];

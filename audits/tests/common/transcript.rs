@@ -34,9 +34,13 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
         .iter()
         .for_each(|closed| writer.closed(closed).unwrap());
     round
-        .reports
+        .challenge
         .iter()
-        .for_each(|report| writer.report(report).unwrap());
+        .for_each(|challenge| writer.challenge(challenge).unwrap());
+    for (report, answers) in round.reports.iter().zip(&round.answers) {
+        writer.report(report).unwrap();
+        writer.answers(answers).unwrap();
+    }
     round
         .verdict
         .iter()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use dawn_benches::core::{Measured, Operation, measure};
-use dawn_benches::prepare;
+use dawn_benches::{prepare, prove};
 use dawn_crypto::backend::BackendKind;
 
 #[derive(Subcommand)]
@@ -18,6 +18,23 @@ pub enum Command {
     Unmask(Options),
     /// Prepare a device's whole submission for six stewards.
     Prepare(Options),
+    /// Make, answer and judge a proven submission; beside Prio3SumVec.
+    Prove(ProveOptions),
+}
+
+#[derive(Args)]
+pub struct ProveOptions {
+    /// Coordinates of the vector.
+    #[arg(long, default_value_t = 100_000)]
+    dim: usize,
+    #[arg(long, default_value_t = 6)]
+    stewards: u8,
+    /// Rows of the norm proof: 128, 256 or 512.
+    #[arg(long, default_value_t = 256)]
+    rows: u16,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -40,6 +57,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Aggregate(options) => (Operation::Aggregate, options),
         Command::Unmask(options) => (Operation::Unmask, options),
         Command::Prepare(options) => return prepare(options).await,
+        Command::Prove(options) => return prove(options).await,
     };
     let json = options.json;
     // Seconds of computation: not on the threads that serve.
@@ -69,6 +87,51 @@ async fn prepare(options: Options) -> Result<ExitCode> {
         println!("  masking alone            {:>10.3} ms", measured.mask_ms);
         println!("  bytes                    {:>10}", measured.bytes);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn prove(options: ProveOptions) -> Result<ExitCode> {
+    let ProveOptions {
+        dim,
+        stewards,
+        rows,
+        json,
+    } = options;
+    let measured = tokio::task::spawn_blocking(move || prove::measure(dim, stewards, rows))
+        .await
+        .context("the measurement was interrupted")?
+        .map_err(anyhow::Error::from_boxed)?;
+    if json {
+        println!("{}", serde_json::to_string(&measured)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (d, m, rows, backend) = (
+        measured.dim,
+        measured.stewards,
+        measured.rows,
+        measured.backend,
+    );
+    println!("A proven submission, d = {d}, {m} stewards, {rows} rows, backend {backend}");
+    println!("{:<22} {:>12} {:>12}", "", "here", "Prio3SumVec");
+    for (name, here, prio) in [
+        ("device, ms", measured.device_ms, measured.prio_device_ms),
+        (
+            "steward, ms",
+            measured.steward_ms,
+            measured.prio_verifier_ms,
+        ),
+        ("aggregator, ms", measured.aggregator_ms, None),
+    ] {
+        let prio = prio.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.2}"));
+        println!("  {name:<20} {here:>12.2} {prio:>12}");
+    }
+    let prio = measured.prio_upload_bytes;
+    let prio = prio.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+    println!(
+        "  {:<20} {:>12} {prio:>12}",
+        "upload, bytes", measured.upload_bytes
+    );
+    println!("  {:<20} {:>12}", "the vector alone", measured.plain_bytes);
     Ok(ExitCode::SUCCESS)
 }
 

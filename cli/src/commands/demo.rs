@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use dawn_learn::ModelSpec;
-use dawn_sim::demo::{self, DataSource, DemoOptions};
+use dawn_sim::demo::{self, Attack, DataSource, DemoOptions};
 
 use crate::output;
 
@@ -30,6 +30,13 @@ pub struct Arguments {
     /// Share of the devices that fail in each round, at a random point.
     #[arg(long, default_value_t = 0.2)]
     dropout: f64,
+    /// What malicious devices do: scale, sign-flip, within-bound, label-flip, gaussian, half-modulus, random, wrap,
+    /// forged-digits or foreign-proof; none is malicious when absent.
+    #[arg(long)]
+    attack: Option<Attack>,
+    /// Share of the devices that are malicious; 0.2 when an attack is given.
+    #[arg(long)]
+    byzantine: Option<f64>,
     /// Privacy target per device over all rounds, at delta 1e-5; chooses a smaller model (see --model).
     /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
@@ -57,6 +64,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         devices: arguments.devices,
         rounds: arguments.rounds,
         dropout: arguments.dropout,
+        byzantine: arguments
+            .byzantine
+            .unwrap_or(if arguments.attack.is_some() { 0.2 } else { 0.0 }),
+        attack: arguments.attack,
         epsilon: arguments.epsilon,
         kill_steward_in: arguments.kill_steward_in,
         out: arguments.out,
@@ -67,8 +78,16 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let summary = demo::run(options).await?;
     let passed = summary.audit == "PASS" && summary.sum_errors == 0;
     output::report(arguments.json, &summary, |s| {
+        let attacked = match (&s.attack, s.accuracy_undefended) {
+            (Some(attack), Some(undefended)) => format!(
+                "\nattack: {attack} by {:.0} % of the devices; {:.1} % if everything that they send were added",
+                100.0 * s.byzantine,
+                100.0 * undefended
+            ),
+            _ => String::new(),
+        };
         format!(
-            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks and noise)\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {}\nlogs: {}\nfederation: {} (a stranger gets this digest from the organisations)\ncheck again: {}",
+            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks, noise and attackers){attacked}\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {}\nlogs: {}\nfederation: {} (a stranger gets this digest from the organisations)\ncheck again: {}",
             s.audit,
             100.0 * s.accuracy,
             100.0 * s.accuracy_plain,

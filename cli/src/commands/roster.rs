@@ -66,8 +66,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                         organisation.name()
                     )
                 })?;
-                let steward = enrolment.peek().steward;
-                stewards.push(RosterEntry { org, steward });
+                let (steward, vrf) = (enrolment.peek().steward, enrolment.peek().vrf.clone());
+                stewards.push(RosterEntry { org, steward, vrf });
             }
             let count =
                 u8::try_from(stewards.len()).context("more stewards than a roster holds")?;
@@ -160,6 +160,7 @@ fn note(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dawn_crypto::vrf::VrfSecretKey;
     use dawn_identity::{SecretKey, Validity};
     use rand_core::UnwrapErr;
 
@@ -174,7 +175,9 @@ mod tests {
         let (old, new, foreign, forged) = (key(), key(), key(), key());
         let (here, elsewhere) = (Digest([1; 32]), Digest([2; 32]));
         let enrol = |org: &Organisation, digest, key, at| {
-            org.enrol_steward(digest, key, at).expect("an enrolment")
+            let vrf = VrfSecretKey::from_seed(&[7; 32]);
+            org.enrol_steward(digest, key, vrf.public(), at)
+                .expect("an enrolment")
         };
         // What the aggregator would write in our name, and can sign only itself.
         let mut claimed = enrol(&ours, &here, &forged, 9).peek().clone();

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{OrgId, SecretKey, StewardId};
-use dawn_steward::{Steward, StewardConfig};
+use dawn_steward::{Steward, StewardConfig, vrf_key};
 use dawn_transport::Api;
 use rand_core::UnwrapErr;
 use serde_json::json;
@@ -15,9 +16,9 @@ use crate::{files, output};
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Makes the steward's key and configuration.
+    /// Makes the steward's keys and configuration.
     Init {
-        /// Folder for the key, the store and the configuration.
+        /// Folder for the keys, the store and the configuration.
         #[arg(long)]
         dir: PathBuf,
         #[arg(long)]
@@ -34,7 +35,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Enrols the steward's key for its organisation with the aggregator.
+    /// Enrols the steward's keys for its organisation with the aggregator.
     Enrol {
         /// Folder of the steward.
         #[arg(long)]
@@ -70,12 +71,17 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let key = SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
             let key_file = dir.join("steward.pem");
             files::write_key(&key_file, &key)?;
+            let vrf_key_file = dir.join("vrf.key");
+            let vrf = VrfSecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
+            vrf_key::create(&vrf_key_file, &vrf)
+                .with_context(|| format!("cannot write {}", vrf_key_file.display()))?;
             let config = StewardConfig {
                 aggregator: server,
                 data_dir: dir.join("data"),
                 guard_dir,
                 federation: founding.digest(),
                 key_file,
+                vrf_key_file,
                 org,
                 budgets: Default::default(),
                 restated_spending: Default::default(),
@@ -97,9 +103,13 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         } => {
             let organisation = files::load_organisation(&org)?;
             let key = files::read_key(&dir.join("steward.pem"))?;
+            let vrf_key_file = dir.join("vrf.key");
+            let vrf = vrf_key::read(&vrf_key_file)
+                .with_context(|| format!("cannot read {}", vrf_key_file.display()))?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?.digest();
-            let enrolment = organisation.enrol_steward(&federation, &key, files::now())?;
+            let enrolment =
+                organisation.enrol_steward(&federation, &key, vrf.public(), files::now())?;
             api.enrol_steward(&organisation.id(), &enrolment).await?;
             let id = StewardId::of(&organisation.id(), &key.public());
             let done = json!({"steward": id, "org": organisation.id()});

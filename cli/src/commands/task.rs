@@ -62,6 +62,9 @@ struct Description {
     delta_exponent: u8,
     policy: PolicyFields,
     deadlines: DeadlineFields,
+    /// Rows of the norm proof: 256, or 512 for a tighter bound.
+    #[serde(default = "projections")]
+    projections: u16,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +84,7 @@ struct DeadlineFields {
     keying_ms: u32,
     endorsing_ms: u32,
     collecting_ms: u32,
+    challenging_ms: u32,
     reporting_ms: u32,
     opening_ms: u32,
     grace_ms: u32,
@@ -92,6 +96,10 @@ fn plain() -> String {
 
 fn one() -> u64 {
     1
+}
+
+fn projections() -> u16 {
+    256
 }
 
 fn delta() -> u8 {
@@ -186,6 +194,7 @@ impl Description {
                 keying_ms: d.keying_ms,
                 endorsing_ms: d.endorsing_ms,
                 collecting_ms: d.collecting_ms,
+                challenging_ms: d.challenging_ms,
                 reporting_ms: d.reporting_ms,
                 opening_ms: d.opening_ms,
                 grace_ms: d.grace_ms,
@@ -196,6 +205,7 @@ impl Description {
             },
             data_source: self.data_source,
             created: files::now(),
+            projections: self.projections,
         })
     }
 }

@@ -65,6 +65,7 @@ impl Testbed {
                 keying_ms: 60_000,
                 endorsing_ms: 2_000,
                 collecting_ms,
+                challenging_ms: 60_000,
                 reporting_ms: 120_000,
                 opening_ms: 120_000,
                 grace_ms: 3_000,
@@ -75,6 +76,7 @@ impl Testbed {
             },
             data_source: "digits".into(),
             created: now,
+            projections: 128,
         };
         let split = digits().unwrap();
         let spec = PartitionSpec {

@@ -9,8 +9,8 @@ use dawn_crypto::mask::{PublicMatrix, Unmasker};
 use dawn_crypto::params::N;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::{ShareEncoding, ShareSum, interpolate_at, reconstruct};
-use dawn_protocol::Outcome;
 use dawn_protocol::package::open_package;
+use dawn_protocol::{OpenedPackage, Outcome};
 
 pub const CASES: &[Case] = &[
     ("steward-package", packages),
@@ -20,7 +20,7 @@ pub const CASES: &[Case] = &[
 ];
 
 /// One submission, opened by every steward with a key that `change` has seen.
-fn open_all(change: fn(&mut [u8; 32])) -> Vec<Result<ShareSum, Outcome>> {
+fn open_all(change: fn(&mut [u8; 32])) -> Vec<Result<OpenedPackage, Outcome>> {
     let mut world = World::new(4, 1);
     let round = world.first_round();
     let sent = world.submissions(&round, &[0]).remove(0);
@@ -36,25 +36,26 @@ fn open_all(change: fn(&mut [u8; 32])) -> Vec<Result<ShareSum, Outcome>> {
         marks::secret(&mut stored);
         let key = SealingSecretKey::from_bytes(&stored);
         let point = seat as u8 + 1;
-        let share = open_package(&round.open, &header, &sent.packages[seat], &key, point);
-        found.push(share.map(|share| {
-            let mut sum = ShareSum::zero();
-            sum.add_assign(&share);
-            sum
-        }));
+        let package = &sent.packages[seat];
+        found.push(open_package(&round.open, &header, package, &key, point));
     }
     found
 }
 
 fn packages() {
-    for share in open_all(|_| ()) {
-        still_secret(share.expect("an honest device").elements());
+    for opened in open_all(|_| ()) {
+        let opened = opened.expect("an honest device");
+        let mut sum = ShareSum::zero();
+        sum.add_assign(&opened.key);
+        still_secret(sum.elements());
+        still_secret(&opened.proof.digits);
+        still_secret(&opened.proof.proofs);
     }
 }
 
 fn wrong_key() {
-    for share in open_all(|key| key[0] ^= 1) {
-        assert_eq!(share.err(), Some(Outcome::Unsealable));
+    for opened in open_all(|key| key[0] ^= 1) {
+        assert_eq!(opened.err(), Some(Outcome::Unsealable));
     }
 }
 

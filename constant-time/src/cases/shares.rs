@@ -94,9 +94,13 @@ fn consistency() {
         still_secret(elements(share).elements());
     }
     let th = threshold();
-    let proof = ConsistencyProof::new(&th, &shares, &[0; N], &mut rng);
-    for (point, (blind, share)) in (1u8..).zip(&shares) {
+    let segments: Vec<[&[u32]; 1]> = shares.iter().map(|(_, s)| [&s.elements()[..]]).collect();
+    let given: Vec<(&[u8; 32], &[&[u32]])> = (shares.iter().zip(&segments))
+        .map(|((blind, _), segments)| (&**blind, &segments[..]))
+        .collect();
+    let proof = ConsistencyProof::new(&th, &given, &[0; N], &mut rng);
+    for (point, (blind, share)) in (1u8..).zip(&given) {
         assert!(proof.accepts(&th, point, blind, share, &[0; N]));
-        assert!(!proof.accepts(&th, point, blind, &shares[0].1, &[1; N]));
+        assert!(!proof.accepts(&th, point, blind, given[0].1, &[1; N]));
     }
 }

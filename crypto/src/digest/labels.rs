@@ -60,6 +60,26 @@ labels! {
     SHARE_MASK = "key share mask";
     /// Challenge of the proof that the shares are consistent.
     SHARE_CHALLENGE = "key share consistency challenge";
+    /// Seed of the projections of the norm proof.
+    PROJECTION_SEED = "projection seed";
+    /// Commitment to a steward's share of the digits of the projections.
+    DIGIT_COMMIT = "digit share commitment";
+    /// Seed of the joint randomness of the norm proof.
+    JOINT_SEED = "norm proof joint seed";
+    /// Joint randomness of one repetition of the norm proof.
+    JOINT_RANDOMNESS = "norm proof joint randomness";
+    /// Commitment to a steward's share of the norm proof.
+    PROOF_COMMIT = "norm proof share commitment";
+    /// What stewards' beacon shares are about.
+    BEACON_INPUT = "beacon input";
+    /// The beacon of a closed round.
+    BEACON = "beacon";
+    /// Digest of a steward's answers about all submissions.
+    ANSWERS = "answers digest";
+    /// Digest of the public scalars of all submissions.
+    SCALARS = "scalars digest";
+    /// What the beacon asks of one submission.
+    NORM_CHALLENGE = "norm proof challenge";
     /// HPKE `info` of a package.
     SEAL_INFO = "package seal info";
     /// HPKE associated data of a package.
@@ -74,6 +94,10 @@ labels! {
     PROJECTION_BLOCK = "projection block key";
     /// Stream of a key share that is given by a seed.
     SHARE_SEED = "key share expansion";
+    /// Stream of a share of the digits that is given by a seed.
+    DIGIT_SHARE_SEED = "digit share expansion";
+    /// Stream of a share of the norm proof that is given by a seed.
+    PROOF_SHARE_SEED = "norm proof share expansion";
 
     // Results and policy.
     /// Digest of a transcript.

@@ -8,7 +8,7 @@ use crate::field;
 use crate::mask::MaskKey;
 use crate::params::N;
 use crate::shamir::{
-    ConsistencyProof, KeyShare, ShareEncoding, ShareSum, Threshold, correct_vectors,
+    ConsistencyProof, KeyShare, Segments, ShareEncoding, ShareSum, Threshold, correct_vectors,
     interpolate_at, reconstruct, share_key,
 };
 use serde::Deserialize;
@@ -313,7 +313,11 @@ fn proof(case: Value) -> Result<(), Refusal> {
     let shares = blinded(&case.key, &th, &case.seeds, &case.blinds)?;
     let context = hex(&case.context);
     let mut rng = Replay::bytes(hex(&case.polynomials));
-    let proof = ConsistencyProof::new(&th, &shares, &context, &mut rng);
+    let segments: Vec<[&[u32]; 1]> = shares.iter().map(|(_, s)| [&s.elements()[..]]).collect();
+    let given: Vec<(&[u8; 32], Segments<'_>)> = (shares.iter().zip(&segments))
+        .map(|((blind, _), segments)| (&**blind, &segments[..]))
+        .collect();
+    let proof = ConsistencyProof::new(&th, &given, &context, &mut rng);
     equal(&proof, &proof_of(&case.corrections, &case.values)?)?;
     equal(
         &minicbor::to_vec(&proof).expect("encodes"),
@@ -321,7 +325,7 @@ fn proof(case: Value) -> Result<(), Refusal> {
     )?;
     for (point, (blind, share)) in (1u8..).zip(&shares) {
         unless(
-            proof.accepts(&th, point, blind, share, &context),
+            proof.accepts(&th, point, blind, &[&share.elements()[..]], &context),
             "inconsistent",
         )?;
     }
@@ -353,7 +357,9 @@ fn accepting(case: Value) -> Result<(), Refusal> {
     let context = hex(&case.context);
     let found: Vec<u8> = (1u8..)
         .zip(&shares)
-        .filter(|(point, (blind, share))| proof.accepts(&th, *point, blind, share, &context))
+        .filter(|(point, (blind, share))| {
+            proof.accepts(&th, *point, blind, &[&share.elements()[..]], &context)
+        })
         .map(|(point, _)| point)
         .collect();
     equal(&found, &case.points)
@@ -384,7 +390,13 @@ fn share_at(case: Value) -> Result<(), Refusal> {
     let proof = proof_of(&case.corrections, &case.values)?;
     let (blind, share) = &shares[case.share_of - 1];
     unless(
-        proof.accepts(&th, case.point, blind, share, &hex(&case.context)),
+        proof.accepts(
+            &th,
+            case.point,
+            blind,
+            &[&share.elements()[..]],
+            &hex(&case.context),
+        ),
         "inconsistent",
     )
 }

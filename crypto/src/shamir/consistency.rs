@@ -1,24 +1,27 @@
-//! Proof that all committed shares of a key lie on one polynomial (`docs/protocol.md`, section 4.3). Without
-//! it a device could give one steward a share beside the polynomial of the others, and that steward's honest
-//! answer would look like a lie at the opening (section 4.7).
+//! Proof that all committed shares lie on one polynomial (`docs/protocol.md`, section 4.3). Without it a device could
+//! give one steward a share beside the polynomial of the others, and that steward's honest answer would look like a
+//! lie (sections 4.6 and 4.7).
+//!
+//! A steward's share is everything that the device shares, one segment after the other: the mask key, and the digits and
+//! proofs of the norm proof.
 //!
 //! Four repetitions, each with a fresh random polynomial `r` of degree `T - 1`. Steward `j` knows
 //! `mask_j`, expanded from the blind of its commitment; `correction_j = r(j) - mask_j` is public. The
-//! challenge `chi`, uniform in `F_q^N`, follows from all commitments and corrections. The device publishes
-//! `p = r + <chi, key polynomial>` by its values at `1..=T`; steward `j` accepts when
+//! challenge `chi`, one uniform element for each of a share, follows from all commitments and corrections. The device
+//! publishes `p = r + <chi, polynomial of the shares>` by its values at `1..=T`; steward `j` accepts when
 //! `p(j) = correction_j + mask_j + <chi, share_j>`.
 //!
 //! *Sound*: stewards whose shares are not on one polynomial all accept with probability `1/q` a repetition,
-//! `2^-128` together. *Hiding*: `p(0)` is `<chi, key>` under the one-time pad `r(0)`, about which any `T - 1`
+//! `2^-128` together. *Hiding*: `p(0)` is `<chi, what is shared>` under the one-time pad `r(0)`, about which any `T - 1`
 //! stewards know nothing.
 
 use super::lagrange::coefficients_at;
-use super::{KeyShare, ShamirError, Threshold};
+use super::{ShamirError, Threshold};
 use crate::declassify;
 use crate::digest::{Hasher, labels};
 use crate::expand;
 use crate::field;
-use crate::params::{MAX_STEWARDS, N, Q};
+use crate::params::{MAX_STEWARDS, Q};
 use crate::secret::SecretVec;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -29,6 +32,9 @@ const REPETITIONS: usize = 4;
 /// One element a repetition.
 type Row = [u32; REPETITIONS];
 
+/// Everything that one steward is given, in the order in which it is committed.
+pub type Segments<'a> = &'a [&'a [u32]];
+
 /// The proof, in a submission's header. In CBOR two byte strings of little-endian words, 16 bytes a steward
 /// (corrections, by point) and 16 bytes for each of the points `1..=T` (values).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,11 +44,14 @@ pub struct ConsistencyProof {
 }
 
 impl ConsistencyProof {
-    /// Proves that `shares`, one for each point `1..=m` with the blind of its commitment, are consistent.
+    /// Proves that `shares`, one for each point `1..=m` with the blind of its commitments, are consistent.
     /// `context` holds the commitments and whatever else the proof is about.
+    ///
+    /// # Panics
+    /// When two shares have different lengths.
     pub fn new<R: rand_core::CryptoRng>(
         th: &Threshold,
-        shares: &[(Zeroizing<[u8; 32]>, KeyShare)],
+        shares: &[(&[u8; 32], Segments<'_>)],
         context: &[u8],
         rng: &mut R,
     ) -> ConsistencyProof {
@@ -66,7 +75,12 @@ impl ConsistencyProof {
             corrections,
             values: Vec::with_capacity(t),
         };
-        let challenge = proof.challenge(context);
+        let lengths: Vec<usize> = shares.iter().map(|(_, share)| length(share)).collect();
+        assert!(
+            lengths.iter().all(|len| *len == lengths[0]),
+            "shares of different lengths"
+        );
+        let challenge = proof.challenge(context, lengths[0]);
         for (point, (_, share)) in (1u8..).zip(shares).take(t) {
             let product = inner_products(&challenge, share);
             proof
@@ -91,14 +105,14 @@ impl ConsistencyProof {
         th: &Threshold,
         point: u8,
         blind: &[u8; 32],
-        share: &KeyShare,
+        share: Segments<'_>,
         context: &[u8],
     ) -> bool {
         let correction = self.corrections.get(usize::from(point).wrapping_sub(1));
         let Some(correction) = correction.filter(|_| self.fits(th)) else {
             return false;
         };
-        let product = inner_products(&self.challenge(context), share);
+        let product = inner_products(&self.challenge(context, length(share)), share);
         let found = combine(
             &combine(correction, &mask(blind), field::add),
             &product,
@@ -118,12 +132,12 @@ impl ConsistencyProof {
         declassify::decision(expected[..].ct_eq(&found[..]).into())
     }
 
-    /// `chi`: N elements for each repetition, from the stream of `SHARE_CHALLENGE` over the context and the
-    /// corrections.
-    fn challenge(&self, context: &[u8]) -> Vec<u32> {
+    /// `chi`: an element for each of a share's `length`, for each repetition, from the stream of `SHARE_CHALLENGE` over the
+    /// context and the corrections.
+    fn challenge(&self, context: &[u8], length: usize) -> Vec<u32> {
         let mut hasher = Hasher::new(labels::SHARE_CHALLENGE);
         hasher.field(context).field(&to_bytes(&self.corrections));
-        let mut challenge = vec![0; REPETITIONS * N];
+        let mut challenge = vec![0; REPETITIONS * length];
         expand::stream_elements(&mut hasher.xof(), &mut challenge);
         challenge
     }
@@ -138,10 +152,18 @@ fn mask(blind: &[u8; 32]) -> Zeroizing<Row> {
     row
 }
 
-fn inner_products(challenge: &[u32], share: &KeyShare) -> Zeroizing<Row> {
+fn length(share: Segments<'_>) -> usize {
+    share.iter().map(|segment| segment.len()).sum()
+}
+
+fn inner_products(challenge: &[u32], share: Segments<'_>) -> Zeroizing<Row> {
     let mut row = Zeroizing::new([0; REPETITIONS]);
-    for (sum, chi) in row.iter_mut().zip(challenge.chunks_exact(N)) {
-        for (a, b) in chi.iter().zip(share.0.iter()) {
+    for (sum, chi) in row
+        .iter_mut()
+        .zip(challenge.chunks_exact(length(share).max(1)))
+    {
+        let elements = share.iter().flat_map(|segment| segment.iter());
+        for (a, b) in chi.iter().zip(elements) {
             *sum = field::add(*sum, field::mul(*a, *b));
         }
     }
@@ -214,7 +236,8 @@ impl<'b, C> minicbor::Decode<'b, C> for ConsistencyProof {
 mod tests {
     use super::*;
     use crate::mask::MaskKey;
-    use crate::shamir::{ShareEncoding, share_key};
+    use crate::params::N;
+    use crate::shamir::{KeyShare, ShareEncoding, share_key};
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -231,6 +254,37 @@ mod tests {
         encodings.into_iter().map(blinded).collect()
     }
 
+    fn prove(
+        th: &Threshold,
+        shares: &Shares,
+        context: &[u8],
+        rng: &mut ChaCha20Rng,
+    ) -> ConsistencyProof {
+        // Two segments: how a share is cut changes nothing.
+        let cut: Vec<_> = shares
+            .iter()
+            .map(|(_, s)| s.elements().split_at(5))
+            .collect();
+        let cut: Vec<_> = cut.iter().map(|(a, b)| [*a, *b]).collect();
+        let given: Vec<(&[u8; 32], Segments<'_>)> = shares
+            .iter()
+            .zip(&cut)
+            .map(|((blind, _), cut)| (&**blind, &cut[..]))
+            .collect();
+        ConsistencyProof::new(th, &given, context, rng)
+    }
+
+    fn accepts(
+        proof: &ConsistencyProof,
+        th: &Threshold,
+        point: u8,
+        blind: &[u8; 32],
+        share: &KeyShare,
+        context: &[u8],
+    ) -> bool {
+        proof.accepts(th, point, blind, &[&share.elements()[..]], context)
+    }
+
     fn accepting(
         th: &Threshold,
         proof: &ConsistencyProof,
@@ -240,7 +294,7 @@ mod tests {
         (1..=th.m())
             .filter(|point| {
                 let (blind, share) = &shares[usize::from(*point) - 1];
-                proof.accepts(th, *point, blind, share, context)
+                accepts(proof, th, *point, blind, share, context)
             })
             .collect()
     }
@@ -251,7 +305,7 @@ mod tests {
             let th = Threshold::new(m, f).expect("allowed");
             let mut rng = ChaCha20Rng::seed_from_u64(u64::from(m));
             let shares = shares(&th, &mut rng);
-            let proof = ConsistencyProof::new(&th, &shares, b"context", &mut rng);
+            let proof = prove(&th, &shares, b"context", &mut rng);
             let all: Vec<u8> = (1..=m).collect();
             assert!(proof.fits(&th));
             assert_eq!(accepting(&th, &proof, &shares, b"context"), all);
@@ -274,7 +328,7 @@ mod tests {
                 let mut shares = shares(&th, &mut rng);
                 let word = &mut shares[usize::from(moved) - 1].1.0[element];
                 *word = field::add(*word, 1);
-                let proof = ConsistencyProof::new(&th, &shares, b"", &mut rng);
+                let proof = prove(&th, &shares, b"", &mut rng);
                 let accepting = accepting(&th, &proof, &shares, b"");
                 // Those at 1..=T fix the values; the others then differ from them.
                 assert!(accepting.len() < 6, "{moved}");
@@ -293,18 +347,25 @@ mod tests {
         let th = Threshold::new(6, 1).expect("allowed");
         let mut rng = ChaCha20Rng::seed_from_u64(8);
         let shares = shares(&th, &mut rng);
-        let proof = ConsistencyProof::new(&th, &shares, b"", &mut rng);
+        let proof = prove(&th, &shares, b"", &mut rng);
         let (blind, share) = &shares[2];
-        assert!(proof.accepts(&th, 3, blind, share, b""));
-        assert!(!proof.accepts(&th, 3, &[1; 32], share, b""));
-        assert!(!proof.accepts(&th, 3, blind, &shares[3].1, b""));
+        assert!(accepts(&proof, &th, 3, blind, share, b""));
+        assert!(!accepts(&proof, &th, 3, &[1; 32], share, b""));
+        assert!(!accepts(&proof, &th, 3, blind, &shares[3].1, b""));
         for point in [0, 2, 4, 7, 255] {
-            assert!(!proof.accepts(&th, point, blind, share, b""), "{point}");
+            assert!(!accepts(&proof, &th, point, blind, share, b""), "{point}");
         }
-        assert!(!ConsistencyProof::default().accepts(&th, 3, blind, share, b""));
+        assert!(!accepts(
+            &ConsistencyProof::default(),
+            &th,
+            3,
+            blind,
+            share,
+            b""
+        ));
         let mut longer = proof.clone();
         longer.values.push([0; REPETITIONS]);
-        assert!(!longer.fits(&th) && !longer.accepts(&th, 3, blind, share, b""));
+        assert!(!longer.fits(&th) && !accepts(&longer, &th, 3, blind, share, b""));
     }
 
     /// Two proofs about the same shares have nothing in common: every part is freshly masked.
@@ -313,7 +374,7 @@ mod tests {
         let th = Threshold::new(6, 1).expect("allowed");
         let mut rng = ChaCha20Rng::seed_from_u64(9);
         let shares = shares(&th, &mut rng);
-        let [a, b] = [(); 2].map(|()| ConsistencyProof::new(&th, &shares, b"", &mut rng));
+        let [a, b] = [(); 2].map(|()| prove(&th, &shares, b"", &mut rng));
         let different = |a: &[Row], b: &[Row]| a.iter().zip(b).all(|(a, b)| a != b);
         assert!(different(&a.corrections, &b.corrections) && different(&a.values, &b.values));
     }

@@ -36,6 +36,15 @@ pub(super) fn check_points(points: &[u8]) -> Result<(), ShamirError> {
     Ok(())
 }
 
+/// The weights with which the values at `points` give the value at `x`.
+///
+/// # Errors
+/// As [`reconstruct`].
+pub(crate) fn weights_at(points: &[u8], x: u8) -> Result<Vec<u32>, ShamirError> {
+    check_points(points)?;
+    Ok(coefficients_at(points, x))
+}
+
 fn combine(points: &[(u8, &ShareSum)], x: u8) -> Result<Box<[u32; N]>, ShamirError> {
     let indices: Vec<u8> = points.iter().map(|&(point, _)| point).collect();
     check_points(&indices)?;

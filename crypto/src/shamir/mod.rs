@@ -13,10 +13,12 @@ mod threshold;
 #[cfg(test)]
 mod tests;
 
-pub use consistency::ConsistencyProof;
+pub use consistency::{ConsistencyProof, Segments};
 pub use correct::{Corrected, are_consistent, correct, correct_vectors};
+pub(crate) use lagrange::weights_at;
 pub use lagrange::{interpolate_at, reconstruct};
 pub use share::{KeyShare, ShareEncoding, ShareSum, share_key};
+pub(crate) use share::{share_digits, share_proofs, words_to_bytes};
 pub use threshold::Threshold;
 
 /// Why a threshold, a share or a set of answers is refused.

@@ -4,10 +4,12 @@ use super::lagrange::coefficients_at;
 use super::{ShamirError, Threshold};
 use crate::backend;
 use crate::declassify;
+use crate::digest::labels;
 use crate::expand;
 use crate::field;
 use crate::mask::MaskKey;
 use crate::params::N;
+use crate::secret::SecretVec;
 use core::fmt;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -20,6 +22,11 @@ const WORDS_BYTES: usize = 4 * N;
 pub struct KeyShare(pub(crate) Box<[u32; N]>);
 
 impl KeyShare {
+    /// The elements, canonical.
+    pub fn elements(&self) -> &[u32; N] {
+        &self.0
+    }
+
     /// Little-endian bytes of the elements: what a commitment covers.
     pub(crate) fn to_bytes(&self) -> zeroize::Zeroizing<Vec<u8>> {
         zeroize::Zeroizing::new(words_to_bytes(&self.0[..]))
@@ -151,26 +158,76 @@ pub fn share_key<R: rand_core::CryptoRng>(
     for _ in 0..seeded {
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
-        let mut share = KeyShare(Box::new([0; N]));
-        expand::share_elements(&seed, &mut share.0[..]);
+        let mut share = SecretVec::zeroed(N);
+        expand::share_elements(&seed, &mut share);
         values.push(share);
         encodings.push(ShareEncoding::Seed(seed));
         seed.zeroize();
     }
-    let known: Vec<u8> = (0..=seeded).collect();
     for point in seeded + 1..=th.m() {
-        let weights = coefficients_at(&known, point);
-        let mut elements = vec![0u32; N];
-        for (i, element) in elements.iter_mut().enumerate() {
-            let mut sum = field::mul(weights[0], key.coefficients()[i]);
-            for (weight, share) in weights[1..].iter().zip(&values) {
-                sum = field::add(sum, field::mul(*weight, share.0[i]));
-            }
-            *element = sum;
-        }
-        encodings.push(ShareEncoding::Explicit(elements));
+        encodings.push(ShareEncoding::Explicit(follow(
+            key.coefficients(),
+            &values,
+            point,
+        )));
     }
     encodings
+}
+
+/// The share at `point` of the polynomials whose values at 0 are `values` and at 1, 2, .. the `first` shares.
+fn follow(values: &[u32], first: &[SecretVec<u32>], point: u8) -> Vec<u32> {
+    let known: Vec<u8> = (0..=first.len() as u8).collect();
+    let weights = coefficients_at(&known, point);
+    let mut elements = vec![0u32; values.len()];
+    for (i, element) in elements.iter_mut().enumerate() {
+        let mut sum = field::mul(weights[0], values[i]);
+        for (weight, share) in weights[1..].iter().zip(first) {
+            sum = field::add(sum, field::mul(*weight, share[i]));
+        }
+        *element = sum;
+    }
+    elements
+}
+
+/// Shares the digits of a norm proof: all m shares, expanded; those of the first `T - 1` stewards from the seeds of
+/// their key shares.
+pub(crate) fn share_digits(
+    digits: &[u32],
+    keys: &[ShareEncoding],
+    th: &Threshold,
+) -> Vec<SecretVec<u32>> {
+    share_beside(labels::DIGIT_SHARE_SEED, digits, keys, th)
+}
+
+/// Shares all repetitions' proofs, as [`share_digits`].
+pub(crate) fn share_proofs(
+    proofs: &[u32],
+    keys: &[ShareEncoding],
+    th: &Threshold,
+) -> Vec<SecretVec<u32>> {
+    share_beside(labels::PROOF_SHARE_SEED, proofs, keys, th)
+}
+
+fn share_beside(
+    label: &'static str,
+    values: &[u32],
+    keys: &[ShareEncoding],
+    th: &Threshold,
+) -> Vec<SecretVec<u32>> {
+    let mut shares = Vec::with_capacity(usize::from(th.m()));
+    for key in keys {
+        if let ShareEncoding::Seed(seed) = key {
+            let mut share = SecretVec::zeroed(values.len());
+            expand::seeded_elements(label, seed, &mut share);
+            shares.push(share);
+        }
+    }
+    debug_assert_eq!(shares.len(), usize::from(th.t()) - 1);
+    let explicit: Vec<_> = (th.t()..=th.m())
+        .map(|point| SecretVec::new(follow(values, &shares, point)))
+        .collect();
+    shares.extend(explicit);
+    shares
 }
 
 /// The sum of a steward's shares over a set of devices: its answer at the opening. Over a set that the
@@ -253,7 +310,7 @@ impl<'b, C> minicbor::Decode<'b, C> for ShareSum {
     }
 }
 
-fn words_to_bytes(words: &[u32]) -> Vec<u8> {
+pub(crate) fn words_to_bytes(words: &[u32]) -> Vec<u8> {
     // Reserved at once: a growing vector would leave copies of secrets behind.
     let mut bytes = Vec::with_capacity(4 * words.len());
     for word in words {

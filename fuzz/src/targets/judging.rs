@@ -4,14 +4,15 @@
 use arbitrary::{Result, Unstructured};
 use dawn_crypto::digest::{Digest, hash, labels};
 use dawn_crypto::mask::{MaskKey, PublicMatrix, add_assign, mask};
+use dawn_crypto::norm::NormSeeds;
 use dawn_crypto::params::{Dimension, N, Q};
 use dawn_crypto::shamir::{ShareSum, Threshold, share_key};
 use dawn_identity::{DeviceId, OrgId};
 use dawn_protocol::judge::{Ballot, Judgement, judge};
-use dawn_protocol::open::{Bounds, MaskedSum, open};
+use dawn_protocol::open::{MaskedSum, open};
 use dawn_protocol::roll::{Entry, Roll};
 use dawn_protocol::violation::{Culprit, Rule, Violation};
-use dawn_protocol::{AbortReason, Decision, Outcome, Policy};
+use dawn_protocol::{AbortReason, Decision, Examined, Finding, Outcome, Policy};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -51,6 +52,10 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             leaf: Digest([0; 32]),
             header: Digest([0; 32]),
             payload: Digest([0; 32]),
+            norm: NormSeeds {
+                projection: Digest([0; 32]),
+                joint: Digest([0; 32]),
+            },
             refused,
         });
     }
@@ -67,6 +72,22 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             reports.push((point, outcomes));
         }
     }
+    let mut findings = Vec::new();
+    for _ in &entries {
+        findings.push(Finding {
+            agreeing: input.arbitrary::<u16>()? | input.arbitrary::<u16>()?,
+            lied: input.arbitrary::<u16>()? & input.arbitrary::<u16>()?,
+            result: *input.choose(&[
+                Examined::Valid,
+                Examined::Valid,
+                Examined::Valid,
+                Examined::TooFew,
+                Examined::Disagree,
+                Examined::Projection,
+                Examined::Norm,
+            ])?,
+        });
+    }
     let roll = Roll::from_entries(entries.clone());
     let ballots: Vec<_> = reports
         .iter()
@@ -75,10 +96,10 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             outcomes,
         })
         .collect();
-    let found = judge(&threshold, &policy, &root, &roll, &ballots);
+    let found = judge(&threshold, &policy, &root, &roll, &ballots, &findings);
     assert_eq!(
         found,
-        by_definition(&threshold, &policy, &root, &entries, &reports)
+        by_definition(&threshold, &policy, &root, &entries, &reports, &findings)
     );
     Ok(found.is_ok())
 }
@@ -90,6 +111,7 @@ fn by_definition(
     root: &Digest,
     entries: &[Entry],
     reports: &[(u8, Vec<Outcome>)],
+    findings: &[Finding],
 ) -> std::result::Result<Judgement, AbortReason> {
     let a = usize::from(threshold.a());
     if reports.len() < a {
@@ -97,6 +119,11 @@ fn by_definition(
     }
     let ok = |report: &(u8, Vec<Outcome>), index: usize| {
         entries[index].refused.is_none() && report.1[index] == Outcome::Ok
+    };
+    let among = |points: u16, point: u8| points & 1 << (point - 1) != 0;
+    let holds = |report: &(u8, Vec<Outcome>), index: usize| {
+        let finding = &findings[index];
+        ok(report, index) && finding.result == Examined::Valid && among(finding.agreeing, report.0)
     };
     let mut best: Option<(Vec<usize>, Vec<usize>)> = None;
     // In lexicographic order: the sets as numbers whose highest bits are the lowest points.
@@ -111,7 +138,7 @@ fn by_definition(
     sets.sort();
     for set in sets {
         let common: Vec<usize> = (0..entries.len())
-            .filter(|index| set.iter().all(|place| ok(&reports[*place], *index)))
+            .filter(|index| set.iter().all(|place| holds(&reports[*place], *index)))
             .collect();
         let Some(kept) = cut(policy, root, entries, &common) else {
             continue;
@@ -129,20 +156,37 @@ fn by_definition(
             Decision::BadHeader
         } else if reports.iter().filter(|report| ok(report, index)).count() < a {
             Decision::TooFewStewards
+        } else if findings[index].result != Examined::Valid {
+            match findings[index].result {
+                Examined::Disagree => Decision::AnswersDisagree,
+                Examined::Projection => Decision::Projection,
+                Examined::Norm => Decision::Norm,
+                Examined::TooFew | Examined::Valid => Decision::TooFewStewards,
+            }
         } else if accepted.contains(&index) {
             Decision::Accepted
-        } else if set.iter().all(|place| ok(&reports[*place], index)) {
+        } else if set.iter().all(|place| holds(&reports[*place], index)) {
             Decision::OrganisationShare
         } else {
             Decision::OutsideOpeningSet
         }
     };
-    let holds_all = |report: &&(u8, Vec<Outcome>)| accepted.iter().all(|index| ok(report, *index));
+    let holds_all =
+        |report: &&(u8, Vec<Outcome>)| accepted.iter().all(|index| holds(report, *index));
+    let lied = |report: &&(u8, Vec<Outcome>)| {
+        let about = |index| ok(report, index) && among(findings[index].lied, report.0);
+        (0..entries.len()).any(about)
+    };
     Ok(Judgement {
         decisions: (0..entries.len()).map(decide).collect(),
         openers: reports
             .iter()
             .filter(holds_all)
+            .map(|(point, _)| *point)
+            .collect(),
+        liars: reports
+            .iter()
+            .filter(lied)
             .map(|(point, _)| *point)
             .collect(),
     })
@@ -187,8 +231,8 @@ fn cut(policy: &Policy, root: &Digest, entries: &[Entry], set: &[usize]) -> Opti
     enough.then_some(kept)
 }
 
-/// At most f lies among the answers: with A honest answers the sum comes out and exactly the liars are named; with T
-/// the sum comes out.
+/// At most f lies among the answers: with T honest answers the sum comes out, and with A - 1 exactly the liars are
+/// named.
 fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
     let Ok(threshold) = Threshold::new(input.int_in_range(2..=7)?, input.int_in_range(0..=2)?)
     else {
@@ -199,7 +243,7 @@ fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
     let dimension = Dimension::new(3).expect("in range");
     let mut words = vec![0; dimension.padded()];
     let mut sums = vec![ShareSum::zero(); usize::from(threshold.m())];
-    let (mut expected, devices) = (vec![0; 3], input.int_in_range(1..=2)?);
+    let (mut expected, devices) = (vec![0; 3], input.int_in_range(1..=2u64)?);
     for _ in 0..devices {
         let key = MaskKey::sample(&mut rng);
         let x = [input.int_in_range(-9..=9)?, 1, -9];
@@ -238,7 +282,7 @@ fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
         dimension,
         words: &words,
     };
-    let found = open(&threshold, &masked, &Bounds::new(0, 9, devices), &answers);
+    let found = open(&threshold, &masked, 9 * devices, &answers);
     if answers.len() < usize::from(threshold.t()) {
         assert_eq!(found, Err(AbortReason::TooFewOpenings));
         return Ok(false);
@@ -253,7 +297,7 @@ fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
         found.culprits.iter().all(|point| liars.contains(point)),
         "an honest steward is named"
     );
-    if honest >= usize::from(threshold.a().max(threshold.t() + 1)) {
+    if honest + 1 >= usize::from(threshold.a()) {
         assert_eq!(found.culprits, liars);
     }
     assert_eq!(found.points.len(), usize::from(threshold.t()));

@@ -27,7 +27,7 @@ pub use mask::mask_target as mask;
 pub use merkle::merkle;
 pub use models::models;
 pub use packages::{PACKAGES, packages};
-pub(crate) use packages::{prover, sealed};
+pub(crate) use packages::{params, prover, sealed};
 pub use shamir::shamir;
 pub use statements::{KINDS, Kind, statements};
 pub use texts::{TEXTS, texts};

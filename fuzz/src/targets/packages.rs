@@ -3,7 +3,8 @@
 use std::sync::OnceLock;
 
 use dawn_crypto::mask::{parse_payload, payload_bytes, payload_digest};
-use dawn_crypto::params::Q;
+use dawn_crypto::norm::{NormParams, Rows};
+use dawn_crypto::params::{Dimension, Q, Sigma};
 use dawn_crypto::seal::{SealingPublicKey, SealingSecretKey, open, seal};
 use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding, ShareSum, Threshold};
 use dawn_crypto::vrf::{VrfProof, VrfPublicKey, VrfSecretKey, proof_to_hash, prove, verify};
@@ -85,9 +86,20 @@ pub(crate) fn sealed() -> &'static [u8] {
     })
 }
 
+/// The smallest norm proof of a small model.
+pub(crate) fn params() -> &'static NormParams {
+    static PARAMS: OnceLock<NormParams> = OnceLock::new();
+    PARAMS.get_or_init(|| {
+        let dimension = Dimension::new(10).expect("in range");
+        NormParams::derive(&dimension, 100, Sigma::ERROR_MIN, Rows::R128).expect("fits")
+    })
+}
+
 fn plaintext(bytes: &[u8]) -> bool {
     let limit = memory::for_decoding(bytes) + ROOM;
-    let Some(plaintext) = memory::within(limit, || PackagePlaintext::from_bytes(bytes).ok()) else {
+    let Some(plaintext) =
+        memory::within(limit, || PackagePlaintext::from_bytes(params(), bytes).ok())
+    else {
         return false;
     };
     assert_eq!(plaintext.to_bytes().as_slice(), bytes);
@@ -98,6 +110,8 @@ fn plaintext(bytes: &[u8]) -> bool {
         plaintext.share.expand().is_ok(),
         "what was decoded is a share"
     );
+    // Of the lengths that were asked for; whether its words are canonical is seen only now.
+    let _ = plaintext.expand(params());
     true
 }
 
@@ -109,16 +123,17 @@ fn proof(bytes: &[u8]) -> bool {
     let share = ShareEncoding::Seed([5; 32])
         .expand()
         .expect("a seed expands");
+    let share: &[&[u32]] = &[&share.elements()[..]];
     let mut fits = 0;
     for (m, f) in [(2, 0), (3, 0), (6, 1), (16, 0), (16, 5)] {
         let Ok(threshold) = Threshold::new(m, f) else {
             continue;
         };
         fits += usize::from(proof.fits(&threshold));
-        let accepted = proof.accepts(&threshold, m, &[6; 32], &share, bytes);
+        let accepted = proof.accepts(&threshold, m, &[6; 32], share, bytes);
         assert!(!accepted, "a proof that nobody made is accepted");
-        assert!(!proof.accepts(&threshold, 0, &[6; 32], &share, bytes));
-        assert!(!proof.accepts(&threshold, 17, &[6; 32], &share, bytes));
+        assert!(!proof.accepts(&threshold, 0, &[6; 32], share, bytes));
+        assert!(!proof.accepts(&threshold, 17, &[6; 32], share, bytes));
     }
     assert!(fits <= 1);
     true

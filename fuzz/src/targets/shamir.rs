@@ -4,7 +4,7 @@ use arbitrary::{Result, Unstructured};
 use dawn_crypto::mask::{MaskKey, PublicMatrix, add_assign, mask, unmask};
 use dawn_crypto::params::{Dimension, N, Q};
 use dawn_crypto::shamir::{
-    ConsistencyProof, KeyShare, ShamirError, ShareEncoding, ShareSum, Threshold, correct,
+    ConsistencyProof, KeyShare, Segments, ShamirError, ShareEncoding, ShareSum, Threshold, correct,
     interpolate_at, reconstruct, share_key,
 };
 use rand_chacha::ChaCha20Rng;
@@ -106,19 +106,30 @@ fn consistent(
     input: &mut Unstructured<'_>,
     rng: &mut ChaCha20Rng,
 ) -> Result<()> {
-    let mut shares = Vec::new();
+    let mut shares: Vec<([u8; 32], KeyShare)> = Vec::new();
     for encoding in encodings {
         let bytes = minicbor::to_vec(encoding).expect("encodes");
         let decoded: ShareEncoding = minicbor::decode(&bytes).expect("as encoded");
         assert!(decoded == *encoding);
         let mut blind = [0; 32];
         rng.fill_bytes(&mut blind);
-        shares.push((blind.into(), decoded.expand().expect("our own")));
+        shares.push((blind, decoded.expand().expect("our own")));
     }
-    let proof = ConsistencyProof::new(threshold, &shares, b"context", rng);
+    // Two segments: how a share is cut changes nothing.
+    let cut: Vec<_> = shares
+        .iter()
+        .map(|(_, share)| share.elements().split_at(7))
+        .collect();
+    let cut: Vec<[&[u32]; 2]> = cut.into_iter().map(|(a, b)| [a, b]).collect();
+    let given: Vec<(&[u8; 32], Segments<'_>)> = shares
+        .iter()
+        .zip(&cut)
+        .map(|((blind, _), cut)| (blind, &cut[..]))
+        .collect();
+    let proof = ConsistencyProof::new(threshold, &given, b"context", rng);
     let accepts = |point: u8, share: &KeyShare, context: &[u8]| {
         let blind = &shares[usize::from(point) - 1].0;
-        proof.accepts(threshold, point, blind, share, context)
+        proof.accepts(threshold, point, blind, &[&share.elements()[..]], context)
     };
     // Judging costs as much as all the rest: by a few.
     for _ in 0..3 {

@@ -10,8 +10,8 @@ use dawn_identity::{
     TaskId, to_canonical,
 };
 use dawn_protocol::{
-    Aborted, Closed, Endorsement, LogHead, MAX_STATEMENT_BYTES, Opening, PackageReport, Receipt,
-    RoundResult, RoundSpec, SealingKey, SubmissionHeader, Task, Verdict,
+    Aborted, BeaconShare, Challenge, Closed, Endorsement, LogHead, MAX_STATEMENT_BYTES, Opening,
+    PackageReport, Receipt, RoundResult, RoundSpec, SealingKey, SubmissionHeader, Task, Verdict,
 };
 
 use super::canonical::canonical;
@@ -42,6 +42,8 @@ kinds! {
     SubmissionHeader, header;
     Receipt, |_, _| ();
     Closed, |_, _| ();
+    BeaconShare, |_, _| ();
+    Challenge, |_, _| ();
     PackageReport, |_, _| ();
     Verdict, |verdict, _| assert!(verdict.accepted_count() as usize <= verdict.decisions.len());
     Opening, |opening, _| {
@@ -99,7 +101,10 @@ fn task(task: &Task, body: &[u8]) {
         .charge_micro_rho()
         .expect("an accepted task has a charge");
     assert!(charge.checked_mul(task.rounds.into()).is_some());
-    let largest = u64::from(task.policy.max_submissions) * task.coordinate_bound();
+    let norm = task
+        .norm_params()
+        .expect("an accepted task has a norm proof");
+    let largest = u64::from(task.policy.max_submissions) * norm.max_norm();
     assert!(largest < u64::from(Q) / 4);
 }
 
@@ -112,9 +117,10 @@ fn round_spec(spec: &RoundSpec, _: &[u8]) {
 /// The pre-header is the header without its last field.
 fn header(header: &SubmissionHeader, body: &[u8]) {
     let pre = header.pre_header();
-    assert_eq!((pre[0], body[0]), (0x86, 0x87));
+    assert_eq!((pre[0], body[0]), (0x88, 0x89));
     assert_eq!(pre[1..], body[1..pre.len()]);
     let packages = to_canonical(&header.packages);
     assert_eq!(body[pre.len()..], packages);
     assert!(pre[1..].starts_with(&header.consistency_context()[1..]));
+    assert!(pre[1..].starts_with(&header.norm_context()[1..]));
 }

@@ -1,6 +1,7 @@
 //! A small federation to attack.
 
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::{VrfPublicKey, VrfSecretKey};
 use dawn_identity::{
     Admission, Federation, FoundingDocument, Organisation, Roster, RosterEntry, RosterSignature,
     SecretKey, SignedRoster, Validity, VerifiedFederation,
@@ -17,6 +18,11 @@ pub fn rng(seed: u64) -> ChaCha20Rng {
 
 pub fn organisation(name: &str, seed: u64) -> Organisation {
     Organisation::generate(name, Validity::starting(NOW - 10, YEAR), &mut rng(seed)).unwrap()
+}
+
+/// A key of the beacon, from a seed.
+pub fn vrf(seed: u8) -> VrfPublicKey {
+    VrfSecretKey::from_seed(&[seed; 32]).public().clone()
 }
 
 /// Four founders, two organisations that were let in, a steward for each, m = 6, f = 1.
@@ -72,14 +78,15 @@ impl Fixture {
     }
 
     pub fn roster(&self) -> Roster {
-        let stewards =
-            self.organisations()
-                .into_iter()
-                .zip(&self.stewards)
-                .map(|(org, steward)| RosterEntry {
-                    org: org.id(),
-                    steward: steward.public(),
-                });
+        let stewards = self
+            .organisations()
+            .into_iter()
+            .zip(self.stewards.iter().zip(100..))
+            .map(|(org, (steward, seed))| RosterEntry {
+                org: org.id(),
+                steward: steward.public(),
+                vrf: vrf(seed),
+            });
         Roster {
             federation: self.federation.digest(),
             epoch: 1,

@@ -1,12 +1,13 @@
 //! Organisations and stewards present themselves: for one federation, with the keys that they name.
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::{
     EnrolmentError, EnvelopeError, IssuerError, OrgRegistration, Organisation, RegistrationError,
     SecretKey, Signed, StewardEnrolment, StewardId, Validity,
 };
 
-use crate::fixture::{NOW, YEAR, organisation, refuse_every_change};
+use crate::fixture::{NOW, YEAR, organisation, refuse_every_change, vrf};
 
 const HERE: Digest = Digest([1; 32]);
 const ELSEWHERE: Digest = Digest([2; 32]);
@@ -75,7 +76,7 @@ fn forged_registrations_are_refused() {
 fn a_steward_is_enrolled() {
     let org = organisation("Alpha", 1);
     let steward = SecretKey::from_seed(&[9; 32]);
-    let signed = org.enrol_steward(&HERE, &steward, NOW).unwrap();
+    let signed = org.enrol_steward(&HERE, &steward, &vrf(8), NOW).unwrap();
     let verified = signed
         .verify_enrolment(&org.root().public(), &HERE)
         .unwrap();
@@ -90,7 +91,7 @@ fn a_steward_is_enrolled() {
 fn forged_enrolments_are_refused() {
     let (alpha, beta) = (organisation("Alpha", 1), organisation("Beta", 2));
     let steward = SecretKey::from_seed(&[9; 32]);
-    let honest = alpha.enrol_steward(&HERE, &steward, NOW).unwrap();
+    let honest = alpha.enrol_steward(&HERE, &steward, &vrf(8), NOW).unwrap();
     let root = alpha.root().public();
     assert!(matches!(
         honest.verify_enrolment(&beta.root().public(), &HERE),
@@ -116,10 +117,11 @@ fn forged_enrolments_are_refused() {
             .verify_enrolment(&beta.root().public(), &HERE),
         Err(EnrolmentError::OtherOrganisation { .. })
     ));
-    // A consent for another federation, and none at all.
+    // A consent for another federation, with another key of the beacon, and none at all.
     for proof in [
-        StewardEnrolment::prove(&ELSEWHERE, &alpha.id(), &steward),
-        StewardEnrolment::prove(&HERE, &alpha.id(), alpha.root()),
+        StewardEnrolment::prove(&ELSEWHERE, &alpha.id(), &steward, &vrf(8)),
+        StewardEnrolment::prove(&HERE, &alpha.id(), &steward, &vrf(7)),
+        StewardEnrolment::prove(&HERE, &alpha.id(), alpha.root(), &vrf(8)),
     ] {
         let mut unproven = honest.peek().clone();
         unproven.proof = proof;
@@ -130,7 +132,13 @@ fn forged_enrolments_are_refused() {
             Err(EnrolmentError::Proof { .. })
         ));
     }
-    let reused = alpha.enrol_steward(&HERE, alpha.root(), NOW).unwrap();
+    // A key that signs cannot be the beacon's.
+    let mut signing = honest.peek().clone();
+    signing.vrf = VrfPublicKey::from_bytes(steward.public().as_bytes()).unwrap();
+    assert!(Signed::sign(&signing, alpha.root()).is_err());
+    let reused = alpha
+        .enrol_steward(&HERE, alpha.root(), &vrf(8), NOW)
+        .unwrap();
     assert!(matches!(
         reused.verify_enrolment(&root, &HERE),
         Err(EnrolmentError::RootKeyReused(_))

@@ -1,12 +1,13 @@
 //! Rosters: the organisations decide who opens, and nobody else.
 
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::{
     Admission, MembersError, PublicKey, Roster, RosterError, RosterSignature, SecretKey,
     SignedRoster, StewardId, to_canonical,
 };
 
-use crate::fixture::{Fixture, organisation, refuse_every_change};
+use crate::fixture::{Fixture, organisation, refuse_every_change, vrf};
 
 fn check(
     fixture: &Fixture,
@@ -192,11 +193,20 @@ fn broken_rosters_are_refused() {
     refused("a steward twice", &|r| {
         r.stewards[1].steward = r.stewards[0].steward
     });
+    refused("two stewards with one VRF key", &|r| {
+        r.stewards[1].vrf = r.stewards[0].vrf.clone()
+    });
+    // Its seed signs as well, which gives it away.
+    refused("a VRF key that is a steward's key", &|r| {
+        let key = r.stewards[2].steward;
+        r.stewards[1].vrf = VrfPublicKey::from_bytes(key.as_bytes()).unwrap()
+    });
     refused("17 stewards", &|r| {
         r.stewards = (0..17u8)
             .map(|n| dawn_identity::RosterEntry {
                 org: dawn_identity::OrgId(dawn_identity::Digest([n; 32])),
                 steward: SecretKey::from_seed(&[n; 32]).public(),
+                vrf: vrf(100 + n),
             })
             .collect();
     });
@@ -301,6 +311,7 @@ fn the_largest_roster_fits_its_bound() {
             .map(|n| dawn_identity::RosterEntry {
                 org: dawn_identity::OrgId(dawn_identity::Digest([n; 32])),
                 steward: SecretKey::from_seed(&[n; 32]).public(),
+                vrf: vrf(100 + n),
             })
             .collect(),
         created: u64::MAX,

@@ -11,6 +11,8 @@ use dawn_identity::{
 };
 use serde::Deserialize;
 
+use crate::fixture::vrf;
+
 #[derive(Deserialize)]
 struct Vectors {
     now: u64,
@@ -79,6 +81,7 @@ fn world(now: u64) -> World {
             .map(|(org, seed)| RosterEntry {
                 org: org.id(),
                 steward: key(seed).public(),
+                vrf: vrf(seed + 10),
             })
             .collect(),
         created: now,
@@ -122,7 +125,7 @@ fn documents_are_the_same_bytes() {
         (
             "steward_enrolment",
             alpha
-                .enrol_steward(&federation, &key(21), vectors.now)
+                .enrol_steward(&federation, &key(21), &vrf(31), vectors.now)
                 .unwrap()
                 .bytes()
                 .to_vec(),

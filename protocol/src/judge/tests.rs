@@ -1,11 +1,13 @@
 //! What the choice of the accepted set guarantees, against liars, failing devices and large rounds.
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::NormSeeds;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{DeviceId, OrgId};
 use proptest::prelude::*;
 
 use super::{Ballot, Judgement, judge};
+use crate::examine::{Examined, Finding};
 use crate::roll::{Entry, Roll};
 use crate::statements::{Decision, Outcome};
 use crate::task::Policy;
@@ -31,6 +33,10 @@ fn roll(organisations: impl IntoIterator<Item = usize>) -> Roll {
         leaf: number(index),
         header: number(index),
         payload: number(index),
+        norm: NormSeeds {
+            projection: number(index),
+            joint: number(index),
+        },
         refused: None,
     };
     Roll::from_entries(organisations.into_iter().enumerate().map(entry).collect())
@@ -53,6 +59,16 @@ fn run(
     roll: &Roll,
     reports: &[(u8, Vec<Outcome>)],
 ) -> Result<Judgement, AbortReason> {
+    run_with((m, f), policy, roll, reports, &honest(roll.len()))
+}
+
+fn run_with(
+    (m, f): (u8, u8),
+    policy: &Policy,
+    roll: &Roll,
+    reports: &[(u8, Vec<Outcome>)],
+    findings: &[Finding],
+) -> Result<Judgement, AbortReason> {
     let ballots: Vec<Ballot<'_>> = reports
         .iter()
         .map(|(point, outcomes)| Ballot {
@@ -66,7 +82,18 @@ fn run(
         &ROOT,
         roll,
         &ballots,
+        findings,
     )
+}
+
+/// Everybody answers rightly, and every submission is valid.
+fn honest(count: usize) -> Vec<Finding> {
+    let honest = Finding {
+        agreeing: u16::MAX,
+        lied: 0,
+        result: Examined::Valid,
+    };
+    vec![honest; count]
 }
 
 fn all_good(points: impl IntoIterator<Item = u8>, count: usize) -> Vec<(u8, Vec<Outcome>)> {
@@ -146,6 +173,68 @@ fn the_largest_common_set_wins_and_ties_go_to_the_first() {
     );
 }
 
+/// Who answers wrongly does not hold the submission, is named, and costs nobody anything.
+#[test]
+fn a_liar_about_everybody_or_somebody_is_named_and_left_out() {
+    let roll = roll([0; 4]);
+    let reports = all_good(1..=6, 4);
+    let wrong = |liar: u8, from: usize| {
+        let mut findings = honest(4);
+        for finding in &mut findings[from..] {
+            finding.lied = 1 << (liar - 1);
+            finding.agreeing &= !finding.lied;
+        }
+        findings
+    };
+    for liar in 1..=6u8 {
+        for from in [0, 3] {
+            let judged =
+                run_with((6, 1), &open_policy(), &roll, &reports, &wrong(liar, from)).unwrap();
+            assert_eq!(judged.decisions, [Accepted; 4]);
+            assert_eq!(judged.openers.len(), 5);
+            assert!(!judged.openers.contains(&liar));
+            assert_eq!(judged.liars, [liar]);
+        }
+    }
+    // A lie about a submission that is not accepted: named, and holds all that is.
+    let mut findings = wrong(2, 3);
+    findings[3].result = Examined::Norm;
+    let judged = run_with((6, 1), &open_policy(), &roll, &reports, &findings).unwrap();
+    assert_eq!(judged.decisions[3], Decision::Norm);
+    assert_eq!((judged.openers.len(), judged.liars), (6, vec![2]));
+    // Findings about stewards that did not report Ok say nothing about them.
+    let mut reports = reports;
+    reports[1].1[3] = Bad;
+    let judged = run_with((6, 1), &open_policy(), &roll, &reports, &findings).unwrap();
+    assert!(judged.liars.is_empty());
+}
+
+#[test]
+fn what_is_found_decides() {
+    let roll = roll([0; 5]);
+    let mut findings = honest(5);
+    let results = [
+        Examined::Disagree,
+        Examined::Projection,
+        Examined::Norm,
+        Examined::TooFew,
+    ];
+    for (finding, result) in findings.iter_mut().zip(results) {
+        finding.result = result;
+    }
+    let reports = all_good(1..=6, 5);
+    let judged = run_with((6, 1), &open_policy(), &roll, &reports, &findings).unwrap();
+    let expected = [
+        Decision::AnswersDisagree,
+        Decision::Projection,
+        Decision::Norm,
+        TooFewStewards,
+        Accepted,
+    ];
+    assert_eq!(judged.decisions, expected);
+    assert_eq!(judged.openers, [1, 2, 3, 4, 5, 6]);
+}
+
 #[test]
 fn refused_headers_count_for_nothing_whatever_stewards_say() {
     let mut entries = roll([0, 1, 2]).entries().to_vec();
@@ -193,6 +282,7 @@ fn a_victim_with_many_devices_of_one_organisation_is_not_opened() {
             point,
             outcomes: &[Good; 60],
         }),
+        &honest(60),
     )
     .unwrap();
     assert_ne!(other.decisions, judged.decisions);

@@ -1,11 +1,13 @@
 //! The known answers of `test_vectors/protocol.py`, which judges by brute force.
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::NormSeeds;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{DeviceId, OrgId};
 use serde::Deserialize;
 
 use super::{Ballot, judge};
+use crate::examine::{Examined, Finding};
 use crate::roll::{Entry, Roll};
 use crate::statements::{Decision, Outcome};
 use crate::task::Policy;
@@ -24,6 +26,7 @@ struct Vector {
     policy: PolicyVector,
     submissions: Vec<Submission>,
     reports: Vec<Report>,
+    findings: Vec<FindingVector>,
     expected: Expected,
 }
 
@@ -48,11 +51,37 @@ struct Report {
 }
 
 #[derive(Deserialize)]
+struct FindingVector {
+    agreeing: Vec<u8>,
+    lied: Vec<u8>,
+    result: String,
+}
+
+impl FindingVector {
+    fn finding(&self) -> Finding {
+        let bits = |points: &[u8]| points.iter().fold(0, |bits, point| bits | 1 << (point - 1));
+        Finding {
+            agreeing: bits(&self.agreeing),
+            lied: bits(&self.lied),
+            result: match self.result.as_str() {
+                "valid" => Examined::Valid,
+                "too-few" => Examined::TooFew,
+                "disagree" => Examined::Disagree,
+                "projection" => Examined::Projection,
+                "norm" => Examined::Norm,
+                other => panic!("{other}"),
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Expected {
     Judged {
         decisions: Vec<usize>,
         openers: Vec<u8>,
+        liars: Vec<u8>,
     },
     Aborted {
         abort: String,
@@ -71,6 +100,10 @@ fn judgements_are_those_of_another_program() {
             leaf: submission.device.0,
             header: submission.device.0,
             payload: submission.device.0,
+            norm: NormSeeds {
+                projection: submission.device.0,
+                joint: submission.device.0,
+            },
             refused: submission.refused.then(|| {
                 let device = Culprit::Device(submission.device);
                 Box::new(Violation::new(device, Rule::Signature, ""))
@@ -105,14 +138,30 @@ fn judgements_are_those_of_another_program() {
             max_submissions: 100,
             target_submissions: 100,
         };
+        let findings: Vec<Finding> = vector.findings.iter().map(FindingVector::finding).collect();
         let threshold = Threshold::new(vector.m, vector.f).unwrap();
-        let found = judge(&threshold, &policy, &vector.root, &roll, &ballots);
+        let found = judge(
+            &threshold,
+            &policy,
+            &vector.root,
+            &roll,
+            &ballots,
+            &findings,
+        );
         match (found, vector.expected) {
-            (Ok(found), Expected::Judged { decisions, openers }) => {
+            (
+                Ok(found),
+                Expected::Judged {
+                    decisions,
+                    openers,
+                    liars,
+                },
+            ) => {
                 let expected: Vec<Decision> =
                     decisions.iter().map(|code| Decision::ALL[*code]).collect();
                 assert_eq!(found.decisions, expected, "judgement {number}");
                 assert_eq!(found.openers, openers, "judgement {number}");
+                assert_eq!(found.liars, liars, "judgement {number}");
             }
             (Err(reason), Expected::Aborted { abort }) => assert_eq!(reason.name(), abort),
             _ => panic!("judgement {number} ends otherwise"),

@@ -1,14 +1,15 @@
-//! A round whose submissions are fixed (`docs/protocol.md`, section 4.6).
+//! A round whose submissions are fixed (`docs/protocol.md`, section 4.6): stewards make the beacon.
 
 use std::ops::Deref;
 
+use dawn_crypto::vrf::{self, VrfOutput, VrfSecretKey};
 use dawn_identity::{Signed, StewardId};
 
-use super::{JudgeError, Judged, RoundOpen};
-use crate::judge::{Ballot, judge};
+use super::{JudgeError, RoundChallenged, RoundOpen};
+use crate::beacon::{BeaconShare, Challenge, beacon, beacon_input};
 use crate::roll::Roll;
 use crate::round_context::RoundContext;
-use crate::statements::{Closed, Outcome, PackageReport, Verdict};
+use crate::statements::Closed;
 use crate::terminal::AbortReason;
 use crate::violation::{Culprit, Rule, Violation};
 
@@ -39,155 +40,107 @@ impl RoundClosed {
         &self.roll
     }
 
-    /// The report of a steward about this roll.
-    pub fn report(&self, steward: StewardId, outcomes: Vec<Outcome>) -> PackageReport {
-        PackageReport {
+    /// The part of the beacon of a steward with this VRF key, which must be the roster's.
+    pub fn beacon_share(&self, key: &VrfSecretKey, steward: StewardId) -> BeaconShare {
+        let input = beacon_input(&self.session(), &self.closed.root);
+        BeaconShare {
             round: self.round_id(),
             session: self.session(),
             root: self.closed.root,
             steward,
-            outcomes,
+            proof: vrf::prove(key, &input.0),
         }
     }
 
-    /// Verifies one report; gives the steward's evaluation point.
+    /// Verifies one part of the beacon; gives the steward's evaluation point.
     ///
     /// # Errors
     /// A [`Violation`] by the steward.
-    pub fn verify_report(&self, report: &Signed<PackageReport>) -> Result<u8, Violation> {
-        let statement = report.peek();
+    pub fn verify_beacon_share(&self, share: &Signed<BeaconShare>) -> Result<u8, Violation> {
+        self.beacon_output(share).map(|(point, _)| point)
+    }
+
+    fn beacon_output(&self, share: &Signed<BeaconShare>) -> Result<(u8, VrfOutput), Violation> {
+        let statement = share.peek();
         let culprit = Culprit::Steward(statement.steward);
         self.verify_session(culprit, &statement.round, &statement.session)?;
         Violation::unless(
             statement.root == self.closed.root,
             culprit,
             Rule::Root,
-            "the report is about another root",
+            "the part of the beacon is about another root",
         )?;
-        Violation::unless(
-            statement.outcomes.len() == self.roll.len(),
-            culprit,
-            Rule::ReportLength,
-            "not one finding per submission",
-        )?;
-        let point = self.verify_steward(report, &statement.steward)?;
-        Violation::unless(
-            self.seat_index(point).is_some(),
-            culprit,
-            Rule::RosterMember,
-            "a steward without a sealing key has no packages to report on",
-        )?;
-        Ok(point)
+        let point = self.verify_seated(share, &statement.steward)?;
+        let key = self.roster().steward_at(point).map(|entry| &entry.vrf);
+        let key = key.expect("the roster has the steward's point");
+        let input = beacon_input(&self.session(), &self.closed.root);
+        let output = vrf::verify(key, &input.0, &statement.proof)
+            .map_err(|e| Violation::new(culprit, Rule::BeaconShare, e))?;
+        Ok((point, output))
     }
 
-    /// The verdict that follows from these reports, in increasing point, when `spent_before` micro-rho
-    /// were spent by the task's verdicts before.
+    /// The challenge that the first T of these parts make, given in any order. More may be given.
     ///
     /// # Errors
-    /// The [`AbortReason`] of the round, or the [`Violation`] of a report.
-    pub fn verdict(
-        &self,
-        reports: &[Signed<PackageReport>],
-        spent_before_micro_rho: u64,
-    ) -> Result<Verdict, JudgeError> {
-        let mut last = 0;
-        let mut ballots = Vec::with_capacity(reports.len());
-        for report in reports {
-            let point = self.verify_report(report)?;
-            Violation::unless(
-                point > last,
-                Culprit::Aggregator,
-                Rule::VerdictReports,
-                "the reports are not of distinct stewards in increasing point",
-            )?;
-            last = point;
-            ballots.push(Ballot {
-                point,
-                outcomes: &report.peek().outcomes,
-            });
+    /// [`AbortReason::TooFewBeaconShares`] with parts of fewer than T stewards, or the [`Violation`] of
+    /// a part.
+    pub fn challenge(&self, shares: &[Signed<BeaconShare>]) -> Result<Challenge, JudgeError> {
+        let mut parts = Vec::with_capacity(shares.len());
+        for share in shares {
+            parts.push((self.verify_beacon_share(share)?, share));
         }
-        let judgement = judge(
-            self.threshold(),
-            &self.task().policy,
-            &self.closed.root,
-            &self.roll,
-            &ballots,
-        )?;
-        if self.exceeds_budget(spent_before_micro_rho) {
-            return Err(AbortReason::BudgetExhausted.into());
+        parts.sort_by_key(|(point, _)| *point);
+        parts.dedup_by_key(|(point, _)| *point);
+        let least = usize::from(self.threshold().t());
+        if parts.len() < least {
+            return Err(AbortReason::TooFewBeaconShares.into());
         }
-        let charge_micro_rho = self.charge_micro_rho();
-        Ok(Verdict {
+        let parts = parts.into_iter().take(least);
+        Ok(Challenge {
             round: self.round_id(),
             session: self.session(),
             root: self.closed.root,
-            decisions: judgement.decisions,
-            openers: judgement.openers,
-            reports: reports.iter().map(Signed::body_digest).collect(),
-            charge_micro_rho,
-            spent_micro_rho: spent_before_micro_rho.saturating_add(charge_micro_rho),
+            shares: parts.map(|(_, share)| share.clone()).collect(),
         })
     }
 
-    /// Verifies the aggregator's verdict by judging again.
-    ///
-    /// What was spent before this round is taken from the verdict itself: whoever keeps a ledger
-    /// compares [`Judged::verdict`] with it.
+    /// Verifies the aggregator's challenge: the beacon is known.
     ///
     /// # Errors
-    /// A [`Violation`] by the aggregator, or of a report.
-    pub fn adopt(
-        self,
-        reports: &[Signed<PackageReport>],
-        verdict: &Signed<Verdict>,
-    ) -> Result<Judged, Violation> {
-        let rule =
-            |holds, rule, detail| Violation::unless(holds, Culprit::Aggregator, rule, detail);
-        let claimed = self.verify_aggregator(verdict)?;
-        self.verify_session(Culprit::Aggregator, &claimed.round, &claimed.session)?;
-        rule(
-            claimed.root == self.closed.root,
+    /// A [`Violation`] by the aggregator, who collected the parts.
+    pub fn challenged(self, challenge: &Signed<Challenge>) -> Result<RoundChallenged, Violation> {
+        let statement = self.verify_aggregator(challenge)?;
+        self.verify_session(Culprit::Aggregator, &statement.round, &statement.session)?;
+        let aggregator =
+            |detail: String| Violation::new(Culprit::Aggregator, Rule::Challenge, detail);
+        Violation::unless(
+            statement.root == self.closed.root,
+            Culprit::Aggregator,
             Rule::Root,
-            "the verdict is about another root",
+            "the challenge is about another root",
         )?;
-        rule(
-            claimed.charge_micro_rho == self.charge_micro_rho(),
-            Rule::Charge,
-            "the verdict does not charge what the round costs",
-        )?;
-        // The charge is part of what is spent: the statement's own check.
-        let before = claimed.spent_micro_rho - claimed.charge_micro_rho;
-        let expected = match self.verdict(reports, before) {
-            Ok(expected) => expected,
-            Err(JudgeError::Violation(violation)) => return Err(violation),
-            Err(JudgeError::Abort(AbortReason::BudgetExhausted)) => {
-                return Err(Violation::new(
-                    Culprit::Aggregator,
-                    Rule::Budget,
-                    "the verdict spends more than the budget",
-                ));
+        let exactly = usize::from(self.threshold().t());
+        if statement.shares.len() != exactly {
+            let parts = statement.shares.len();
+            return Err(aggregator(format!("{parts} parts, not {exactly}")));
+        }
+        let mut outputs = Vec::with_capacity(exactly);
+        let mut last = 0;
+        for share in &statement.shares {
+            let (point, output) = self
+                .beacon_output(share)
+                .map_err(|e| aggregator(e.to_string()))?;
+            if point <= last {
+                return Err(aggregator(format!(
+                    "the part of point {point} comes after that of {last}"
+                )));
             }
-            Err(JudgeError::Abort(reason)) => {
-                return Err(Violation::new(
-                    Culprit::Aggregator,
-                    Rule::Verdict,
-                    format!("there is no verdict, the round is to be aborted: {reason}"),
-                ));
-            }
-        };
-        rule(
-            claimed.reports == expected.reports,
-            Rule::VerdictReports,
-            "the verdict names other reports",
-        )?;
-        rule(
-            *claimed == expected,
-            Rule::Verdict,
-            "the decisions or openers do not follow from the reports",
-        )?;
-        Ok(Judged {
-            digest: verdict.body_digest(),
-            verdict: expected,
+            last = point;
+            outputs.push(output);
+        }
+        Ok(RoundChallenged {
+            beacon: beacon(&self.session(), &self.closed.root, &outputs),
+            digest: challenge.body_digest(),
             closed: self,
         })
     }

@@ -7,8 +7,8 @@ use dawn_crypto::mask::PublicMatrix;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{Signed, StewardId};
 
-use super::{JudgeError, Opened, RoundClosed};
-use crate::open::{Bounds, MaskedSum, open};
+use super::{JudgeError, Opened, RoundChallenged, RoundClosed};
+use crate::open::{MaskedSum, open};
 use crate::round_context::RoundContext;
 use crate::statements::{Opening, Verdict};
 use crate::violation::{Culprit, Rule, Violation};
@@ -16,7 +16,7 @@ use crate::violation::{Culprit, Rule, Violation};
 /// A judged round: the accepted set is fixed. Dereferences to its context.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    pub(super) closed: RoundClosed,
+    pub(super) challenged: RoundChallenged,
     pub(super) verdict: Verdict,
     pub(super) digest: Digest,
 }
@@ -25,14 +25,19 @@ impl Deref for Judged {
     type Target = RoundContext;
 
     fn deref(&self) -> &RoundContext {
-        &self.closed.open.context
+        &self.challenged
     }
 }
 
 impl Judged {
     /// The closed round.
     pub fn round_closed(&self) -> &RoundClosed {
-        &self.closed
+        &self.challenged.closed
+    }
+
+    /// The round with its challenge.
+    pub fn round_challenged(&self) -> &RoundChallenged {
+        &self.challenged
     }
 
     /// The verdict.
@@ -45,14 +50,10 @@ impl Judged {
         self.digest
     }
 
-    /// What the sum over the accepted set stays within.
-    pub fn bounds(&self) -> Bounds {
-        let task = self.task();
-        Bounds::new(
-            task.noise_bound(),
-            task.coordinate_bound(),
-            self.verdict.accepted_count(),
-        )
+    /// The largest magnitude of a coordinate of the sum over the accepted set, check coordinates
+    /// included: `|U| gamma B`.
+    pub fn bound(&self) -> u64 {
+        u64::from(self.verdict.accepted_count()).saturating_mul(self.norm_bound())
     }
 
     /// The answer of a steward to this verdict.
@@ -60,7 +61,7 @@ impl Judged {
         Opening {
             round: self.round_id(),
             session: self.session(),
-            root: self.closed.closed.root,
+            root: self.challenged.closed.closed.root,
             verdict: self.digest,
             steward,
             share_sum,
@@ -76,7 +77,7 @@ impl Judged {
         let culprit = Culprit::Steward(statement.steward);
         self.verify_session(culprit, &statement.round, &statement.session)?;
         Violation::unless(
-            statement.root == self.closed.closed.root,
+            statement.root == self.challenged.closed.closed.root,
             culprit,
             Rule::Root,
             "the opening is about another root",
@@ -130,7 +131,7 @@ impl Judged {
             dimension: self.dimension(),
             words: masked_sum,
         };
-        let opened = open(self.threshold(), &masked, &self.bounds(), &answers)?;
+        let opened = open(self.threshold(), &masked, self.bound(), &answers)?;
         Ok(Opened {
             openings: openings.iter().map(Signed::body_digest).collect(),
             culprits: opened

@@ -1,12 +1,14 @@
 //! The order of a round, in types (`docs/protocol.md`, section 4): `RoundOpen -> RoundClosed ->
-//! Judged -> Opened`, each made from the one before by a check that cannot be skipped. Aggregator,
-//! steward and auditor go the same way.
+//! RoundChallenged -> Judged -> Opened`, each made from the one before by a check that cannot be
+//! skipped. Aggregator, steward and auditor go the same way.
 
+mod challenged;
 mod closed;
 mod judged;
 mod open;
 mod opened;
 
+pub use challenged::RoundChallenged;
 pub use closed::RoundClosed;
 pub use judged::Judged;
 pub use open::RoundOpen;

@@ -25,7 +25,7 @@ impl Deref for Opened {
     type Target = RoundContext;
 
     fn deref(&self) -> &RoundContext {
-        &self.judged.closed.open.context
+        &self.judged
     }
 }
 

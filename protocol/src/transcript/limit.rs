@@ -13,15 +13,19 @@ pub fn max_bytes(task: &Task) -> u64 {
     let payload = task.dimension().map_or(0, |d| d.payload_bytes() as u64);
     let model = Model::encoded_len(task.model) as u64;
     let submissions = u64::from(task.policy.max_submissions);
+    let answer = task
+        .norm_params()
+        .map_or(0, |norm| 4 * norm.answer_len() as u64);
     let record = |kind: Kind| {
         let most = match kind {
             Kind::Payload => payload,
+            Kind::Answers => submissions.saturating_mul(answer),
             kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
         };
         let times = match kind {
             Kind::Registration => MAX_REGISTRATIONS as u64,
             Kind::Header | Kind::Payload => submissions,
-            Kind::Endorsement | Kind::Report | Kind::Opening => MAX_STEWARDS as u64,
+            Kind::Endorsement | Kind::Report | Kind::Answers | Kind::Opening => MAX_STEWARDS as u64,
             _ => 1,
         };
         times.saturating_mul(9 + most)

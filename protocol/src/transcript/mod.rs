@@ -19,7 +19,8 @@
 //! | 9 | endorsements | any |
 //! | 10, 11 | a submission's signed header, then its payload; all of them, in root order | any |
 //! | 12 | closed statement | 1, unless aborted before |
-//! | 13 | package reports, in increasing point | any |
+//! | 18 | challenge | 1, unless aborted before |
+//! | 13, 19 | a steward's report, then its answers; in increasing point | any |
 //! | 14 | verdict | 1, unless aborted before |
 //! | 15 | openings, in increasing point | any |
 //! | 16, 17 | the round's result, or its abort | 1 |
@@ -113,6 +114,10 @@ kinds! {
     Result = 16 => "result",
     /// The round's abort.
     Aborted = 17 => "abort",
+    /// The challenge.
+    Challenge = 18 => "challenge",
+    /// The answers of the report before it.
+    Answers = 19 => "answers",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -134,8 +139,10 @@ impl Kind {
             K::Endorsement => matches!(self, K::Endorsement | K::Header | K::Aborted),
             K::Header => matches!(self, K::Payload),
             K::Payload => matches!(self, K::Header | K::Closed | K::Aborted),
-            K::Closed => matches!(self, K::Report | K::Aborted),
-            K::Report => matches!(self, K::Report | K::Verdict | K::Aborted),
+            K::Closed => matches!(self, K::Challenge | K::Aborted),
+            K::Challenge => matches!(self, K::Report | K::Aborted),
+            K::Report => matches!(self, K::Answers),
+            K::Answers => matches!(self, K::Report | K::Verdict | K::Aborted),
             K::Verdict => matches!(self, K::Opening | K::Aborted),
             K::Opening => matches!(self, K::Opening | K::Result | K::Aborted),
             K::Result | K::Aborted => matches!(self, K::End),

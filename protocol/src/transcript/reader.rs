@@ -3,15 +3,17 @@
 use std::io::{self, Read};
 
 use dawn_crypto::digest::{Hasher, labels};
+use dawn_crypto::norm::NormParams;
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_learn::Model;
 
 use super::record::fixed_limit;
 use super::{Kind, MAGIC, MAX_REGISTRATIONS, Record, TranscriptError, VERSION};
+use crate::answers::answers_len;
 use crate::statements::MAX_SUBMISSIONS;
 
-/// Reads the records of one transcript. Lengths are checked against the kind, and for models and
-/// payloads against the task, before anything is read; memory grows with what arrives, not with
+/// Reads the records of one transcript. Lengths are checked against the kind, for models and payloads
+/// against the task, and for answers against their report, before anything is read; memory grows with what arrives, not with
 /// what is announced.
 #[derive(Debug)]
 pub struct TranscriptReader<R> {
@@ -20,10 +22,13 @@ pub struct TranscriptReader<R> {
     offset: u64,
     begun: bool,
     previous: Option<Kind>,
-    /// Records in a row of the same kind; submissions count as one kind.
+    /// Records in a row of the same kind; submissions count as one kind, and so do reports with their
+    /// answers.
     repeated: usize,
     model_bytes: u64,
     payload_bytes: u64,
+    norm: Option<NormParams>,
+    answers_bytes: u64,
     /// Nothing more is read after an error.
     failed: bool,
 }
@@ -40,6 +45,8 @@ impl<R: Read> TranscriptReader<R> {
             repeated: 0,
             model_bytes: 0,
             payload_bytes: 0,
+            norm: None,
+            answers_bytes: 0,
             failed: false,
         }
     }
@@ -94,6 +101,13 @@ impl<R: Read> TranscriptReader<R> {
                 let dimension = task.dimension().map_err(|e| malformed(e.to_string()))?;
                 self.payload_bytes = dimension.payload_bytes() as u64;
                 self.model_bytes = Model::encoded_len(task.model) as u64;
+                let norm = task.norm_params().map_err(|e| malformed(e.to_string()))?;
+                self.norm = Some(norm);
+            }
+            Record::Report(report) => {
+                let outcomes = &report.peek().outcomes;
+                let len = self.norm.map(|norm| answers_len(&norm, outcomes));
+                self.answers_bytes = len.unwrap_or(0) as u64;
             }
             Record::End(digest) => {
                 if *digest != before {
@@ -126,11 +140,15 @@ impl<R: Read> TranscriptReader<R> {
         let most = match kind {
             Kind::Registration => MAX_REGISTRATIONS,
             Kind::Header | Kind::Payload => 2 * MAX_SUBMISSIONS as usize,
+            Kind::Report | Kind::Answers => 2 * MAX_STEWARDS,
             _ => MAX_STEWARDS,
         };
-        let submission = |kind| matches!(kind, Kind::Header | Kind::Payload);
-        let same = self.previous == Some(kind)
-            || (self.previous.is_some_and(submission) && submission(kind));
+        let pair = |kind| match kind {
+            Kind::Payload => Kind::Header,
+            Kind::Answers => Kind::Report,
+            other => other,
+        };
+        let same = self.previous.map(pair) == Some(pair(kind));
         self.repeated = if same { self.repeated + 1 } else { 1 };
         if self.repeated > most {
             return Err(TranscriptError::TooMany { offset, kind });
@@ -141,6 +159,7 @@ impl<R: Read> TranscriptReader<R> {
     fn check_length(&self, kind: Kind, offset: u64, actual: u64) -> Result<(), TranscriptError> {
         let (limit, exact) = match (kind, fixed_limit(kind)) {
             (Kind::Payload, _) => (self.payload_bytes, true),
+            (Kind::Answers, _) => (self.answers_bytes, true),
             (_, None) => (self.model_bytes, true),
             (_, Some(limit)) => (limit as u64, false),
         };

@@ -3,6 +3,7 @@
 use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
 
 use super::Kind;
+use crate::beacon::Challenge;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::statements::{Closed, Opening, PackageReport, Verdict};
 use crate::submission::SubmissionHeader;
@@ -35,8 +36,12 @@ pub enum Record {
     Payload(Vec<u8>),
     /// The closed statement.
     Closed(Box<Signed<Closed>>),
+    /// The challenge.
+    Challenge(Box<Signed<Challenge>>),
     /// A package report.
     Report(Box<Signed<PackageReport>>),
+    /// The answers of the report before, as bytes ([`crate::answers::AnswerCursor`]).
+    Answers(Vec<u8>),
     /// The verdict.
     Verdict(Box<Signed<Verdict>>),
     /// An opening.
@@ -75,7 +80,9 @@ impl Record {
             Kind::Header => Self::Header(bytes),
             Kind::Payload => Self::Payload(bytes),
             Kind::Closed => Self::Closed(Box::new(signed!(Closed))),
+            Kind::Challenge => Self::Challenge(Box::new(signed!(Challenge))),
             Kind::Report => Self::Report(Box::new(signed!(PackageReport))),
+            Kind::Answers => Self::Answers(bytes),
             Kind::Verdict => Self::Verdict(Box::new(signed!(Verdict))),
             Kind::Opening => Self::Opening(Box::new(signed!(Opening))),
             Kind::Result => Self::Terminal(Box::new(Terminal::Result(signed!(RoundResult)))),
@@ -104,7 +111,9 @@ impl Record {
             Self::Header(_) => Kind::Header,
             Self::Payload(_) => Kind::Payload,
             Self::Closed(_) => Kind::Closed,
+            Self::Challenge(_) => Kind::Challenge,
             Self::Report(_) => Kind::Report,
+            Self::Answers(_) => Kind::Answers,
             Self::Verdict(_) => Kind::Verdict,
             Self::Opening(_) => Kind::Opening,
             Self::Terminal(terminal) => match **terminal {
@@ -129,10 +138,11 @@ pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
         Kind::Endorsement => Signed::<Endorsement>::MAX_BYTES,
         Kind::Header => Signed::<SubmissionHeader>::MAX_BYTES,
         Kind::Closed => Signed::<Closed>::MAX_BYTES,
+        Kind::Challenge => Signed::<Challenge>::MAX_BYTES,
         Kind::Report => Signed::<PackageReport>::MAX_BYTES,
         Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
         Kind::Opening => Signed::<Opening>::MAX_BYTES,
         Kind::End => 32,
-        Kind::Model | Kind::Payload => return None,
+        Kind::Model | Kind::Payload | Kind::Answers => return None,
     })
 }

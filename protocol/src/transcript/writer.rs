@@ -6,6 +6,7 @@ use dawn_crypto::digest::{Digest, Hasher, labels};
 use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
 
 use super::{Kind, MAGIC, TranscriptError, VERSION};
+use crate::beacon::Challenge;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::statements::{Closed, Opening, PackageReport, Verdict};
 use crate::task::Task;
@@ -22,7 +23,7 @@ pub struct TranscriptWriter<W> {
     hasher: Hasher,
     previous: Option<Kind>,
     offset: u64,
-    /// Payload bytes that are still to come.
+    /// Bytes of a payload or of answers that are still to come.
     missing: u64,
 }
 
@@ -139,7 +140,7 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Payload, payload)
     }
 
-    /// Begins a payload of `len` bytes that [`Self::payload_chunk`] then brings.
+    /// Begins a payload of `len` bytes that [`Self::chunk`] then brings.
     ///
     /// # Errors
     /// As [`Self::founding`].
@@ -149,18 +150,18 @@ impl<W: Write> TranscriptWriter<W> {
         Ok(())
     }
 
-    /// The next bytes of a payload that was begun.
+    /// The next bytes of a payload, or of answers, that were begun.
     ///
     /// # Errors
     /// [`TranscriptError::Length`] for more bytes than were announced, or those of the writer.
-    pub fn payload_chunk(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
+    pub fn chunk(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
         let actual = bytes.len() as u64;
         self.missing = self
             .missing
             .checked_sub(actual)
             .ok_or(TranscriptError::Length {
                 offset: self.offset,
-                kind: Kind::Payload,
+                kind: self.previous.unwrap_or(Kind::Payload),
                 limit: self.missing,
                 actual,
             })?;
@@ -175,12 +176,38 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Closed, closed.bytes())
     }
 
-    /// A package report.
+    /// The challenge.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn challenge(&mut self, challenge: &Signed<Challenge>) -> Result<(), TranscriptError> {
+        self.record(Kind::Challenge, challenge.bytes())
+    }
+
+    /// A package report; its answers must follow.
     ///
     /// # Errors
     /// As [`Self::founding`].
     pub fn report(&mut self, report: &Signed<PackageReport>) -> Result<(), TranscriptError> {
         self.record(Kind::Report, report.bytes())
+    }
+
+    /// The whole answers of the report before.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn answers(&mut self, answers: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Answers, answers)
+    }
+
+    /// Begins answers of `len` bytes that [`Self::chunk`] then brings.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn begin_answers(&mut self, len: u64) -> Result<(), TranscriptError> {
+        self.begin(Kind::Answers, len)?;
+        self.missing = len;
+        Ok(())
     }
 
     /// The verdict.

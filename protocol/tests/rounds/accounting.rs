@@ -58,7 +58,13 @@ fn epsilon_is_the_best_conversion_of_rho() {
             let rho = micro_rho as f64 / 1e6;
             let log_delta = f64::from(exponent) * 10f64.ln();
             let closed_form = rho + 2.0 * (rho * log_delta).sqrt();
-            let found = epsilon(&spending(micro_rho), exponent).unwrap();
+            let found = epsilon(&spending(micro_rho), exponent);
+            // Beyond some e^25 the mass that no epsilon covers is more than 10^-9: nothing is claimed.
+            if (micro_rho, exponent) == (5_000_000, 9) {
+                assert_eq!(found, None);
+                continue;
+            }
+            let found = found.unwrap();
             assert!(found < closed_form, "{found} {closed_form}");
             assert!(found > 0.6 * closed_form, "{found} {closed_form}");
         }

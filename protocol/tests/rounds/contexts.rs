@@ -199,7 +199,11 @@ fn headers_count_only_from_members_devices_in_this_session() {
     assert_violates!(verify(&|h| h.round.number = 2), Rule::Round, culprit);
     assert_violates!(verify(&|h| h.session.0 = h.payload), Rule::Session, culprit);
     assert_violates!(
-        verify(&|h| h.commitments.push(h.payload)),
+        verify(&|h| {
+            h.commitments.push(h.payload);
+            h.digit_commitments.push(h.payload);
+            h.proof_commitments.push(h.payload);
+        }),
         Rule::HeaderShape,
         culprit
     );

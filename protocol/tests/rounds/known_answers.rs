@@ -129,7 +129,7 @@ fn task(case: Value) -> Result<(), Refusal> {
         owner: OrgId,
         dimension: usize,
         charge_micro_rho: u64,
-        noise_bound: u64,
+        norm_bound: u64,
     }
     let case: Case = fields(case);
     let task: Task = statement(&case.body)?;
@@ -137,7 +137,7 @@ fn task(case: Value) -> Result<(), Refusal> {
     equal(task.owner, case.owner)?;
     equal(task.dimension().unwrap().coordinates(), case.dimension)?;
     equal(task.charge_micro_rho().unwrap(), case.charge_micro_rho)?;
-    equal(task.noise_bound(), case.noise_bound)
+    equal(task.norm_params().unwrap().max_norm(), case.norm_bound)
 }
 
 fn sealing_key(case: Value) -> Result<(), Refusal> {
@@ -183,6 +183,7 @@ fn header(case: Value) -> Result<(), Refusal> {
     #[serde(deny_unknown_fields)]
     struct Case {
         body: String,
+        norm_context: String,
         consistency_context: String,
         pre_header: String,
         steward: StewardId,
@@ -193,6 +194,7 @@ fn header(case: Value) -> Result<(), Refusal> {
     let case: Case = fields(case);
     let header: SubmissionHeader = statement(&case.body)?;
     equal(to_canonical(&header), bytes(&case.body))?;
+    equal(header.norm_context(), bytes(&case.norm_context))?;
     equal(
         header.consistency_context(),
         bytes(&case.consistency_context),

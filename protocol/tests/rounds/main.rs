@@ -6,15 +6,20 @@
 )]
 
 mod accounting;
+mod beacons;
 mod containers;
 mod contexts;
+mod forging;
 mod known_answers;
+mod norms;
 mod opening;
 mod packages;
 mod preparing;
+mod reporting;
 mod shares;
 mod statements;
 mod tasks;
 mod transcripts;
+mod vectors;
 mod whole_round;
 mod world;

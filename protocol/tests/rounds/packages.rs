@@ -1,5 +1,6 @@
 //! What a steward finds in packages: its share and nothing else, and only where it belongs.
 
+use dawn_crypto::norm::params::REPETITIONS;
 use dawn_crypto::seal::{SealingSecretKey, seal};
 use dawn_crypto::shamir::ShareEncoding;
 use dawn_identity::Signed;
@@ -119,7 +120,7 @@ fn packages_that_the_header_does_not_name_are_not_opened() {
     let mut world = World::new(6, 1);
     let round = world.first_round();
     let mut submission = world.submissions(&round, &[0]).remove(0);
-    for package in [Vec::new(), vec![0; 1], vec![0; 20_000]] {
+    for package in [Vec::new(), vec![0; 1], vec![0; 70_000]] {
         submission.packages[3] = package;
         assert_eq!(outcome(&world, &round, &submission, 4), Outcome::Unsealable);
     }
@@ -131,62 +132,113 @@ fn what_opens_must_be_the_committed_share() {
     let round = world.first_round();
     let device = world.device(0);
     let submission = world.submit(&round, &device, &[1; 10]);
+    let params = *world.context.norm_params();
     let seed = |byte: u8| PackagePlaintext {
         blind: [byte; 32],
         share: ShareEncoding::Seed([byte; 32]),
+        digits: Vec::new(),
+        proofs: Vec::new(),
     };
+    let explicit = |digits: usize, proofs: usize| PackagePlaintext {
+        blind: [1; 32],
+        share: ShareEncoding::Explicit(vec![0; 2048]),
+        digits: vec![0; digits],
+        proofs: vec![0; proofs],
+    };
+    let (digits, proofs) = (4 * params.digits(), 4 * REPETITIONS * params.proof_len());
     let honest = seed(1).to_bytes();
     let longer = [honest.as_slice(), &[0]].concat();
     let indefinite = [&[0x9f], &honest[1..], &[0xff]].concat();
-    let mut too_large = PackagePlaintext {
+    // A word of the key's share, of the digits and of the proofs that is not canonical.
+    let too_large = [
+        4 + 32 + 3,
+        4 + 32 + 3 + 8192 + 3,
+        4 + 32 + 3 + 8192 + 3 + digits + 3,
+    ];
+    let too_large = too_large.map(|at| {
+        let mut bytes = explicit(digits, proofs).to_bytes().to_vec();
+        bytes[at - 1..at + 3].copy_from_slice(&u32::MAX.to_le_bytes());
+        (bytes, Outcome::Malformed)
+    });
+    let beside_a_seed = PackagePlaintext {
         blind: [1; 32],
-        share: ShareEncoding::Explicit(vec![0; 2048]),
-    }
-    .to_bytes()
-    .to_vec();
-    let end = too_large.len();
-    too_large[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        share: ShareEncoding::Seed([1; 32]),
+        digits: vec![0; digits],
+        proofs: vec![0; proofs],
+    };
+    let wrong = |plaintext: PackagePlaintext| (plaintext.to_bytes().to_vec(), Outcome::Malformed);
+    let more = [
+        wrong(beside_a_seed),
+        wrong(explicit(0, 0)),
+        wrong(explicit(digits - 4, proofs)),
+        wrong(explicit(digits, proofs + 4)),
+        // As long as the right one.
+        wrong(explicit(digits + 4, proofs - 4)),
+    ];
     for (plaintext, expected) in [
         (honest.to_vec(), Outcome::CommitmentMismatch),
+        (
+            explicit(digits, proofs).to_bytes().to_vec(),
+            Outcome::CommitmentMismatch,
+        ),
         (seed(2).to_bytes().to_vec(), Outcome::CommitmentMismatch),
         (longer, Outcome::Malformed),
         (indefinite, Outcome::Malformed),
-        (too_large, Outcome::Malformed),
         (Vec::new(), Outcome::Malformed),
         (vec![0xff; 100], Outcome::Malformed),
-    ] {
+    ]
+    .into_iter()
+    .chain(too_large)
+    .chain(more)
+    {
         let package = seal_to(&mut world, &round, &submission, 5, &plaintext);
         let changed = with_package(&submission, &device, 5, package);
         assert_eq!(outcome(&world, &round, &changed, 5), expected);
     }
 }
 
-/// Both forms are read back as they were written, and no other byte around blind and share is read as one.
+/// Both forms are read back as they were written, and no other byte around their parts is read as one.
 #[test]
 fn plaintexts_have_one_encoding() {
-    let explicit = (0..2048).map(|i| i * 2_000_000).collect();
-    let forms = [
-        ShareEncoding::Seed([9; 32]),
-        ShareEncoding::Explicit(explicit),
-    ];
-    for share in forms {
-        let blind = [7; 32];
-        let bytes = PackagePlaintext { blind, share }.to_bytes();
-        let read = PackagePlaintext::from_bytes(&bytes).unwrap();
-        assert_eq!((read.blind, read.to_bytes()), (blind, bytes.clone()));
-        let framing = 5 + usize::from(bytes.len() > 100);
-        for at in (0..3).chain(35..32 + framing) {
+    let params = *World::new(3, 0).context.norm_params();
+    let (digits, proofs) = (4 * params.digits(), 4 * REPETITIONS * params.proof_len());
+    let explicit = PackagePlaintext {
+        blind: [7; 32],
+        share: ShareEncoding::Explicit((0..2048).map(|i| i * 2_000_000).collect()),
+        digits: vec![1; digits],
+        proofs: vec![2; proofs],
+    };
+    let seed = PackagePlaintext {
+        blind: [7; 32],
+        share: ShareEncoding::Seed([9; 32]),
+        digits: Vec::new(),
+        proofs: Vec::new(),
+    };
+    for (plaintext, lengths) in [(seed, [32, 0, 0]), (explicit, [8192, digits, proofs])] {
+        let bytes = plaintext.to_bytes();
+        let read = PackagePlaintext::from_bytes(&params, &bytes).unwrap();
+        assert_eq!((read.blind, read.to_bytes()), ([7; 32], bytes.clone()));
+        // What is not in a part: the array, and what comes before every part.
+        let mut framing: Vec<usize> = (0..3).collect();
+        let mut at = 3 + 32;
+        for length in lengths {
+            let head = [1, 2, 3][usize::from(length > 23) + usize::from(length > 255)];
+            framing.extend(at..at + head);
+            at += head + length;
+        }
+        assert_eq!(at, bytes.len());
+        for at in framing {
             for other in (0..=255).filter(|other| *other != bytes[at]) {
                 let mut changed = bytes.to_vec();
                 changed[at] = other;
-                let refused = PackagePlaintext::from_bytes(&changed).err();
+                let refused = PackagePlaintext::from_bytes(&params, &changed).err();
                 assert_eq!(refused, Some(Outcome::Malformed), "byte {at}: {other}");
             }
         }
-        for length in (0..200).chain(bytes.len() - 40..bytes.len() + 40) {
+        for length in (0..200).chain(bytes.len().max(40) - 40..bytes.len() + 40) {
             let mut changed = bytes.to_vec();
             changed.resize(length, 0);
-            let is_one = PackagePlaintext::from_bytes(&changed).is_ok();
+            let is_one = PackagePlaintext::from_bytes(&params, &changed).is_ok();
             assert_eq!(is_one, length == bytes.len(), "{length} bytes");
         }
     }

@@ -38,7 +38,8 @@ fn what_is_hidden_is_what_is_opened() {
         let (a, hidden) = observed(&mut world, &round, &first, &x);
         let (b, too) = observed(&mut world, &round, &second, &x);
         assert_eq!(hidden.len(), world.context.dimension().padded());
-        let bound = i32::try_from(world.task.peek().noise_bound()).unwrap();
+        // 16 deviations of the error.
+        let bound = i32::try_from((16 * world.task.peek().sigma_error.get()) >> 16).unwrap() + 1;
         for (at, v) in hidden.iter().enumerate() {
             let x = x.get(at).copied().unwrap_or_default();
             assert!((v - x).abs() <= bound, "coordinate {at}");

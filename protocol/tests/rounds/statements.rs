@@ -3,24 +3,24 @@
 use std::fmt::Debug;
 use std::sync::OnceLock;
 
-use dawn_crypto::params::Sigma;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::{ConsistencyProof, ShareSum};
+use dawn_crypto::vrf::VrfProof;
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
     DeviceId, Organisation, SecretKey, SessionId, Signed, Statement, StewardId, TaskId, Validity,
     from_canonical, to_canonical,
 };
 use dawn_protocol::digests::{matrix_seed, model_digest, sum_digest};
-use dawn_protocol::dp::charge_micro_rho;
-use dawn_protocol::submission::{package_aad, package_digest, seal_info};
+use dawn_protocol::submission::{package_aad, seal_info};
 use dawn_protocol::{
-    AbortReason, Aborted, Closed, Decision, Digest, Endorsement, LogHead, MAX_STATEMENT_BYTES,
-    Opening, Outcome, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
-    SubmissionHeader, Task, Verdict,
+    AbortReason, Aborted, BeaconShare, Challenge, Closed, Decision, Digest, Endorsement, LogHead,
+    MAX_STATEMENT_BYTES, Opening, Outcome, PackageReport, Receipt, RoundId, RoundResult, RoundSpec,
+    SealingKey, SubmissionHeader, Task, Verdict,
 };
 use proptest::prelude::*;
 
+use crate::vectors::{StatementVector, hex, vectors};
 use crate::world::World;
 
 fn digest(byte: u8) -> Digest {
@@ -74,6 +74,29 @@ fn report() -> PackageReport {
         root: digest(0x66),
         steward: steward(),
         outcomes: Outcome::ALL.to_vec(),
+        challenge: digest(0x67),
+        answers: digest(0x68),
+    }
+}
+
+/// A part of the beacon whose proof is no proof of anything.
+fn beacon_share() -> BeaconShare {
+    BeaconShare {
+        round: round(),
+        session: session(),
+        root: digest(0x66),
+        steward: steward(),
+        proof: VrfProof::from_bytes(&[0x69; 80]).unwrap(),
+    }
+}
+
+fn challenge() -> Challenge {
+    let sign = |seed| Signed::sign(&beacon_share(), &SecretKey::from_seed(&[seed; 32])).unwrap();
+    Challenge {
+        round: round(),
+        session: session(),
+        root: digest(0x66),
+        shares: vec![sign(6), sign(7)],
     }
 }
 
@@ -87,6 +110,9 @@ fn verdict() -> Verdict {
         reports: vec![digest(0x77), digest(0x78)],
         charge_micro_rho: 1000,
         spent_micro_rho: 3000,
+        challenge: digest(0x67),
+        scalars: digest(0x79),
+        liars: vec![3],
     }
 }
 
@@ -198,65 +224,14 @@ fn large() -> &'static Large {
                     .unwrap(),
                 payload: digest(0x55),
                 commitments: vec![digest(0x56); 3],
+                digit_commitments: vec![digest(0x58); 3],
+                proof_commitments: vec![digest(0x59); 3],
                 consistency: proof(),
                 packages: vec![digest(0x57); 2],
             },
             task,
         }
     })
-}
-
-#[derive(serde::Deserialize)]
-struct Vectors {
-    statements: Vec<StatementVector>,
-    digests: Digests,
-    charges: Vec<Charge>,
-}
-
-#[derive(serde::Deserialize)]
-struct StatementVector {
-    kind: String,
-    body: String,
-    digest: Digest,
-}
-
-#[derive(serde::Deserialize)]
-struct Digests {
-    model: ModelVector,
-    sum: SumVector,
-    package_aad: Digest,
-    seal_info: Digest,
-    package: Digest,
-    matrix_seed_of_nobody: Digest,
-}
-
-#[derive(serde::Deserialize)]
-struct ModelVector {
-    bytes: String,
-    digest: Digest,
-}
-
-#[derive(serde::Deserialize)]
-struct SumVector {
-    values: Vec<i32>,
-    digest: Digest,
-}
-
-#[derive(serde::Deserialize)]
-struct Charge {
-    clip: u32,
-    sigma_units: u64,
-    min_honest: u32,
-    micro_rho: u64,
-}
-
-/// The known answers of `test_vectors/protocol.py`, which shares no code with us.
-fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../../../test_vectors/protocol.json")).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[test]
@@ -269,7 +244,9 @@ fn encodings_are_pinned() {
         assert_eq!(&from_canonical::<T>(&bytes).unwrap(), statement);
     }
     let vectors = vectors().statements;
-    assert_eq!(vectors.len(), 9);
+    assert_eq!(vectors.len(), 11);
+    pinned(&beacon_share(), &vectors);
+    pinned(&challenge(), &vectors);
     pinned(&endorsement(), &vectors);
     pinned(&receipt(), &vectors);
     pinned(&closed(), &vectors);
@@ -301,34 +278,6 @@ fn encodings_are_pinned() {
     without_session.check().unwrap_err();
 }
 
-#[test]
-fn digests_are_those_of_another_program() {
-    let vectors = vectors().digests;
-    assert_eq!(hex(b"model"), vectors.model.bytes);
-    assert_eq!(model_digest(b"model"), vectors.model.digest);
-    assert_eq!(sum_digest(&vectors.sum.values), vectors.sum.digest);
-    assert_eq!(
-        package_aad(b"pre-header", &steward(), &digest(2)),
-        vectors.package_aad
-    );
-    assert_eq!(seal_info(&session()), vectors.seal_info);
-    assert_eq!(package_digest(b"sealed"), vectors.package);
-    let nobody = [None, None, None];
-    assert_eq!(
-        Digest(matrix_seed(&round(), &nobody)),
-        vectors.matrix_seed_of_nobody
-    );
-}
-
-#[test]
-fn charges_are_those_of_another_program() {
-    for vector in vectors().charges {
-        let sigma = Sigma::new(vector.sigma_units).unwrap();
-        let charge = charge_micro_rho(vector.clip, sigma, vector.min_honest);
-        assert_eq!(charge, Ok(vector.micro_rho));
-    }
-}
-
 /// The large statements by digest: body digests, session id, and what a package is bound to.
 #[test]
 fn large_encodings_are_pinned() {
@@ -348,12 +297,12 @@ fn large_encodings_are_pinned() {
 }
 
 const GOLDEN: [&str; 9] = [
-    "79f7ce8994dd600fb6a029093734fa0a40db1bcac3dcc111d1231b1cb8b493bc",
+    "5d9693a71f147030302a25c709c626b026f4fe1dbe8e501e69546b9a0c1e652f",
     "19e6325f9f389e7beadcd773fdb2567c36a93e84668e1fc45a2b8c56aa2fce0a",
     "214f6a388f532d107007afbaf0797bc1bc1317c98eb494269dd401fcbcb6de3a",
-    "e3659783545ece4457b23643b7375f51d4c5a8d2f337b915e62a7a5e5c226779",
+    "c550f96e863a1f8392bbfa9de7d21a9c9001b599873ed01f8ac7f9df1f764503",
     "a0bbbbbc3dc9ff867becc8fc99e20db551b1511e026d92df92643a8b99802a55",
-    "2f2097c4277137ae4a9d2b3d5975679b33284c983583f8c6cfe6a1dda78fd22c",
+    "a95d0e07f9ca4285937dfc7ee1d07738b077b88f21941361d370f4ce2adc4064",
     "1d6cfddc811fdc5a0b9efa5f93f501bdbb199218c73efa9e88e936776daadb13",
     "4cad260a85a9293a399667dee2592f3a41618d31e2f6e31b7ebd04b6864965c3",
     "f61fe786fd5131524c98af82d6eb4739178eeea88bc87887d5e5650ba2ecaea1",
@@ -388,6 +337,8 @@ fn a_flipped_bit_or_a_cut_never_verifies() {
     every_damage_is_noticed(&endorsement());
     every_damage_is_noticed(&receipt());
     every_damage_is_noticed(&closed());
+    every_damage_is_noticed(&beacon_share());
+    every_damage_is_noticed(&challenge());
     every_damage_is_noticed(&report());
     every_damage_is_noticed(&verdict());
     every_damage_is_noticed(&opening());
@@ -412,11 +363,23 @@ fn the_largest_statements_fit_a_log_entry_and_one_more_does_not_sign() {
     largest.decisions = vec![Decision::Accepted; 50_000];
     largest.reports = vec![digest(1); 16];
     largest.openers = (1..=16).collect();
+    largest.liars = (1..=16).collect();
+    largest.charge_micro_rho = u64::MAX;
+    largest.spent_micro_rho = u64::MAX;
     let signed = Signed::sign(&largest, &key).unwrap();
     assert!(signed.bytes().len() <= MAX_STATEMENT_BYTES);
     largest.decisions.push(Decision::Accepted);
     assert!(Signed::sign(&largest, &key).is_err());
+    let mut challenge = challenge();
+    challenge.shares = vec![challenge.shares[0].clone(); 16];
+    Signed::sign(&challenge, &key).unwrap();
+    challenge.shares.push(challenge.shares[0].clone());
+    assert!(Signed::sign(&challenge, &key).is_err());
+    challenge.shares.clear();
+    assert!(Signed::sign(&challenge, &key).is_err());
     let mut report = report();
+    report.outcomes = vec![Outcome::Ok; 50_000];
+    Signed::sign(&report, &key).unwrap();
     report.outcomes = vec![Outcome::Ok; 50_001];
     assert!(Signed::sign(&report, &key).is_err());
 }
@@ -432,6 +395,8 @@ fn inconsistent_statements_are_refused() {
     assert!(bad_verdict(&|v| v.openers = vec![1, 1]));
     assert!(bad_verdict(&|v| v.openers = vec![0, 1]));
     assert!(bad_verdict(&|v| v.openers = vec![17]));
+    assert!(bad_verdict(&|v| v.liars = vec![2, 2]));
+    assert!(bad_verdict(&|v| v.liars = vec![0]));
     assert!(bad_verdict(&|v| v.spent_micro_rho = 999));
     assert!(bad_verdict(&|v| v.decisions.clear()));
     assert!(bad_verdict(&|v| v.reports = vec![digest(1); 17]));
@@ -468,6 +433,8 @@ proptest! {
         try_all::<RoundSpec>(&bytes);
         try_all::<SealingKey>(&bytes);
         try_all::<SubmissionHeader>(&bytes);
+        try_all::<BeaconShare>(&bytes);
+        try_all::<Challenge>(&bytes);
         try_all::<PackageReport>(&bytes);
         try_all::<Verdict>(&bytes);
         try_all::<Opening>(&bytes);
@@ -483,9 +450,11 @@ proptest! {
     fn only_known_codes_are_read(codes in prop::collection::vec(any::<u8>(), 1..40)) {
         let known = codes.iter().all(|code| usize::from(*code) < Outcome::ALL.len());
         let honest = to_canonical(&report());
-        // The outcomes are the last field: a byte string of 5.
-        let mut bytes = honest[..honest.len() - 6].to_vec();
+        // The outcomes are a byte string of 5, before two digests of 34 bytes each.
+        let (before, digests) = honest.split_at(honest.len() - 68);
+        let mut bytes = before[..before.len() - 6].to_vec();
         minicbor::encode(minicbor::bytes::ByteVec::from(codes), &mut bytes).unwrap();
+        bytes.extend_from_slice(digests);
         prop_assert_eq!(from_canonical::<PackageReport>(&bytes).is_ok(), known);
     }
 }

@@ -20,7 +20,7 @@ fn every_rule_on_tasks_is_enforced() {
     };
     assert_eq!(refused(&|_| {}), None);
     type Change<'a> = &'a dyn Fn(&mut Task);
-    let broken: [(&str, Change<'_>); 27] = [
+    let broken: [(&str, Change<'_>); 31] = [
         ("version", &|t| t.version = 2),
         ("no name", &|t| t.name.clear()),
         ("control characters", &|t| t.name = "a\u{1b}[2J".to_owned()),
@@ -63,9 +63,20 @@ fn every_rule_on_tasks_is_enforced() {
         ("no time", &|t| t.deadlines.collecting_ms = 0),
         ("too much time", &|t| t.deadlines.grace_ms = u32::MAX),
         ("no delta", &|t| t.privacy.delta_exponent = 0),
-        // 100 * (11 * 10^6 + 102) > q / 4.
+        ("no time for the beacon", &|t| {
+            t.deadlines.challenging_ms = 0
+        }),
+        ("no projections", &|t| t.projections = 0),
+        ("another number of projections", &|t| t.projections = 192),
+        // No projection of it would fit the field of the proofs.
+        ("clip beyond the proofs", &|t| {
+            t.quantiser.clip = 1 << 29;
+            t.policy.max_submissions = 2;
+            t.policy.target_submissions = 2;
+        }),
+        // 100 * 3.5 * 11 * 10^6 > q / 4.
         ("sums wrap by the clip", &|t| t.quantiser.clip = 11_000_000),
-        // 100 * 16 * 10^6 > q / 4.
+        // 100 * 3.5 * sqrt(4096) * 10^6 > q / 4.
         ("sums wrap by the noise", &|t| {
             t.sigma_error = Sigma::from_f64_ceil(1e6).unwrap();
         }),
@@ -79,11 +90,24 @@ fn every_rule_on_tasks_is_enforced() {
 fn the_largest_sum_that_cannot_wrap_is_allowed() {
     let world = World::new(6, 1);
     let mut task = world.task.peek().clone();
-    // max_submissions * (clip + 16 sigma) < q / 4 = 1073479680.25, so the bound is 10734796.
-    let largest = 10_734_796 - u32::try_from(task.noise_bound()).unwrap();
+    // What is proven of every device, times the devices, stays below q / 4.
+    let fits = |task: &mut Task, clip: u32| {
+        task.quantiser.clip = clip;
+        100 * task.norm_params().unwrap().max_norm() < 4_293_918_721 / 4
+    };
+    let (mut largest, mut wraps) = (1, 11_000_000);
+    while wraps - largest > 1 {
+        let middle = (largest + wraps) / 2;
+        if fits(&mut task, middle) {
+            largest = middle;
+        } else {
+            wraps = middle;
+        }
+    }
+    assert!((2_500_000..3_500_000).contains(&largest), "{largest}");
     task.quantiser.clip = largest;
     task.check().unwrap();
-    task.quantiser.clip = largest + 1;
+    task.quantiser.clip = wraps;
     assert!(task.check().is_err());
 }
 

@@ -52,12 +52,20 @@ fn transcript() -> &'static (Vec<u8>, Digest) {
                 .begin_payload(submission.payload.len() as u64)
                 .unwrap();
             for chunk in submission.payload.chunks(1000) {
-                writer.payload_chunk(chunk).unwrap();
+                writer.chunk(chunk).unwrap();
             }
         }
         writer.closed(&closed.statement).unwrap();
+        writer.challenge(&closed.challenge).unwrap();
         for report in &reports {
-            writer.report(report).unwrap();
+            writer.report(&report.signed).unwrap();
+            let answers: Vec<Vec<u8>> =
+                (report.answers.iter().flatten().map(|a| a.to_bytes())).collect();
+            let answers = answers.concat();
+            writer.begin_answers(answers.len() as u64).unwrap();
+            for chunk in answers.chunks(1000) {
+                writer.chunk(chunk).unwrap();
+            }
         }
         writer.verdict(&verdict).unwrap();
         for opening in &openings {
@@ -101,7 +109,8 @@ fn what_is_written_is_read() {
     expected.extend([Kind::Endorsement; 6]);
     expected.extend([[Kind::Header, Kind::Payload]; 3].concat());
     expected.push(Kind::Closed);
-    expected.extend([Kind::Report; 5]);
+    expected.push(Kind::Challenge);
+    expected.extend([[Kind::Report, Kind::Answers]; 5].concat());
     expected.push(Kind::Verdict);
     expected.extend([Kind::Opening; 5]);
     expected.extend([Kind::Result, Kind::End]);
@@ -150,10 +159,11 @@ fn the_longest_transcript_of_a_task_is_known() {
     let world = World::new(3, 0);
     let most = max_bytes(world.task.peek());
     assert!(most > bytes.len() as u64);
-    // Every submission more makes it longer by a header and a payload at least.
+    // Every submission more makes it longer by a header, a payload and the answers about it at least.
     let mut task = world.task.peek().clone();
     task.policy.max_submissions += 1;
-    let submission = world.context.dimension().payload_bytes() as u64 + 1000;
+    let answers = 16 * 4 * world.context.norm_params().answer_len() as u64;
+    let submission = world.context.dimension().payload_bytes() as u64 + 1000 + answers;
     assert!(max_bytes(&task) > most + submission);
 }
 
@@ -165,7 +175,7 @@ fn records_in_another_order_are_refused() {
         let [(a, first), (b, second), (c, _)] = *pair else {
             continue;
         };
-        if first == second || (first, second) == (Kind::Header, Kind::Payload) {
+        if first == second {
             continue;
         }
         let swapped = [&bytes[..a], &bytes[b..c], &bytes[a..b], &bytes[c..]].concat();
@@ -213,9 +223,9 @@ fn the_writer_writes_nothing_that_no_reader_reads() {
     writer.endorsement(&round.endorsements[0]).unwrap();
     writer.header(b"header").unwrap();
     writer.begin_payload(10).unwrap();
-    writer.payload_chunk(&[0; 4]).unwrap();
+    writer.chunk(&[0; 4]).unwrap();
     assert!(writer.terminal(&aborted).is_err());
-    assert!(writer.payload_chunk(&[0; 7]).is_err());
+    assert!(writer.chunk(&[0; 7]).is_err());
 }
 
 #[test]

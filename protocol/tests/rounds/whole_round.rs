@@ -8,7 +8,9 @@ use crate::assert_violates;
 use crate::world::{ClosedRound, Round, World, a_hundred_thousand_coordinates};
 
 fn sum_is_near(sum: &[i32], expected: i32, accepted: u32, world: &World) {
-    let noise = i64::from(accepted) * i64::try_from(world.task.peek().noise_bound()).unwrap();
+    // 16 deviations of every device's error.
+    let sigma = world.task.peek().sigma_error.get();
+    let noise = i64::from(accepted) * i64::try_from((16 * sigma).div_ceil(1 << 16)).unwrap();
     assert_eq!(sum.len(), world.context.dimension().coordinates());
     for value in sum {
         assert!(
@@ -227,12 +229,12 @@ fn a_verdict_that_does_not_follow_is_refused() {
     let mut world = World::new(6, 1);
     let (round, closed) = closed_round(&mut world, &[0, 1, 2, 3]);
     let reports = world.reports(&round, &closed, &[1, 2, 3, 4, 5, 6]);
-    let honest = closed.closed.verdict(&reports, 0).unwrap();
+    let honest = world.verdict(&closed, &reports, 0).unwrap();
     let adopt = |change: &dyn Fn(&mut dawn_protocol::Verdict)| {
         let mut verdict = honest.clone();
         change(&mut verdict);
         let signed = world.by_aggregator(&verdict);
-        closed.closed.clone().adopt(&reports, &signed).map(|_| ())
+        world.adopt(&closed, &reports, &signed).map(|_| ())
     };
     adopt(&|_| {}).unwrap();
     // A set of one victim.
@@ -241,7 +243,7 @@ fn a_verdict_that_does_not_follow_is_refused() {
         v.decisions[0] = Decision::Accepted;
     };
     type Change<'a> = &'a dyn Fn(&mut dawn_protocol::Verdict);
-    let changes: [(Change<'_>, Rule); 7] = [
+    let changes: [(Change<'_>, Rule); 10] = [
         (&accept_one, Rule::Verdict),
         (&|v| v.openers.truncate(5), Rule::Verdict),
         (&|v| v.reports.truncate(5), Rule::VerdictReports),
@@ -249,6 +251,9 @@ fn a_verdict_that_does_not_follow_is_refused() {
         (&|v| v.charge_micro_rho -= 1, Rule::Charge),
         (&|v| v.session.0 = v.root, Rule::Session),
         (&|v| v.round.number = 2, Rule::Round),
+        (&|v| v.challenge = v.root, Rule::Challenge),
+        (&|v| v.scalars = v.root, Rule::Scalars),
+        (&|v| v.liars = vec![2], Rule::Verdict),
     ];
     for (change, rule) in changes {
         assert_violates!(adopt(change), rule, Culprit::Aggregator);
@@ -256,16 +261,14 @@ fn a_verdict_that_does_not_follow_is_refused() {
     // Signed by somebody else.
     let forged = world.by_steward(&honest, 1);
     assert_violates!(
-        closed.closed.clone().adopt(&reports, &forged).map(|_| ()),
+        world.adopt(&closed, &reports, &forged).map(|_| ()),
         Rule::Signature,
         Culprit::Aggregator
     );
     // Other reports than the ones that were judged.
     assert_violates!(
-        closed
-            .closed
-            .clone()
-            .adopt(&reports[..5], &world.by_aggregator(&honest))
+        world
+            .adopt(&closed, &reports[..5], &world.by_aggregator(&honest))
             .map(|_| ()),
         Rule::VerdictReports,
         Culprit::Aggregator
@@ -279,33 +282,38 @@ fn reports_count_once_each_and_only_for_this_round() {
     let reports = world.reports(&round, &closed, &[1, 2, 3, 4, 5]);
     let twice = [&reports[..1], &reports[..]].concat();
     assert!(matches!(
-        closed.closed.verdict(&twice, 0),
+        world.verdict(&closed, &twice, 0),
         Err(JudgeError::Violation(v)) if v.rule == Rule::VerdictReports
     ));
     assert_eq!(
-        closed.closed.verdict(&reports[..4], 0),
+        world.verdict(&closed, &reports[..4], 0),
         Err(JudgeError::Abort(AbortReason::TooFewReports))
     );
     let culprit = Culprit::Steward(world.steward_id(3));
     let refused = |change: &dyn Fn(&mut dawn_protocol::PackageReport)| {
-        let mut report = reports[2].peek().clone();
+        let mut report = reports[2].signed.peek().clone();
         change(&mut report);
-        closed.closed.verify_report(&world.by_steward(&report, 3))
+        closed
+            .challenged
+            .verify_report(&world.by_steward(&report, 3))
     };
     assert_eq!(refused(&|_| {}), Ok(3));
     assert_violates!(refused(&|r| r.root = r.session.0), Rule::Root, culprit);
     assert_violates!(refused(&|r| r.round.number += 1), Rule::Round, culprit);
     assert_violates!(refused(&|r| r.session.0 = r.root), Rule::Session, culprit);
+    assert_violates!(refused(&|r| r.challenge = r.root), Rule::Challenge, culprit);
     assert_violates!(
         refused(&|r| r.outcomes.push(Outcome::Ok)),
         Rule::ReportLength,
         culprit
     );
     // In another steward's name.
-    let mut stolen = reports[2].peek().clone();
+    let mut stolen = reports[2].signed.peek().clone();
     stolen.steward = world.steward_id(4);
     assert_violates!(
-        closed.closed.verify_report(&world.by_steward(&stolen, 3)),
+        closed
+            .challenged
+            .verify_report(&world.by_steward(&stolen, 3)),
         Rule::Signature,
         Culprit::Steward(world.steward_id(4))
     );
@@ -320,24 +328,21 @@ fn a_budget_stops_the_task() {
     let (round, closed) = closed_round(&mut world, &[0, 1]);
     let reports = world.reports(&round, &closed, &[1, 2, 3]);
     assert_eq!(
-        closed
-            .closed
-            .verdict(&reports, charge)
+        world
+            .verdict(&closed, &reports, charge)
             .unwrap()
             .spent_micro_rho,
         2 * charge
     );
     assert_eq!(
-        closed.closed.verdict(&reports, charge + 1),
+        world.verdict(&closed, &reports, charge + 1),
         Err(JudgeError::Abort(AbortReason::BudgetExhausted))
     );
-    let mut verdict = closed.closed.verdict(&reports, charge).unwrap();
+    let mut verdict = world.verdict(&closed, &reports, charge).unwrap();
     verdict.spent_micro_rho += 1;
     assert_violates!(
-        closed
-            .closed
-            .clone()
-            .adopt(&reports, &world.by_aggregator(&verdict))
+        world
+            .adopt(&closed, &reports, &world.by_aggregator(&verdict))
             .map(|_| ()),
         Rule::Budget,
         Culprit::Aggregator

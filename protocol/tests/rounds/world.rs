@@ -1,10 +1,12 @@
 //! A small federation: organisations with a steward each, devices, an aggregator, and the rounds
 //! that they go through. Honest unless a test takes something out or puts something in.
 
-use dawn_crypto::mask::{add_assign, parse_payload};
+use dawn_crypto::mask::{PublicMatrix, add_assign, parse_payload};
+use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache, PublicCheck};
 use dawn_crypto::params::Sigma;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::{ShareSum, Threshold};
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, CredentialChain, Federation, FoundingDocument, Members, Organisation, Roster,
     RosterEntry, SecretKey, Signed, SignedRoster, Statement, Validity, VerifiedFederation,
@@ -15,9 +17,9 @@ use dawn_protocol::package::open_package;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Deadlines, Digest, Endorsement, Judged, Opening, Outcome, PROTOCOL_VERSION,
-    PackageReport, Policy, PrivacyPlan, RoundClosed, RoundContext, RoundOpen, RoundSpec,
-    SealingKey, StewardId, Task, TaskContext, Terminal, Verdict,
+    BeaconShare, Challenge, Closed, Deadlines, Digest, Endorsement, Judged, OpenedPackage, Opening,
+    Outcome, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundChallenged, RoundClosed, RoundContext,
+    RoundOpen, RoundSpec, SealingKey, StewardId, Task, TaskContext, Terminal,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -30,6 +32,7 @@ pub struct World {
     pub organisations: Vec<Organisation>,
     /// Index = point - 1.
     pub stewards: Vec<SecretKey>,
+    pub vrfs: Vec<VrfSecretKey>,
     pub aggregator: SecretKey,
     pub federation: VerifiedFederation,
     pub members: Members,
@@ -55,7 +58,11 @@ pub struct Round {
 pub struct ClosedRound {
     pub closed: RoundClosed,
     pub statement: Signed<Closed>,
+    pub challenge: Signed<Challenge>,
+    pub challenged: RoundChallenged,
     pub submissions: Vec<PreparedSubmission>,
+    /// `u` and the scalars of every submission; none where the header does not verify.
+    pub checks: Vec<Option<PublicCheck>>,
 }
 
 pub fn ten_coordinates() -> ModelSpec {
@@ -84,6 +91,7 @@ impl World {
             .map(|i| Organisation::generate(&format!("Org {i}"), validity, &mut rng).unwrap())
             .collect();
         let stewards: Vec<SecretKey> = (0..m).map(|_| SecretKey::generate(&mut rng)).collect();
+        let vrfs: Vec<VrfSecretKey> = (0..m).map(|_| VrfSecretKey::generate(&mut rng)).collect();
         let aggregator = SecretKey::generate(&mut rng);
         let federation = Federation {
             name: "Test".to_owned(),
@@ -105,10 +113,11 @@ impl World {
             threshold: Threshold::new(m, f).unwrap(),
             stewards: organisations
                 .iter()
-                .zip(&stewards)
-                .map(|(org, steward)| RosterEntry {
+                .zip(stewards.iter().zip(&vrfs))
+                .map(|(org, (steward, vrf))| RosterEntry {
                     org: org.id(),
                     steward: steward.public(),
+                    vrf: vrf.public().clone(),
                 })
                 .collect(),
             created: NOW,
@@ -127,6 +136,7 @@ impl World {
             rng,
             organisations,
             stewards,
+            vrfs,
             aggregator,
             federation,
             roster,
@@ -276,61 +286,56 @@ impl World {
             count: u32::try_from(roll.len()).unwrap(),
             closed_ms: NOW * 1000 + 5,
         });
+        let closed = round.open.clone().close(&statement, roll).unwrap();
+        let seats: Vec<u8> = closed.seats().iter().map(|seat| seat.point).collect();
+        let challenge = self.challenge(&closed, &seats);
+        let challenged = closed.clone().challenged(&challenge).unwrap();
+        let matrix = PublicMatrix::from_seed(&round.open.spec().matrix_seed);
+        let matrix = MatrixCache::new(&matrix, self.context.dimension().blocks());
+        let check = |(index, submission): (usize, &PreparedSubmission)| {
+            let payload = parse_payload(&submission.payload).unwrap();
+            let verifier = challenged.verifier(index)?;
+            let check = verifier.public_check(MatrixBlocks::Cached(&matrix), Some(&payload));
+            Some(check.unwrap())
+        };
         ClosedRound {
-            closed: round.open.clone().close(&statement, roll).unwrap(),
+            checks: submissions.iter().enumerate().map(check).collect(),
+            closed,
             statement,
+            challenge,
+            challenged,
             submissions,
         }
     }
 
-    /// The findings of a steward that opens its packages.
-    pub fn outcomes(&self, round: &Round, closed: &ClosedRound, point: u8) -> Vec<Outcome> {
-        let context = &round.open;
-        let seat = context.seat_index(point).unwrap();
-        let key = &round.sealing[usize::from(point) - 1];
-        closed
-            .submissions
-            .iter()
-            .map(|s| {
-                let header = context.verify_header(&s.header, &self.members).unwrap();
-                match open_package(context, &header, &s.packages[seat], key, point) {
-                    Ok(_) => Outcome::Ok,
-                    Err(outcome) => outcome,
-                }
-            })
-            .collect()
+    pub fn beacon_share(&self, closed: &RoundClosed, point: u8) -> Signed<BeaconShare> {
+        let key = &self.vrfs[usize::from(point) - 1];
+        let share = closed.beacon_share(key, self.steward_id(point));
+        self.by_steward(&share, point)
     }
 
-    pub fn report(
-        &self,
-        closed: &ClosedRound,
-        point: u8,
-        outcomes: Vec<Outcome>,
-    ) -> Signed<PackageReport> {
-        let report = closed.closed.report(self.steward_id(point), outcomes);
-        self.by_steward(&report, point)
+    /// The challenge of the first T of these stewards.
+    pub fn challenge(&self, closed: &RoundClosed, points: &[u8]) -> Signed<Challenge> {
+        let shares: Vec<_> = (points.iter())
+            .map(|point| self.beacon_share(closed, *point))
+            .collect();
+        self.by_aggregator(&closed.challenge(&shares).unwrap())
     }
 
-    pub fn reports(
+    /// A steward's package of a submission.
+    pub fn package(
         &self,
         round: &Round,
         closed: &ClosedRound,
-        points: &[u8],
-    ) -> Vec<Signed<PackageReport>> {
-        points
-            .iter()
-            .map(|point| self.report(closed, *point, self.outcomes(round, closed, *point)))
-            .collect()
-    }
-
-    pub fn judge(
-        &self,
-        closed: &ClosedRound,
-        reports: &[Signed<PackageReport>],
-    ) -> (Judged, Signed<Verdict>) {
-        let verdict = self.by_aggregator(&closed.closed.verdict(reports, 0).unwrap());
-        let judged = closed.closed.clone().adopt(reports, &verdict).unwrap();
-        (judged, verdict)
+        point: u8,
+        index: usize,
+    ) -> Result<OpenedPackage, Outcome> {
+        let context = &round.open;
+        let seat = context.seat_index(point).unwrap();
+        let key = &round.sealing[usize::from(point) - 1];
+        let s = &closed.submissions[index];
+        let header = context.verify_header(&s.header, &self.members).unwrap();
+        open_package(context, &header, &s.packages[seat], key, point)
     }
 
     /// The honest answer of a steward.
@@ -341,14 +346,9 @@ impl World {
         judged: &Judged,
         point: u8,
     ) -> ShareSum {
-        let context = &round.open;
-        let seat = context.seat_index(point).unwrap();
-        let key = &round.sealing[usize::from(point) - 1];
         let mut sum = ShareSum::zero();
         for index in judged.verdict().accepted() {
-            let s = &closed.submissions[index];
-            let header = context.verify_header(&s.header, &self.members).unwrap();
-            sum.add_assign(&open_package(context, &header, &s.packages[seat], key, point).unwrap());
+            sum.add_assign(&self.package(round, closed, point, index).unwrap().key);
         }
         sum
     }
@@ -419,6 +419,7 @@ fn honest_task(
             keying_ms: 1000,
             endorsing_ms: 1000,
             collecting_ms: 1000,
+            challenging_ms: 1000,
             reporting_ms: 1000,
             opening_ms: 1000,
             grace_ms: 100,
@@ -429,6 +430,7 @@ fn honest_task(
         },
         data_source: "digits".to_owned(),
         created: NOW,
+        projections: 128,
     }
 }
 

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
+use dawn_crypto::gaussian::Gaussian;
+use dawn_crypto::norm::NormParams;
+use dawn_crypto::params::Q;
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
-use dawn_learn::{Dataset, train};
-use dawn_protocol::RoundId;
+use dawn_learn::{Dataset, Model, train};
+use dawn_protocol::{RoundId, Task};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::{CryptoRng, Rng as _, SeedableRng as _};
 use tokio::sync::Semaphore;
 
+use super::attack::Attack;
 use super::breaking::break_upload;
 use super::federation::Device;
 
@@ -58,6 +62,8 @@ pub struct Uploaded {
     pub index: usize,
     /// `v = x + e`, one value per coordinate: what the sum must consist of.
     pub vector: Vec<i32>,
+    /// Whether the device is malicious.
+    pub malicious: bool,
     /// The seed of its training.
     pub training_seed: [u8; 32],
     /// Bytes of its upload.
@@ -96,6 +102,10 @@ pub struct World {
     pub uploads: Uploads,
     /// Two cores play all devices: so many may compute at once.
     pub cores: Arc<Semaphore>,
+    /// What malicious devices do.
+    pub attack: Option<Attack>,
+    /// Which devices are malicious.
+    pub malicious: Vec<bool>,
     /// Seed of everything that the demo chooses.
     pub seed: [u8; 32],
 }
@@ -170,9 +180,11 @@ impl Player {
             "device",
             &[u64::from(number), index as u64],
         );
+        let malicious = self.world.malicious.get(index) == Some(&true);
+        let attack = self.world.attack.filter(|_| malicious);
         let permit = Arc::clone(&self.world.cores).acquire_owned().await?;
         let (open, prepared, upload) = tokio::task::spawn_blocking(move || -> Result<_> {
-            let (prepared, upload) = prepare(&open, index, &data, seed)?;
+            let (prepared, upload) = prepare(&open, index, &data, seed, attack)?;
             drop(permit);
             Ok((open, prepared, upload))
         })
@@ -213,34 +225,95 @@ impl Player {
     }
 }
 
-/// Trains, masks and signs, and keeps the vector that is hidden, which no device would.
+/// Trains, masks, proves and signs. The demo is shown the vector that is hidden, to compare it with what is opened,
+/// and seeds the device's generator; a real device's generator is the system's, and it shows nobody.
 fn prepare(
     open: &OpenRound,
     index: usize,
     data: &Dataset,
     seed: [u8; 32],
+    attack: Option<Attack>,
 ) -> Result<(PreparedSubmission, Uploaded)> {
     let task = open.verified().task();
+    let dimension = open.verified().dimension();
     let training_seed = derive(&seed, "training", &[]);
     let mut rng = ChaCha20Rng::from_seed(derive(&seed, "secrets", &[]));
-    let delta = train(open.model(), data, &task.train, training_seed)?;
-    let update = open.quantise(&delta, &mut rng)?;
-    let coordinates = open.verified().dimension().coordinates();
-    let mut vector = Vec::with_capacity(coordinates);
-    let prepared = open.prepare_observed(&update, &mut rng, |block| {
-        let left = coordinates - vector.len();
-        vector.extend_from_slice(&block[..left.min(block.len())]);
-    })?;
+    let (prepared, mut vector) = match attack {
+        None => {
+            let mut vector = Vec::with_capacity(dimension.padded());
+            let delta = train(open.model(), data, &task.train, training_seed)?;
+            let update = open.quantise(&delta, &mut rng)?;
+            let shown = |block: &[i32]| vector.extend_from_slice(block);
+            (open.prepare_observed(&update, &mut rng, shown)?, vector)
+        }
+        Some(attack) => {
+            let behaviour = Behaviour {
+                attack: Some(attack),
+                data,
+            };
+            let sent = behaviour.update(open.model(), task, training_seed, &mut rng)?;
+            let mut vector = vec![0; dimension.padded()];
+            Gaussian::new(task.sigma_error).fill(&mut rng, &mut vector);
+            for (v, x) in vector.iter_mut().zip(&sent) {
+                *v = centred(i64::from(*v) + i64::from(*x));
+            }
+            let digits =
+                |params: &NormParams, context: &[u8]| attack.digits(params, context, &vector);
+            (open.prepare_forged(&vector, digits, &mut rng)?, vector)
+        }
+    };
+    vector.truncate(dimension.coordinates());
     let bytes = prepared.wire().len() as u64;
     Ok((
         prepared,
         Uploaded {
             index,
             vector,
+            malicious: attack.is_some(),
             training_seed,
             bytes,
         },
     ))
+}
+
+/// What a device does with its data.
+pub struct Behaviour<'a> {
+    /// What it does instead of what it should.
+    pub attack: Option<Attack>,
+    /// What it has.
+    pub data: &'a Dataset,
+}
+
+impl Behaviour<'_> {
+    /// The integers that it sends, without noise.
+    pub fn update<R: CryptoRng>(
+        &self,
+        model: &Model,
+        task: &Task,
+        training_seed: [u8; 32],
+        rng: &mut R,
+    ) -> Result<Vec<i32>> {
+        let Some(attack) = self.attack else {
+            let delta = train(model, self.data, &task.train, training_seed)?;
+            return Ok(task.quantiser.quantise(&delta, rng)?);
+        };
+        let delta = train(model, &attack.data(self.data)?, &task.train, training_seed)?;
+        let honest = task.quantiser.quantise(&delta, rng)?;
+        let seed = derive(&training_seed, "attack", &[]);
+        Ok(attack.update(&honest, task.quantiser.clip, seed))
+    }
+}
+
+/// The representative modulo q that is nearest to zero.
+pub fn centred(value: i64) -> i32 {
+    let modulus = i64::from(Q);
+    let residue = value.rem_euclid(modulus);
+    let centred = if residue > modulus / 2 {
+        residue - modulus
+    } else {
+        residue
+    };
+    i32::try_from(centred).expect("half the modulus fits")
 }
 
 /// A seed that follows from the demo's seed, a purpose and numbers.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, CredentialChain, Federation, FoundingDocument, Organisation, Roster, RosterEntry,
     SecretKey, SignedRoster, StewardId, Validity,
@@ -21,6 +22,8 @@ pub struct Member {
     pub organisation: Organisation,
     /// The steward's signing key.
     pub steward: SecretKey,
+    /// The steward's key of the beacon.
+    pub vrf: VrfSecretKey,
 }
 
 impl Member {
@@ -72,6 +75,7 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
             Ok(Member {
                 organisation: Organisation::generate(&name_of(i), validity, rng)?,
                 steward: SecretKey::generate(rng),
+                vrf: VrfSecretKey::generate(rng),
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -95,7 +99,8 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
         api.register_org(&organisation.register(&pin, now)?)
             .await
             .with_context(|| format!("registering {}", organisation.name()))?;
-        let enrolment = organisation.enrol_steward(&pin, &member.steward, now)?;
+        let vrf = member.vrf.public();
+        let enrolment = organisation.enrol_steward(&pin, &member.steward, vrf, now)?;
         api.enrol_steward(&organisation.id(), &enrolment)
             .await
             .with_context(|| format!("enrolling the steward of {}", organisation.name()))?;
@@ -109,6 +114,7 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
             .map(|m| RosterEntry {
                 org: m.organisation.id(),
                 steward: m.steward.public(),
+                vrf: m.vrf.public().clone(),
             })
             .collect(),
         created: now,

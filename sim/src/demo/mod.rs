@@ -9,11 +9,13 @@
 //! | [`processes`] | server and stewards as processes that can be killed |
 //! | [`server`] | starting and stopping them all |
 //! | [`devices`], [`breaking`] | the device population and how it fails |
+//! | [`attack`] | what malicious devices send, and how they try to prove it |
 //! | [`observe`] | reading a round's transcript |
 //! | [`rounds`] | following the rounds and comparing them with the truth |
-//! | [`plain`] | the same training without masks and noise |
+//! | [`plain`] | the same training without masks and noise: without attackers, and without a defence |
 //! | [`summary`], [`report`], [`svg`] | what is shown |
 
+pub mod attack;
 pub mod breaking;
 pub mod devices;
 pub mod federation;
@@ -38,6 +40,7 @@ use rand_core::SeedableRng as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+pub use attack::Attack;
 pub use federation::tolerated;
 pub use options::DemoOptions;
 pub use setting::DataSource;
@@ -93,6 +96,12 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         cores: Arc::new(Semaphore::new(
             std::thread::available_parallelism().map_or(2, usize::from),
         )),
+        attack: options.attack,
+        malicious: attack::malicious(
+            options.devices as usize,
+            options.byzantine,
+            options.seed_for("malicious devices"),
+        ),
         seed: options.seed_for("devices"),
     });
     let state = tempfile::tempdir()?;
@@ -138,6 +147,9 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     let summary = DemoSummary {
         accuracy: last.accuracy,
         accuracy_plain: last.accuracy_plain,
+        accuracy_undefended: last.accuracy_undefended,
+        attack: options.attack.map(|attack| attack.to_string()),
+        byzantine: options.byzantine,
         epsilon: last.epsilon,
         delta: 10f64.powi(-i32::from(setting::DELTA_EXPONENT)),
         sum_errors: follower.sum_errors(),

@@ -89,6 +89,16 @@ impl Observed {
             .collect()
     }
 
+    /// How many submissions the verdict left out, by reason.
+    pub fn rejections(&self) -> BTreeMap<String, u32> {
+        let mut reasons = BTreeMap::new();
+        let decisions = self.verdict.iter().flat_map(|v| &v.decisions);
+        for decision in decisions.filter(|d| **d != Decision::Accepted) {
+            *reasons.entry(decision.name().to_owned()).or_default() += 1;
+        }
+        reasons
+    }
+
     /// The sum that the openings open, recomputed here: one value per coordinate of the update.
     /// `None` for a round that was given up.
     pub fn opened_sum(

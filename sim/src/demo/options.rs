@@ -8,6 +8,7 @@ use dawn_identity::Digest;
 use dawn_learn::ModelSpec;
 use dawn_protocol::Task;
 
+use super::attack::Attack;
 use super::devices::derive;
 use super::setting::{DataSource, Setting};
 
@@ -29,6 +30,10 @@ pub struct DemoOptions {
     pub rounds: u32,
     /// Share of the devices that fail in each round, 0 up to 1.
     pub dropout: f64,
+    /// Share of the devices that are malicious, 0 up to 0.5.
+    pub byzantine: f64,
+    /// What they do; none is malicious when absent.
+    pub attack: Option<Attack>,
     /// Privacy target over all rounds; noise is the least that masking allows when absent.
     pub epsilon: Option<f64>,
     /// The round in which one steward is killed for good; none when 0.
@@ -75,6 +80,14 @@ impl DemoOptions {
             (0.0..0.9).contains(&self.dropout),
             "--dropout must be at least 0 and below 0.9"
         );
+        ensure!(
+            (0.0..0.5).contains(&self.byzantine),
+            "--byzantine must be at least 0 and below 0.5"
+        );
+        ensure!(
+            (self.byzantine > 0.0) == self.attack.is_some(),
+            "--attack says what the malicious devices do, --byzantine how many they are: give both"
+        );
         if let Some(epsilon) = self.epsilon {
             ensure!(
                 epsilon.is_finite() && epsilon > 0.0,
@@ -102,8 +115,15 @@ impl DemoOptions {
             Some(epsilon) => format!("noise for epsilon {epsilon} over all rounds"),
             None => "the least noise that masking allows".into(),
         };
+        let attack = match self.attack {
+            Some(attack) => format!(
+                "{:.0} % of the devices are malicious ({attack}), ",
+                100.0 * self.byzantine
+            ),
+            None => String::new(),
+        };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {privacy} (sigma {:.1} per device, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{privacy} (sigma {:.1} per device, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

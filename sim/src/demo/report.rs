@@ -44,7 +44,7 @@ pub fn html(summary: &DemoSummary) -> String {
             "",
             format!("{:.1} %", 100.0 * summary.accuracy),
             format!(
-                "accuracy ({:.1} % without masks and noise)",
+                "accuracy ({:.1} % without masks, noise and attackers)",
                 100.0 * summary.accuracy_plain
             ),
         ),
@@ -87,22 +87,26 @@ pub fn html(summary: &DemoSummary) -> String {
     }
     out.push_str("</div><div class='plots'>");
     let of = |f: &dyn Fn(usize) -> Option<f64>| (0..rows.len()).map(f).collect::<Vec<_>>();
-    out.push_str(&lines(
-        "Accuracy",
-        "% of the test set",
-        &[
-            Series {
-                name: "plain",
-                colour: COLOURS[5],
-                values: of(&|i| Some(100.0 * rows[i].accuracy_plain)),
-            },
-            Series {
-                name: "private",
-                colour: COLOURS[0],
-                values: of(&|i| Some(100.0 * rows[i].accuracy)),
-            },
-        ],
-    ));
+    let mut accuracies = vec![
+        Series {
+            name: "plain",
+            colour: COLOURS[5],
+            values: of(&|i| Some(100.0 * rows[i].accuracy_plain)),
+        },
+        Series {
+            name: "private",
+            colour: COLOURS[0],
+            values: of(&|i| Some(100.0 * rows[i].accuracy)),
+        },
+    ];
+    if summary.attack.is_some() {
+        accuracies.push(Series {
+            name: "undefended",
+            colour: COLOURS[3],
+            values: of(&|i| rows[i].accuracy_undefended.map(|a| 100.0 * a)),
+        });
+    }
+    out.push_str(&lines("Accuracy", "% of the test set", &accuracies));
     out.push_str(&lines(
         "Privacy spent",
         "epsilon, cumulative",
@@ -184,7 +188,7 @@ pub fn html(summary: &DemoSummary) -> String {
             epsilon_text(r.epsilon),
             r.seconds,
             r.bytes_per_device as f64 / 1000.0,
-            escape(&r.outcome),
+            escape(&r.outcome_text()),
             escape(&culprits)
         );
     }

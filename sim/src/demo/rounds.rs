@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::DemoOptions;
-use super::devices::{Uploaded, Uploads, true_sum};
+use super::devices::{Behaviour, Uploaded, Uploads, true_sum};
 use super::federation::Founded;
 use super::observe::Observed;
 use super::plain::PlainRun;
@@ -36,6 +36,7 @@ pub struct Follower<'a> {
     names: BTreeMap<StewardId, String>,
     model: Model,
     plain: PlainRun,
+    undefended: Option<PlainRun>,
     uploads: Uploads,
     scratch: TempDir,
     sum_errors: u64,
@@ -73,12 +74,11 @@ impl<'a> Follower<'a> {
             task_id: task.id(),
             points: stewards.zip(1u8..).collect(),
             names,
-            plain: PlainRun::new(
-                model.clone(),
-                task.train,
-                task.quantiser,
-                options.seed_for("plain rounding"),
-            ),
+            plain: PlainRun::new(model.clone(), task, options.seed_for("plain rounding")),
+            undefended: options.attack.is_some().then(|| {
+                let seed = options.seed_for("undefended rounding");
+                PlainRun::new(model.clone(), task, seed)
+            }),
             model,
             uploads,
             scratch: TempDir::new()?,
@@ -133,8 +133,12 @@ impl<'a> Follower<'a> {
         devices: &mut JoinSet<Result<()>>,
     ) -> Result<serde_json::Value> {
         let d = &self.task.deadlines;
-        let longest =
-            d.keying_ms + d.endorsing_ms + d.collecting_ms + d.reporting_ms + d.opening_ms;
+        let longest = d.keying_ms
+            + d.endorsing_ms
+            + d.collecting_ms
+            + d.challenging_ms
+            + d.reporting_ms
+            + d.opening_ms;
         let deadline =
             Instant::now() + Duration::from_millis(u64::from(longest)) + Duration::from_secs(60);
         let mut kill = number == self.options.kill_steward_in;
@@ -227,9 +231,23 @@ impl<'a> Follower<'a> {
                     .collect();
             }
         }
-        let shards = &self.setting.shards;
-        let twins = vectors.iter().map(|u| (&shards[u.index], u.training_seed));
-        let accuracy_plain = self.plain.round(twins, &self.setting.test)?;
+        let (shards, test) = (&self.setting.shards, &self.setting.test);
+        let twin = |upload: &Uploaded, attack| {
+            let data = &shards[upload.index];
+            (Behaviour { attack, data }, upload.training_seed)
+        };
+        // As if nobody were malicious: those that are train honestly, and count.
+        let honest = vectors.iter().copied().filter(|upload| !upload.malicious);
+        let closed = observed.devices.iter().filter_map(|id| sent.get(id));
+        let would_be = closed.clone().filter(|upload| upload.malicious);
+        let twins = honest.chain(would_be).map(|upload| twin(upload, None));
+        let accuracy_plain = self.plain.round(twins, test)?;
+        let attack = self.options.attack;
+        let all = closed.map(|upload| twin(upload, attack.filter(|_| upload.malicious)));
+        let accuracy_undefended = match &mut self.undefended {
+            Some(run) => Some(run.round(all, test)?),
+            None => None,
+        };
         let submitted = observed.devices.len() as u32;
         let bytes: u64 = sent.values().map(|u| u.bytes).sum();
         let phases_ms = phases(status);
@@ -238,9 +256,11 @@ impl<'a> Follower<'a> {
             submitted,
             accepted: accepted.len() as u32,
             rejected: submitted - accepted.len() as u32,
+            rejections: observed.rejections(),
             dropped: self.options.devices - submitted,
             accuracy: evaluate(&self.model, &self.setting.test)?.accuracy(),
             accuracy_plain,
+            accuracy_undefended,
             epsilon: self.epsilon()?,
             seconds: phases_ms.iter().map(|(_, ms)| *ms as f64 / 1000.0).sum(),
             bytes_per_device: bytes / (sent.len() as u64).max(1),
@@ -265,8 +285,15 @@ impl<'a> Follower<'a> {
 }
 
 fn phases(status: &serde_json::Value) -> Vec<(String, u64)> {
-    ["keying", "endorsing", "collecting", "reporting", "opening"]
-        .iter()
-        .filter_map(|name| Some(((*name).to_string(), status["phase_ms"][*name].as_u64()?)))
-        .collect()
+    [
+        "keying",
+        "endorsing",
+        "collecting",
+        "challenging",
+        "reporting",
+        "opening",
+    ]
+    .iter()
+    .filter_map(|name| Some(((*name).to_string(), status["phase_ms"][*name].as_u64()?)))
+    .collect()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use dawn_aggregator::Config;
-use dawn_steward::StewardConfig;
+use dawn_steward::{StewardConfig, vrf_key};
 use dawn_transport::Api;
 use tempfile::TempDir;
 
@@ -123,12 +123,15 @@ impl Stage {
         for (index, member) in founded.members.iter().enumerate() {
             let root = self.steward_folder(index);
             fs::create_dir_all(&root)?;
+            let vrf_key_file = root.join("vrf.key");
+            vrf_key::create(&vrf_key_file, &member.vrf)?;
             let config = StewardConfig {
                 aggregator: self.url.clone(),
                 data_dir: root.join("data"),
                 guard_dir: root.join("guard"),
                 federation: founded.founding.digest(),
                 key_file: write_key(&root.join("steward.pem"), &member.steward)?,
+                vrf_key_file,
                 org: member.organisation.id(),
                 budgets: Default::default(),
                 restated_spending: Default::default(),

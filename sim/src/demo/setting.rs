@@ -168,6 +168,7 @@ impl Setting {
                 // Part of the time until which devices may submit: waited for in every round.
                 endorsing_ms: 3_000,
                 collecting_ms: collecting_ms(options, &self.model),
+                challenging_ms: 10_000,
                 reporting_ms: 30_000,
                 opening_ms: 30_000,
                 grace_ms: 1_000,
@@ -178,15 +179,16 @@ impl Setting {
             },
             data_source: options.data.to_string(),
             created: now,
+            projections: 256,
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
     }
 }
 
-/// Nine tenths of the devices that are expected to stay must be accepted, and four fifths of
+/// Nine tenths of the honest devices that are expected to stay must be accepted, and four fifths of
 /// those are counted on to be honest.
 fn policy(options: &DemoOptions) -> Policy {
-    let staying = f64::from(options.devices) * (1.0 - options.dropout);
+    let staying = f64::from(options.devices) * (1.0 - options.dropout) * (1.0 - options.byzantine);
     let min_accepted = ((staying * 0.9) as u32).max(2);
     Policy {
         min_accepted,

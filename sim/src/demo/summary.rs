@@ -1,5 +1,7 @@
 //! What a demo run reports: one row per round, one object for machines, one table for people.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// One round of the demo.
@@ -13,12 +15,16 @@ pub struct RoundRow {
     pub accepted: u32,
     /// Acknowledged submissions that the verdict left out.
     pub rejected: u32,
+    /// The same by the verdict's reason.
+    pub rejections: BTreeMap<String, u32>,
     /// Devices that never finished their upload in this round.
     pub dropped: u32,
     /// Accuracy of the new model on the held-out test set, 0..=1.
     pub accuracy: f64,
-    /// Accuracy of the same training without masks and noise.
+    /// Accuracy of the same training without masks, noise and attackers.
     pub accuracy_plain: f64,
+    /// Accuracy of the same training when everything that is sent is added; `None` without attackers.
+    pub accuracy_undefended: Option<f64>,
     /// Epsilon spent up to and including this round at the task's delta; `None` where it is not finite.
     pub epsilon: Option<f64>,
     /// Seconds from the first sealing key to the signed result.
@@ -29,7 +35,7 @@ pub struct RoundRow {
     pub outcome: String,
     /// Stewards that were found to have answered wrongly.
     pub culprits: Vec<String>,
-    /// Milliseconds per phase: keying, endorsing, collecting, reporting, opening.
+    /// Milliseconds per phase: keying, endorsing, collecting, challenging, reporting, opening.
     pub phases_ms: Vec<(String, u64)>,
 }
 
@@ -40,8 +46,14 @@ pub struct DemoSummary {
     pub rounds: Vec<RoundRow>,
     /// Final accuracy on the held-out test set, 0..=1.
     pub accuracy: f64,
-    /// Final accuracy of the same training without masks and noise.
+    /// Final accuracy of the same training without masks, noise and attackers.
     pub accuracy_plain: f64,
+    /// Final accuracy of the same training when everything that is sent is added; `None` without attackers.
+    pub accuracy_undefended: Option<f64>,
+    /// What malicious devices did.
+    pub attack: Option<String>,
+    /// Their share among the devices.
+    pub byzantine: f64,
     /// Total epsilon at `delta`; `None` where it is not finite.
     pub epsilon: Option<f64>,
     /// The delta of `epsilon`, as the accountant counted it.
@@ -103,8 +115,17 @@ impl RoundRow {
             epsilon_text(self.epsilon),
             self.seconds,
             self.bytes_per_device as f64 / 1000.0,
-            self.outcome
+            self.outcome_text()
         )
+    }
+
+    /// How the round ended, and why submissions were rejected.
+    pub fn outcome_text(&self) -> String {
+        let mut text = self.outcome.clone();
+        for (reason, count) in &self.rejections {
+            text.push_str(&format!(", {count} {reason}"));
+        }
+        text
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every steward keeps its own ledger, and does not open beyond the budget whatever the aggregator says.
 
-use dawn_protocol::{AbortReason, Aborted, Rule, Terminal, Verdict};
+use dawn_protocol::{AbortReason, Aborted, Rule, Terminal};
 use dawn_steward::{Refusal, StewardError, StewardState};
 
 use crate::world::{World, refusal};
@@ -15,12 +15,7 @@ fn open_with(
     let (round, closed) = world.closed_round(state, &[0, 1, 2, 3]);
     let own = world.report(state, &closed)?;
     let reports = world.reports(&round, &closed, &own, &[2, 3, 4, 5]);
-    let verdict = closed.closed.verdict(&reports, 0).expect("verdict");
-    let stated = Verdict {
-        spent_micro_rho: spent_before + verdict.charge_micro_rho,
-        ..verdict
-    };
-    let verdict = world.by_aggregator(&stated);
+    let verdict = world.verdict(&closed, &reports, spent_before);
     world.open(state, &closed, &reports, &verdict)
 }
 

@@ -2,6 +2,7 @@
 
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Organisation, Roster, RosterEntry, SecretKey, SignedRoster, VerifiedFederation,
 };
@@ -14,18 +15,20 @@ use crate::world::M;
 pub fn sign_roster(
     organisations: &[Organisation],
     stewards: &[SecretKey],
+    vrfs: &[VrfSecretKey],
     federation: &VerifiedFederation,
     epoch: u64,
 ) -> SignedRoster {
-    let entries = organisations.iter().zip(stewards);
+    let entries = organisations.iter().zip(stewards.iter().zip(vrfs));
     let roster = Roster {
         federation: federation.digest(),
         epoch,
         threshold: Threshold::new(M, 1).expect("threshold"),
         stewards: entries
-            .map(|(org, key)| RosterEntry {
+            .map(|(org, (key, vrf))| RosterEntry {
                 org: org.id(),
                 steward: key.public(),
+                vrf: vrf.public().clone(),
             })
             .collect(),
         created: now(),
@@ -78,6 +81,7 @@ pub fn honest_task(
             keying_ms: 1000,
             endorsing_ms: 1000,
             collecting_ms: 1000,
+            challenging_ms: 1000,
             reporting_ms: 1000,
             opening_ms: 1000,
             grace_ms: 100,
@@ -88,5 +92,6 @@ pub fn honest_task(
         },
         data_source: "digits".to_owned(),
         created: now() - 100,
+        projections: 128,
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 use dawn_protocol::{PackageItem, PackagePage};
-use dawn_steward::{ReportStep, StewardState};
+use dawn_steward::{BeaconStep, ListWork, ReportWork, StewardState};
 use proptest::prelude::*;
 
 use crate::world::{ClosedRound, World};
@@ -35,15 +35,21 @@ fn with_ready<T>(f: impl FnOnce(&mut Ready) -> T) -> T {
     })
 }
 
-fn work(ready: &mut Ready) -> Box<dawn_steward::ReportWork> {
-    let step = ready.state.report(
-        &ready.closed.announcement,
-        &ready.closed.statement,
-        &mut ready.world.rng,
-    );
+fn work(ready: &mut Ready) -> ReportWork {
+    let begun = ready.world.begin_report(&ready.state, &ready.closed, 10);
+    begun
+        .expect("begun")
+        .expect("a page of garbage was reported on")
+}
+
+fn list(ready: &mut Ready) -> ListWork {
+    let (announcement, statement) = (&ready.closed.announcement, &ready.closed.statement);
+    let step = ready
+        .state
+        .share_beacon(announcement, statement, &mut ready.world.rng);
     match step.expect("begun") {
-        ReportStep::Pages(work) => work,
-        ReportStep::Answered(_) => panic!("a page of garbage was reported on"),
+        BeaconStep::Pages(list) => *list,
+        BeaconStep::Answered(_) => panic!("a page of garbage was answered"),
     }
 }
 
@@ -60,6 +66,7 @@ proptest! {
             let items = items.into_iter().map(|(header, package)| PackageItem { header, package }).collect();
             let page = PackagePage { first, items, next };
             assert!(work(ready).page(&page).is_err());
+            assert!(list(ready).page(&page).is_err());
         });
     }
 
@@ -75,8 +82,10 @@ proptest! {
             let mut work = work(ready);
             let taken = work.page(&page);
             if in_header {
-                if taken.is_ok() {
-                    assert!(ready.state.finish_report(*work, &mut ready.world.rng).is_err());
+                assert!(taken.is_err());
+                let mut list = list(ready);
+                if list.page(&page).is_ok() {
+                    assert!(ready.state.finish_beacon(list, &mut ready.world.rng).is_err());
                 }
             } else {
                 taken.expect("packages are only complained about");

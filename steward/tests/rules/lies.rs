@@ -2,24 +2,62 @@
 
 use dawn_identity::{SecretKey, Signed};
 use dawn_protocol::{Closed, Decision, Outcome, PackageReport, Rule, Verdict};
-use dawn_steward::{OpenStep, Refusal, ReportStep, StewardError};
+use dawn_steward::{
+    BeaconStep, ListWork, Refusal, ReportStep, ReportWork, StewardError, StewardState,
+};
 
 use crate::assert_rule;
 use crate::world::{ClosedRound, Round, World, body, refusal};
 
+/// For what a list is read.
+#[derive(Clone, Copy)]
+enum For {
+    Beacon,
+    Report,
+}
+
 fn begin(
-    world: &mut World,
-    state: &dawn_steward::StewardState,
-    closed: &ClosedRound,
+    (world, state, closed): (&mut World, &StewardState, &ClosedRound),
+    what: For,
     statement: &Signed<Closed>,
-) -> Result<Box<dawn_steward::ReportWork>, StewardError> {
-    match state.report(&closed.announcement, statement, &mut world.rng)? {
-        ReportStep::Pages(work) => Ok(work),
-        ReportStep::Answered(_) => panic!("nothing was answered yet"),
+) -> Result<Box<ListWork>, StewardError> {
+    let announcement = &closed.announcement;
+    match what {
+        For::Beacon => match state.share_beacon(announcement, statement, &mut world.rng)? {
+            BeaconStep::Pages(list) => Ok(list),
+            BeaconStep::Answered(_) => panic!("nothing was answered yet"),
+        },
+        For::Report => {
+            let challenge = &closed.challenge;
+            match state.report(announcement, statement, challenge, &mut world.rng)? {
+                ReportStep::List(list) => Ok(list),
+                _ => panic!("nothing was known yet"),
+            }
+        }
     }
 }
 
-fn started() -> (World, dawn_steward::StewardState, Round, ClosedRound) {
+/// The refusal of a list that is not the closed one.
+fn finish(
+    (world, state, closed): (&mut World, &StewardState, &ClosedRound),
+    what: For,
+    list: ListWork,
+) -> Refusal {
+    refusal(match what {
+        For::Beacon => state.finish_beacon(list, &mut world.rng),
+        For::Report => {
+            let begun = state.begin_report(list, &closed.challenge, &mut world.rng);
+            begun.map(|_| Vec::new())
+        }
+    })
+}
+
+fn begin_report(world: &mut World, state: &StewardState, closed: &ClosedRound) -> ReportWork {
+    let begun = world.begin_report(state, closed, 10).expect("begun");
+    begun.expect("nothing was answered yet")
+}
+
+fn started() -> (World, StewardState, Round, ClosedRound) {
     let mut world = World::new();
     let state = world.start();
     let (round, closed) = world.closed_round(&state, &[0, 1, 2, 3, 4]);
@@ -29,6 +67,15 @@ fn started() -> (World, dawn_steward::StewardState, Round, ClosedRound) {
 /// After every lie the honest question is still answered: a lie uses nothing up.
 #[test]
 fn lies_about_the_closed_list_give_no_report() {
+    lies_about_the_closed_list(For::Report);
+}
+
+#[test]
+fn lies_about_the_closed_list_give_no_part_of_the_beacon() {
+    lies_about_the_closed_list(For::Beacon);
+}
+
+fn lies_about_the_closed_list(what: For) {
     let (mut world, state, _, closed) = started();
     let honest = closed.statement.peek().clone();
     let page = closed.page(0, 10);
@@ -39,25 +86,25 @@ fn lies_about_the_closed_list_give_no_report() {
             count,
             ..honest.clone()
         });
-        let mut work = begin(&mut world, &state, &closed, &lie).expect("not known yet");
+        let mut list = begin((&mut world, &state, &closed), what, &lie).expect("not known yet");
         if count < 5 {
-            assert!(matches!(work.page(&page), Err(Refusal::WrongCount { .. })));
-            work.page(&closed.page(0, 4)).expect("four");
+            assert!(matches!(list.page(&page), Err(Refusal::WrongCount { .. })));
+            list.page(&closed.page(0, 4)).expect("four");
             assert_rule!(
-                refusal(state.finish_report(*work, &mut world.rng)),
+                finish((&mut world, &state, &closed), what, *list),
                 Rule::ClosedRoot
             );
         } else {
-            work.page(&page).expect("five");
-            assert_eq!(work.next_index(), Some(5));
+            list.page(&page).expect("five");
+            assert_eq!(list.next_index(), Some(5));
             assert!(
                 matches!(
-                    work.page(&closed.page(5, 10)),
+                    list.page(&closed.page(5, 10)),
                     Err(Refusal::WrongCount { .. })
                 ),
                 "an empty page"
             );
-            let refused = refusal(state.finish_report(*work, &mut world.rng));
+            let refused = finish((&mut world, &state, &closed), what, *list);
             assert!(matches!(
                 refused,
                 Refusal::WrongCount {
@@ -72,15 +119,15 @@ fn lies_about_the_closed_list_give_no_report() {
         count: 101,
         ..honest.clone()
     });
-    assert_rule!(
-        refusal(begin(&mut world, &state, &closed, &too_many).map(|_| Vec::new())),
-        Rule::ClosedRoot
-    );
+    let begun = begin((&mut world, &state, &closed), what, &too_many);
+    assert_rule!(refusal(begun.map(|_| Vec::new())), Rule::ClosedRoot);
 
     // Pages that are not the ones asked for.
-    let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
+    let again = |world: &mut World| {
+        begin((world, &state, &closed), what, &closed.statement).expect("begun")
+    };
     assert!(matches!(
-        work.page(&closed.page(1, 10)),
+        again(&mut world).page(&closed.page(1, 10)),
         Err(Refusal::WrongPage {
             expected: 0,
             found: 1,
@@ -94,16 +141,13 @@ fn lies_about_the_closed_list_give_no_report() {
     let mut twice = page.clone();
     twice.items[2] = twice.items[1].clone();
     for lie in [unsorted, twice] {
-        let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
-        assert_rule!(work.page(&lie).expect_err("refused"), Rule::DeviceOrder);
+        let refused = again(&mut world).page(&lie).expect_err("refused");
+        assert_rule!(refused, Rule::DeviceOrder);
     }
     let mut unreadable = page.clone();
     unreadable.items[0].header.truncate(100);
-    let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
-    assert_rule!(
-        work.page(&unreadable).expect_err("refused"),
-        Rule::Statement
-    );
+    let refused = again(&mut world).page(&unreadable).expect_err("refused");
+    assert_rule!(refused, Rule::Statement);
 
     // A header that is not under the root: the list with one submission replaced by another of the same device.
     let mut replaced = page.clone();
@@ -113,20 +157,58 @@ fn lies_about_the_closed_list_give_no_report() {
         .expect("sign")
         .bytes()
         .to_vec();
-    let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
-    work.page(&replaced).expect("a bad header is an outcome");
+    let mut list = again(&mut world);
+    list.page(&replaced).expect("a bad header is entered");
     assert_rule!(
-        refusal(state.finish_report(*work, &mut world.rng)),
+        finish((&mut world, &state, &closed), what, *list),
         Rule::ClosedRoot
     );
 
     // Somebody else's signature under the closing.
     let forged = world.by_steward(&honest, 2);
-    assert_rule!(
-        refusal(begin(&mut world, &state, &closed, &forged).map(|_| Vec::new())),
-        Rule::Signature
-    );
+    let begun = begin((&mut world, &state, &closed), what, &forged);
+    assert_rule!(refusal(begun.map(|_| Vec::new())), Rule::Signature);
 
+    if let For::Beacon = what {
+        world.beacon(&state, &closed).expect("the truth");
+    }
+    world.report(&state, &closed).expect("the truth");
+}
+
+/// When the list is known, the headers that come with the packages have to be its own.
+#[test]
+fn lies_in_the_second_reading_give_no_report() {
+    let (mut world, state, _, closed) = started();
+    world.beacon(&state, &closed).expect("beacon");
+    let page = closed.page(0, 10);
+    let mut swapped = page.clone();
+    swapped.items.swap(1, 2);
+    let mut twice = page.clone();
+    twice.items[2] = twice.items[1].clone();
+    let mut unreadable = page.clone();
+    unreadable.items[4].header.truncate(100);
+    for lie in [swapped, twice, unreadable] {
+        let mut work = begin_report(&mut world, &state, &closed);
+        let refused = refusal(work.page(&lie).map(|()| Vec::new()));
+        assert!(
+            matches!(refused, Refusal::SubmissionChanged { .. }),
+            "{refused}"
+        );
+        work.page(&page).expect("nothing of a refused page is kept");
+    }
+    let mut work = begin_report(&mut world, &state, &closed);
+    let refused = refusal(work.page(&closed.page(1, 10)).map(|()| Vec::new()));
+    assert!(matches!(refused, Refusal::WrongPage { .. }), "{refused}");
+    work.page(&closed.page(0, 4)).expect("four");
+    let refused = refusal(state.finish_report(work, &mut world.rng));
+    assert!(matches!(
+        refused,
+        Refusal::WrongCount {
+            expected: 5,
+            found: 4,
+            ..
+        }
+    ));
     world.report(&state, &closed).expect("the truth");
 }
 
@@ -134,8 +216,12 @@ fn lies_about_the_closed_list_give_no_report() {
 fn too_few_endorsements_give_no_report() {
     let (mut world, state, round, closed) = started();
     let report = |world: &mut World, announcement: &dawn_protocol::RoundAnnouncement| {
-        let asked = state.report(announcement, &closed.statement, &mut world.rng);
-        refusal(asked.map(|_| Vec::new()))
+        let (statement, challenge) = (&closed.statement, &closed.challenge);
+        let asked = state.report(announcement, statement, challenge, &mut world.rng);
+        let refused = refusal(asked.map(|_| Vec::new()));
+        let asked = state.share_beacon(announcement, statement, &mut world.rng);
+        assert_eq!(refusal(asked.map(|_| Vec::new())), refused);
+        refused
     };
     let few = world.announce(&round, &[2, 3, 4]);
     assert_rule!(report(&mut world, &few), Rule::Endorsements);
@@ -160,10 +246,11 @@ fn swapped_packages_are_complaints_not_shares() {
     page.items[0].package = page.items[1].package.clone();
     page.items[1].package = package;
     page.items[2].package.clear();
-    page.items[3].package = vec![0; 40_000];
-    let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
+    page.items[3].package = vec![0; 70_000];
+    let mut work = begin_report(&mut world, &state, &closed);
     work.page(&page).expect("page");
-    let report: PackageReport = body(&state.finish_report(*work, &mut world.rng).expect("report"));
+    assert_eq!(work.complaints(), 4);
+    let report: PackageReport = body(&state.finish_report(work, &mut world.rng).expect("report"));
     use Outcome::{Ok, Unsealable};
     assert_eq!(
         report.outcomes,
@@ -220,7 +307,7 @@ fn lies_about_the_verdict_give_no_opening() {
 
     // Reports that the stewards did not give.
     let mut forged = reports.clone();
-    forged[2] = world.by_steward(reports[2].peek(), 4);
+    forged[2].signed = world.by_steward(reports[2].peek(), 4);
     assert_rule!(
         refusal(world.open(&state, &closed, &forged, &verdict)),
         Rule::Signature
@@ -234,7 +321,7 @@ fn lies_about_the_verdict_give_no_opening() {
     let mut changed = reports.clone();
     let mut other = reports[3].peek().clone();
     other.outcomes[1] = Outcome::Malformed;
-    changed[3] = world.by_steward(&other, 4);
+    changed[3].signed = world.by_steward(&other, 4);
     assert_rule!(
         refusal(world.open(&state, &closed, &changed, &verdict)),
         Rule::VerdictReports
@@ -248,9 +335,7 @@ fn lies_about_the_verdict_give_no_opening() {
         Refusal::NotMyReport(world.id(1))
     );
     let mut renamed = reports.clone();
-    let mut own_changed = reports[0].peek().clone();
-    own_changed.outcomes[0] = Outcome::Unsealable;
-    renamed[0] = world.by_steward(&own_changed, 1);
+    renamed[0] = world.without_first(&closed, &reports[0]);
     let other = world.verdict(&closed, &renamed, 0);
     assert_eq!(
         refusal(world.open(&state, &closed, &renamed, &other)),
@@ -260,7 +345,7 @@ fn lies_about_the_verdict_give_no_opening() {
     // Too few reports for any verdict.
     let few = reports[..4].to_vec();
     let lie = Verdict {
-        reports: few.iter().map(Signed::body_digest).collect(),
+        reports: few.iter().map(|report| report.body_digest()).collect(),
         ..honest.clone()
     };
     let lie = world.by_aggregator(&lie);
@@ -281,9 +366,9 @@ fn a_steward_that_complained_does_not_open() {
     let (mut world, state, round, closed) = started();
     let mut page = closed.page(0, 10);
     page.items[0].package = page.items[1].package.clone();
-    let mut work = begin(&mut world, &state, &closed, &closed.statement).expect("begun");
+    let mut work = begin_report(&mut world, &state, &closed);
     work.page(&page).expect("page");
-    let own = state.finish_report(*work, &mut world.rng).expect("report");
+    let own = world.finish_report(&state, work).expect("report");
     let reports = world.reports(&round, &closed, &own, &[2, 3, 4, 5, 6]);
     let verdict = world.verdict(&closed, &reports, 0);
     assert_eq!(verdict.peek().decisions, vec![Decision::Accepted; 5]);
@@ -306,9 +391,10 @@ fn a_steward_that_complained_does_not_open() {
 #[test]
 fn an_opening_needs_the_report_on_this_list() {
     let (mut world, state, round, closed) = started();
-    let steward = world.context.steward_id(1).expect("steward");
-    let forged = world.by_steward(&closed.closed.report(steward, vec![Outcome::Ok; 5]), 1);
-    let reports = world.reports(&round, &closed, forged.bytes(), &[2, 3, 4, 5]);
+    let outcomes = vec![Outcome::Ok; 5];
+    let answers = vec![0; closed.challenged.answers_len(&outcomes)];
+    let forged = world.reported(&closed, 1, outcomes, answers);
+    let reports = world.reports(&round, &closed, forged.bytes(), &[2, 3, 4, 5, 6]);
     let verdict = world.verdict(&closed, &reports, 0);
     assert_eq!(
         refusal(world.open(&state, &closed, &reports, &verdict)),
@@ -325,18 +411,10 @@ fn what_is_taken_out_must_be_what_was_added() {
     let own = world.report(&state, &closed).expect("report");
     let reports = world.reports(&round, &closed, &own, &[2, 3, 4, 5]);
     let verdict = world.verdict(&closed, &reports, 0);
-    let step = state
-        .open(
-            &closed.announcement,
-            &closed.statement,
-            &reports,
-            &verdict,
-            &mut world.rng,
-        )
-        .expect("begun");
-    let OpenStep::Items(mut work) = step else {
-        panic!("nothing was answered yet")
-    };
+    let begun = world.begin_open(&state, &closed, &reports, &verdict);
+    let begun = begun.expect("begun").expect("nothing was answered yet");
+    let shown = world.shown(&closed, &reports);
+    let mut work = world.show(&state, begun, &shown).expect("shown");
     let wanted = work.next_index().expect("something is cut");
     let honest = closed.page(wanted, 1);
     let other = closed.page((wanted + 1) % 8, 1);
@@ -359,7 +437,7 @@ fn what_is_taken_out_must_be_what_was_added() {
     assert!(matches!(work.page(&lie), Err(Refusal::WrongPage { .. })));
     assert_eq!(work.next_index(), Some(wanted));
     assert!(
-        state.finish_open(*work, &mut world.rng).is_err(),
+        state.finish_open(work, &mut world.rng).is_err(),
         "not before everything is taken out"
     );
     world

@@ -1,6 +1,9 @@
 //! A real steward against an aggregator that does as the test says: honest rounds, lies, restarts, restores.
 
+mod asking;
+mod beacons;
 mod budget;
+mod challenges;
 mod explained;
 mod founding;
 mod garbage;
@@ -8,8 +11,10 @@ mod histories;
 mod http;
 mod lies;
 mod once;
+mod reporting;
 mod restored;
 mod rounds;
+mod scalars;
 mod server;
 mod whole;
 mod world;

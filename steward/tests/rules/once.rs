@@ -162,7 +162,13 @@ fn one_roster_per_task() {
     // Stewards that the aggregator made, in a roster that everybody signed: another roster, another task.
     let mut stewards: Vec<SecretKey> = vec![SecretKey::from_seed(&world.stewards[0].to_seed())];
     stewards.extend((1..6).map(|_| SecretKey::generate(&mut world.rng)));
-    let other = sign_roster(&world.organisations, &stewards, &world.federation, 2);
+    let other = sign_roster(
+        &world.organisations,
+        &stewards,
+        &world.vrfs,
+        &world.federation,
+        2,
+    );
     let refused = state.learn_task(&other, &world.task).map(|_| Vec::new());
     assert_rule!(refusal(refused), Rule::TaskBinding);
     let mut spec = round.spec.peek().clone();
@@ -175,7 +181,13 @@ fn one_roster_per_task() {
     );
     // A roster without this steward.
     stewards[0] = SecretKey::generate(&mut world.rng);
-    let without = sign_roster(&world.organisations, &stewards, &world.federation, 3);
+    let without = sign_roster(
+        &world.organisations,
+        &stewards,
+        &world.vrfs,
+        &world.federation,
+        3,
+    );
     let mut task = world.task.peek().clone();
     task.roster = without.peek().digest();
     let task = Signed::sign(&task, world.organisations[0].issuer()).expect("task");
@@ -199,7 +211,7 @@ fn one_closed_list_per_round() {
     let later = world.by_aggregator(&later);
     let rng = &mut world.rng.clone();
     let asked = state
-        .report(&closed.announcement, &later, rng)
+        .report(&closed.announcement, &later, &closed.challenge, rng)
         .map(|_| Vec::new());
     assert_eq!(another(asked), AnswerKind::Report);
     drop(state);
@@ -216,22 +228,16 @@ fn reports_that_race_end_in_one() {
     let fewer = world.close(&closed.announcement, closed.submissions[1..].to_vec());
     let mut works = Vec::new();
     for list in [&closed, &fewer] {
-        match state
-            .report(&list.announcement, &list.statement, &mut world.rng)
-            .expect("begun")
-        {
-            dawn_steward::ReportStep::Pages(mut work) => {
-                work.page(&list.page(0, 10)).expect("page");
-                works.push(work);
-            }
-            dawn_steward::ReportStep::Answered(_) => panic!("nothing was answered yet"),
-        }
+        let begun = world.begin_report(&state, list, 10).expect("begun");
+        let mut work = begun.expect("nothing was answered yet");
+        work.page(&list.page(0, 10)).expect("page");
+        works.push(work);
     }
     let second = works.pop().expect("two");
     let first = works.pop().expect("two");
-    let bytes = state.finish_report(*first, &mut world.rng).expect("first");
+    let bytes = world.finish_report(&state, first).expect("first");
     assert_eq!(
-        another(state.finish_report(*second, &mut world.rng)),
+        another(state.finish_report(second, &mut world.rng)),
         AnswerKind::Report
     );
     assert_eq!(world.report(&state, &closed).expect("again"), bytes);
@@ -258,10 +264,8 @@ fn one_verdict_per_round() {
         another(world.open(&state, &closed, &fewer, &other)),
         AnswerKind::Opening
     );
-    let mut complaint = reports[1].peek().clone();
-    complaint.outcomes[0] = dawn_protocol::Outcome::Unsealable;
     let mut complaining = fewer.clone();
-    complaining[1] = world.by_steward(&complaint, 2);
+    complaining[1] = world.without_first(&closed, &reports[1]);
     let smaller = world.verdict(&closed, &complaining, 0);
     assert_ne!(smaller.peek().decisions, verdict.peek().decisions);
     assert_eq!(

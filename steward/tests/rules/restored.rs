@@ -74,6 +74,47 @@ fn restored_before_the_endorsement() {
     assert_eq!(refusal(world.sealing_key(&state, 1)), over(world.id(1)));
 }
 
+/// The backup does not know that a list was closed, and the round's stays the only one.
+#[test]
+fn restored_before_the_part_of_the_beacon() {
+    let mut world = World::new();
+    let state = world.start();
+    let (_, closed) = world.closed_round(&state, &[0, 1, 2, 3, 4]);
+    drop(state);
+    let backup = world.back_up();
+    let state = world.start();
+    world.beacon(&state, &closed).expect("beacon");
+    drop(state);
+    world.restore(&backup);
+    let state = world.start();
+    let other = world.close(&closed.announcement, closed.submissions[1..].to_vec());
+    assert_eq!(refusal(world.beacon(&state, &other)), over(world.id(1)));
+    assert_eq!(refusal(world.beacon(&state, &closed)), over(world.id(1)));
+    assert_eq!(refusal(world.report(&state, &other)), over(world.id(1)));
+}
+
+/// Two challenges would show the projections: what may have been answered is not answered again.
+#[test]
+fn restored_before_the_answers() {
+    let mut world = World::new();
+    let state = world.start();
+    let (_, closed) = world.closed_round(&state, &[0, 1, 2, 3, 4]);
+    world.beacon(&state, &closed).expect("beacon");
+    drop(state);
+    let backup = world.back_up();
+    let state = world.start();
+    world.report(&state, &closed).expect("report");
+    drop(state);
+    world.restore(&backup);
+    let state = world.start();
+    let other = world.challenged_again(&closed, &[3, 4, 5, 6]);
+    assert_eq!(refusal(world.report(&state, &other)), over(world.id(1)));
+    assert_eq!(refusal(world.report(&state, &closed)), over(world.id(1)));
+    assert_eq!(state.own_answers(&world.id(1)), None);
+    let kept = std::fs::read_dir(world.data_dir().join("answers")).expect("answers");
+    assert_eq!(kept.count(), 0);
+}
+
 #[test]
 fn restored_before_the_report() {
     let mut world = World::new();

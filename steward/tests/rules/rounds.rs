@@ -1,16 +1,17 @@
-//! A round after its specification: submissions, closing, reports, verdict, openings.
+//! A round after its specification: submissions, closing, the challenge, openings.
 
-use dawn_crypto::mask::{add_assign, parse_payload};
+use dawn_crypto::mask::{PublicMatrix, add_assign, parse_payload};
+use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache, PublicCheck};
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{SecretKey, Signed, Validity};
 use dawn_protocol::package::open_package;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Closed, Endorsement, Judged, Opening, Outcome, PackageItem, PackagePage, PackageReport,
-    RoundAnnouncement, RoundOpen, Verdict,
+    BeaconShare, Challenge, Closed, Endorsement, Judged, OpenedPackage, Opening, Outcome,
+    PackageItem, PackagePage, RoundAnnouncement, RoundClosed, RoundOpen,
 };
-use dawn_steward::{OpenStep, ReportStep, StewardError, StewardState};
+use dawn_steward::StewardState;
 
 use crate::now;
 use crate::world::{ClosedRound, Round, World};
@@ -61,6 +62,7 @@ impl World {
         submissions
     }
 
+    /// The closed round, with the challenge of stewards 2 to 5.
     pub fn close(
         &self,
         announcement: &RoundAnnouncement,
@@ -81,13 +83,57 @@ impl World {
             closed_ms: now() * 1000 + 5,
         });
         let closed = open.clone().close(&statement, roll).expect("close");
+        let challenge = self.challenge(&closed, &[2, 3, 4, 5]);
+        let challenged = closed.clone().challenged(&challenge).expect("challenge");
+        let matrix = PublicMatrix::from_seed(&open.spec().matrix_seed);
+        let matrix = MatrixCache::new(&matrix, self.context.dimension().blocks());
+        let check = |(index, submission): (usize, &PreparedSubmission)| -> Option<PublicCheck> {
+            let payload = parse_payload(&submission.payload).expect("payload");
+            let verifier = challenged.verifier(index)?;
+            let check = verifier.public_check(MatrixBlocks::Cached(&matrix), Some(&payload));
+            Some(check.expect("check"))
+        };
         ClosedRound {
+            checks: submissions.iter().enumerate().map(check).collect(),
             announcement: announcement.clone(),
             open,
             closed,
             statement,
+            challenge,
+            challenged,
             submissions,
         }
+    }
+
+    pub fn beacon_share_of(&self, closed: &RoundClosed, point: u8) -> Signed<BeaconShare> {
+        let steward = self.context.steward_id(point).expect("steward");
+        let share = closed.beacon_share(&self.vrfs[usize::from(point) - 1], steward);
+        self.by_steward(&share, point)
+    }
+
+    /// The challenge that stewards at T points make.
+    pub fn challenge(&self, closed: &RoundClosed, points: &[u8]) -> Signed<Challenge> {
+        let share = |point: &u8| self.beacon_share_of(closed, *point);
+        let shares: Vec<_> = points.iter().map(share).collect();
+        self.by_aggregator(&closed.challenge(&shares).expect("challenge"))
+    }
+
+    /// The same list with the challenge that other stewards make.
+    pub fn challenged_again(&self, closed: &ClosedRound, points: &[u8]) -> ClosedRound {
+        let challenge = self.challenge(&closed.closed, points);
+        let mut again = self.close(&closed.announcement, closed.submissions.clone());
+        again.challenged = closed.closed.clone().challenged(&challenge).expect("true");
+        // What is public about the linear check depends on the challenge.
+        let matrix = PublicMatrix::from_seed(&closed.open.spec().matrix_seed);
+        let check = |(index, submission): (usize, &PreparedSubmission)| -> Option<PublicCheck> {
+            let payload = parse_payload(&submission.payload).expect("payload");
+            let verifier = again.challenged.verifier(index)?;
+            let check = verifier.public_check(MatrixBlocks::Expanded(&matrix), Some(&payload));
+            Some(check.expect("check"))
+        };
+        again.checks = again.submissions.iter().enumerate().map(check).collect();
+        again.challenge = challenge;
+        again
     }
 
     /// Round 1 up to its closing, endorsed by the real steward, with submissions of these organisations.
@@ -109,104 +155,22 @@ impl World {
         self.close(&announcement, submissions)
     }
 
-    /// The report of the real steward, in pages of this size.
-    pub fn report_paged(
-        &mut self,
-        state: &StewardState,
-        closed: &ClosedRound,
-        size: usize,
-    ) -> Result<Vec<u8>, StewardError> {
-        let mut work = match state.report(&closed.announcement, &closed.statement, &mut self.rng)? {
-            ReportStep::Answered(bytes) => return Ok(bytes),
-            ReportStep::Pages(work) => work,
-        };
-        while let Some(first) = work.next_index() {
-            work.page(&closed.page(first, size))?;
-        }
-        state.finish_report(*work, &mut self.rng)
-    }
-
-    pub fn report(
-        &mut self,
-        state: &StewardState,
-        closed: &ClosedRound,
-    ) -> Result<Vec<u8>, StewardError> {
-        self.report_paged(state, closed, 3)
-    }
-
-    /// The honest findings of another steward.
-    pub fn report_of(
+    /// What another steward finds in its package of a submission.
+    pub fn package_of(
         &self,
         round: &Round,
         closed: &ClosedRound,
         point: u8,
-    ) -> Signed<PackageReport> {
+        index: usize,
+    ) -> Result<OpenedPackage, Outcome> {
         let key = round.secrets[usize::from(point) - 1]
             .as_ref()
             .expect("not the real steward");
         let seat = closed.open.seat_index(point).expect("seat");
-        let outcome = |s: &PreparedSubmission| {
-            let Ok(header) = closed.open.verify_header(&s.header, &self.members) else {
-                return Outcome::BadHeader;
-            };
-            open_package(&closed.open, &header, &s.packages[seat], key, point)
-                .err()
-                .unwrap_or(Outcome::Ok)
-        };
-        let outcomes = closed.submissions.iter().map(outcome).collect();
-        let steward = self.context.steward_id(point).expect("steward");
-        self.by_steward(&closed.closed.report(steward, outcomes), point)
-    }
-
-    /// The real steward's report and those of others, in increasing point.
-    pub fn reports(
-        &self,
-        round: &Round,
-        closed: &ClosedRound,
-        own: &[u8],
-        others: &[u8],
-    ) -> Vec<Signed<PackageReport>> {
-        let mut reports = vec![Signed::from_bytes(own).expect("report")];
-        reports.extend(
-            others
-                .iter()
-                .map(|point| self.report_of(round, closed, *point)),
-        );
-        reports
-    }
-
-    pub fn verdict(
-        &self,
-        closed: &ClosedRound,
-        reports: &[Signed<PackageReport>],
-        spent: u64,
-    ) -> Signed<Verdict> {
-        self.by_aggregator(&closed.closed.verdict(reports, spent).expect("verdict"))
-    }
-
-    /// The opening of the real steward, with pages of this size for what has to be taken out.
-    pub fn open(
-        &mut self,
-        state: &StewardState,
-        closed: &ClosedRound,
-        reports: &[Signed<PackageReport>],
-        verdict: &Signed<Verdict>,
-    ) -> Result<Vec<u8>, StewardError> {
-        let step = state.open(
-            &closed.announcement,
-            &closed.statement,
-            reports,
-            verdict,
-            &mut self.rng,
-        )?;
-        let mut work = match step {
-            OpenStep::Answered(bytes) => return Ok(bytes),
-            OpenStep::Items(work) => work,
-        };
-        while let Some(first) = work.next_index() {
-            work.page(&closed.page(first, 2))?;
-        }
-        state.finish_open(*work, &mut self.rng)
+        let s = &closed.submissions[index];
+        let header = closed.open.verify_header(&s.header, &self.members);
+        let header = header.map_err(|_| Outcome::BadHeader)?;
+        open_package(&closed.open, &header, &s.packages[seat], key, point)
     }
 
     /// The honest answer of another steward.
@@ -217,21 +181,10 @@ impl World {
         judged: &Judged,
         point: u8,
     ) -> Signed<Opening> {
-        let key = round.secrets[usize::from(point) - 1]
-            .as_ref()
-            .expect("not the real steward");
-        let seat = closed.open.seat_index(point).expect("seat");
         let mut sum = ShareSum::zero();
         for index in judged.verdict().accepted() {
-            let s = &closed.submissions[index];
-            let header = closed
-                .open
-                .verify_header(&s.header, &self.members)
-                .expect("header");
-            sum.add_assign(
-                &open_package(&closed.open, &header, &s.packages[seat], key, point)
-                    .expect("package"),
-            );
+            let opened = self.package_of(round, closed, point, index);
+            sum.add_assign(&opened.expect("package").key);
         }
         let steward = self.context.steward_id(point).expect("steward");
         self.by_steward(&judged.opening(steward, sum), point)

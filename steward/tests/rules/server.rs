@@ -9,10 +9,11 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use dawn_identity::{OrgRegistration, Signed, to_canonical};
+use dawn_identity::{Digest, OrgRegistration, Signed, to_canonical};
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{LogEntry, PackagePage, WorkItem};
 
+use crate::reporting::Shown;
 use crate::world::{ClosedRound, World};
 
 #[derive(Default)]
@@ -25,6 +26,8 @@ pub struct Script {
     log: Vec<Vec<u8>>,
     rounds: BTreeMap<u32, Vec<Vec<u8>>>,
     said: BTreeMap<String, Vec<u8>>,
+    /// Scalars, payloads and answers, by the rest of their path.
+    shown: BTreeMap<String, Vec<u8>>,
 }
 
 impl Script {
@@ -73,6 +76,15 @@ impl Server {
                 "/v1/tasks/{task}/rounds/{round}/statements/{kind}",
                 put(statement),
             )
+            .route(
+                "/v1/tasks/{task}/rounds/{round}/reports/{steward}",
+                put(report),
+            )
+            .route("/v1/tasks/{task}/rounds/{round}/scalars", get(scalars))
+            .route(
+                "/v1/tasks/{task}/rounds/{round}/{kind}/{digest}",
+                get(object),
+            )
             .with_state(script.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -90,6 +102,17 @@ impl Server {
     pub fn pages(&self, closed: &ClosedRound, size: usize) {
         let all = 0..u32::try_from(closed.submissions.len()).expect("few");
         lock(&self.script).pages = all.map(|first| closed.page(first, size)).collect();
+    }
+
+    /// What a verdict is judged with.
+    pub fn show(&self, shown: &Shown) {
+        let mut script = lock(&self.script);
+        script.shown = BTreeMap::from([("scalars".to_owned(), shown.scalars.clone())]);
+        for (kind, objects) in [("payloads", &shown.payloads), ("answers", &shown.answers)] {
+            let named =
+                |(digest, bytes): (&Digest, &Vec<u8>)| (format!("{kind}/{digest}"), bytes.clone());
+            script.shown.extend(objects.iter().map(named));
+        }
     }
 
     pub fn log(&self, log: Vec<Vec<u8>>) {
@@ -200,4 +223,33 @@ async fn statement(
 ) -> StatusCode {
     lock(&script).said.insert(kind, body.to_vec());
     StatusCode::CREATED
+}
+
+/// The report goes to "report", the answers after it to "answers".
+async fn report(State(script): State<Shared>, body: Bytes) -> Result<StatusCode, StatusCode> {
+    let bad = StatusCode::BAD_REQUEST;
+    let rest = body.strip_prefix(b"DWNR").ok_or(bad)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or(bad)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (report, answers) = rest.split_at_checked(length).ok_or(bad)?;
+    let said = &mut lock(&script).said;
+    said.insert("report".to_owned(), report.to_vec());
+    said.insert("answers".to_owned(), answers.to_vec());
+    Ok(StatusCode::CREATED)
+}
+
+async fn scalars(State(script): State<Shared>) -> Answer {
+    let shown = lock(&script).shown.get("scalars").cloned();
+    shown.ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn object(
+    State(script): State<Shared>,
+    Path((_, _, kind, digest)): Path<(String, String, String, String)>,
+) -> Answer {
+    let shown = lock(&script)
+        .shown
+        .get(&format!("{kind}/{digest}"))
+        .cloned();
+    shown.ok_or(StatusCode::NOT_FOUND)
 }

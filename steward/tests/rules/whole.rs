@@ -1,9 +1,9 @@
 //! Honest rounds: what the real steward says fits what the others say, and the sum is right.
 
-use dawn_crypto::commit::key_commitment;
+use dawn_crypto::commit::{digit_commitment, key_commitment, proof_commitment};
 use dawn_crypto::seal::{SealingPublicKey, seal};
 use dawn_crypto::shamir::ShareEncoding;
-use dawn_identity::{SecretKey, Signed, Validity, to_canonical};
+use dawn_identity::{SecretKey, Signed, Validity};
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::submission::{PackagePlaintext, package_aad, package_digest, seal_info};
 use dawn_protocol::{Decision, Opening, Outcome, PackageReport, RoundOpen, SealingKey};
@@ -29,11 +29,7 @@ fn a_round_opens_to_the_true_sum_also_without_the_submissions_that_are_cut() {
         .filter(|d| **d == Decision::OrganisationShare)
         .count();
     assert!(cut >= 2, "the test has to take something out");
-    let judged = closed
-        .closed
-        .clone()
-        .adopt(&reports, &verdict)
-        .expect("judged");
+    let judged = world.adopt(&closed, &reports, &verdict);
     let answer = world
         .open(&state, &closed, &reports, &verdict)
         .expect("open");
@@ -85,15 +81,19 @@ fn harmful(world: &mut World, open: &RoundOpen, harm: Harm) -> PreparedSubmissio
     let honest = PackagePlaintext {
         blind: [4; 32],
         share,
+        digits: Vec::new(),
+        proofs: Vec::new(),
     };
     if harm == Harm::Inconsistent || harm == Harm::Replaced {
-        let share = ShareEncoding::Seed([3; 32]).expand().expect("share");
-        header.commitments[0] = key_commitment(1, &[4; 32], &share);
+        let shares = honest.expand(world.context.norm_params()).expect("shares");
+        header.commitments[0] = key_commitment(1, &[4; 32], &shares.key);
+        header.digit_commitments[0] = digit_commitment(1, &[4; 32], &shares.proof.digits);
+        header.proof_commitments[0] = proof_commitment(1, &[4; 32], &shares.proof.proofs);
     }
     let plaintext = match harm {
         Harm::Malformed => b"not a share".to_vec(),
         Harm::OtherShare | Harm::Inconsistent | Harm::Replaced | Harm::Garbage => {
-            to_canonical(&honest)
+            honest.to_bytes().to_vec()
         }
     };
     let aad = package_aad(&header.pre_header(), &steward, &open.roster().digest());

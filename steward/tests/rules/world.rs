@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dawn_crypto::norm::projection::PublicCheck;
 use dawn_crypto::seal::SealingSecretKey;
+use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, Federation, FoundingDocument, Members, Organisation, SecretKey, Signed,
     SignedRoster, Statement, Validity, VerifiedFederation,
@@ -11,8 +13,8 @@ use dawn_identity::{
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::{
-    Closed, Digest, RoundAnnouncement, RoundClosed, RoundId, RoundOpen, RoundSpec, SealingKey,
-    Task, TaskContext, Terminal,
+    Challenge, Closed, Digest, RoundAnnouncement, RoundChallenged, RoundClosed, RoundId, RoundOpen,
+    RoundSpec, SealingKey, Task, TaskContext, Terminal,
 };
 use dawn_steward::{Refusal, StewardError, StewardState, Vault};
 use rand_chacha::ChaCha20Rng;
@@ -28,6 +30,8 @@ pub struct World {
     pub organisations: Vec<Organisation>,
     /// Index = point - 1; the first is the real one's.
     pub stewards: Vec<SecretKey>,
+    /// In the same order.
+    pub vrfs: Vec<VrfSecretKey>,
     pub aggregator: SecretKey,
     pub federation: VerifiedFederation,
     pub members: Members,
@@ -35,6 +39,8 @@ pub struct World {
     pub task: Signed<Task>,
     pub context: TaskContext,
     pub budgets: BTreeMap<String, u64>,
+    /// The real steward's answers that were seen, by their digest.
+    pub own_answers: BTreeMap<Digest, Vec<u8>>,
     dirs: tempfile::TempDir,
 }
 
@@ -50,6 +56,10 @@ pub struct ClosedRound {
     pub open: RoundOpen,
     pub closed: RoundClosed,
     pub statement: Signed<Closed>,
+    pub challenge: Signed<Challenge>,
+    pub challenged: RoundChallenged,
+    /// `u` and the scalars of every submission; none where the header does not verify.
+    pub checks: Vec<Option<PublicCheck>>,
     pub submissions: Vec<PreparedSubmission>,
 }
 
@@ -75,6 +85,7 @@ impl World {
             })
             .collect();
         let stewards: Vec<SecretKey> = (0..M).map(|_| SecretKey::generate(&mut rng)).collect();
+        let vrfs: Vec<VrfSecretKey> = (0..M).map(|_| VrfSecretKey::generate(&mut rng)).collect();
         let aggregator = SecretKey::generate(&mut rng);
         let federation = Federation {
             name: "Test".to_owned(),
@@ -90,7 +101,7 @@ impl World {
             .expect("found")
             .verify()
             .expect("verify");
-        let roster = sign_roster(&organisations, &stewards, &federation, 1);
+        let roster = sign_roster(&organisations, &stewards, &vrfs, &federation, 1);
         let mut task = honest_task(&organisations[0], &federation, &roster);
         change(&mut task);
         let task = Signed::sign(&task, organisations[0].issuer()).expect("task");
@@ -100,12 +111,14 @@ impl World {
             rng,
             organisations,
             stewards,
+            vrfs,
             aggregator,
             federation,
             roster,
             task,
             context,
             budgets: BTreeMap::new(),
+            own_answers: BTreeMap::new(),
             dirs: tempfile::tempdir().expect("directories"),
         }
     }
@@ -142,6 +155,20 @@ impl World {
         copy_dir(backup, &self.data_dir());
     }
 
+    /// A copy of store and guard together, from before something that did not happen then.
+    pub fn back_up_all(&self) -> PathBuf {
+        let backup = self.dirs.path().join("backup-of-all");
+        copy_dir(&self.data_dir(), &backup.join("data"));
+        copy_dir(&self.guard_dir(), &backup.join("guard"));
+        backup
+    }
+
+    pub fn restore_all(&self, backup: &Path) {
+        self.restore(&backup.join("data"));
+        std::fs::remove_dir_all(self.guard_dir()).expect("remove");
+        copy_dir(&backup.join("guard"), &self.guard_dir());
+    }
+
     /// Starts the real steward, at a time.
     pub fn start_at(&mut self, now: u64) -> StewardState {
         let key = SecretKey::from_seed(&self.stewards[0].to_seed());
@@ -157,6 +184,7 @@ impl World {
         let state = StewardState::new(
             vault,
             key,
+            VrfSecretKey::from_seed(&self.vrfs[0].to_seed()),
             &org,
             self.federation.clone(),
             self.budgets.clone(),
@@ -269,6 +297,11 @@ fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("create");
     for entry in std::fs::read_dir(from).expect("read") {
         let entry = entry.expect("entry");
-        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+        let copy = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).expect("copy");
+        }
     }
 }

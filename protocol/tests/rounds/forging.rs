@@ -1,0 +1,94 @@
+//! Devices that lie: submissions about any vector, with a norm proof about digits of their choice.
+
+use dawn_crypto::field;
+use dawn_crypto::norm::projection::Projection;
+use dawn_crypto::norm::{NormParams, NormSeeds};
+use dawn_protocol::prepare::PreparedSubmission;
+
+use crate::world::{Device, Round, World};
+
+/// How a device that lies chooses the digits.
+#[derive(Clone, Copy, Debug)]
+pub enum Digits {
+    /// Those of a vector of zeros: a valid proof about something else.
+    OfZeros,
+    /// As near to the true projections as there are digits: what does not fit is in the last one.
+    AsTrueAsPossible,
+}
+
+/// `z = R v` modulo q.
+fn projections(params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u32> {
+    let seed = NormSeeds::new(context, &[]).projection;
+    let projection = Projection::new(seed.0, params.rows()).unwrap();
+    // In parts of 11 bits, whose projections do not wrap.
+    let mut z = vec![0; params.rows()];
+    for part in 0..3 {
+        let bits: Vec<i32> = v
+            .iter()
+            .map(|v| ((i64::from(*v) + (1 << 32)) >> (11 * part)) as i32 & 2047)
+            .collect();
+        let scale = field::from_i32(1 << (11 * part));
+        for (sum, z) in z.iter_mut().zip(projection.project(&bits).unwrap().iter()) {
+            *sum = field::add(*sum, field::mul(scale, field::from_i32(*z)));
+        }
+    }
+    // What was added to make them positive, `2^32` in all 33 bits.
+    let ones = projection.project(&vec![1; v.len()]).unwrap();
+    let added = field::mul(field::from_i32(1 << 16), field::from_i32(1 << 16));
+    for (z, ones) in z.iter_mut().zip(ones.iter()) {
+        *z = field::sub(*z, field::mul(added, field::from_i32(*ones)));
+    }
+    z
+}
+
+/// Digits of a value, all of it that is no digit in the last one.
+fn write(out: &mut [u32], value: u32) {
+    let last = out.len() - 1;
+    for (i, digit) in out[..last].iter_mut().enumerate() {
+        *digit = value >> (2 * i) & 3;
+    }
+    out[last] = value >> (2 * last);
+}
+
+fn digits(how: Digits, params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u32> {
+    let zeros = vec![0; v.len()];
+    let z = projections(
+        params,
+        context,
+        if matches!(how, Digits::OfZeros) {
+            &zeros
+        } else {
+            v
+        },
+    );
+    let (per_row, bits) = (params.digits_per_row(), params.range_bits());
+    let mut digits = vec![0; params.digits()];
+    let (rows, slack) = digits.split_at_mut(params.rows() * per_row);
+    let mut left = params.bound();
+    for (row, z) in rows.chunks_exact_mut(per_row).zip(z) {
+        let above = field::add(z, 1 << (bits - 1));
+        write(row, above);
+        let odd = field::sub(field::mul(2, above >> (bits - 10)), 1023);
+        left = field::sub(left, field::mul(odd, odd));
+    }
+    write(slack, left);
+    digits
+}
+
+pub fn forged(
+    world: &mut World,
+    round: &Round,
+    device: &Device,
+    v: &[i32],
+    how: Digits,
+) -> PreparedSubmission {
+    PreparedSubmission::forged(
+        &round.open,
+        &device.credential,
+        &device.key,
+        v,
+        |params, context| digits(how, params, context, v),
+        &mut world.rng,
+    )
+    .unwrap()
+}
