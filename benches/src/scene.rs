@@ -147,6 +147,7 @@ impl Scene {
             data_source: "none".into(),
             created: NOW,
             projections: rows,
+            options: Default::default(),
         };
         let task = Signed::sign(&task, owner.issuer())?;
         let task = TaskContext::verify(&federation, &[], &roster, &task)?;

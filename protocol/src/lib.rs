@@ -8,7 +8,7 @@
 //! | module | explains | section |
 //! |---|---|---|
 //! | [`round_id`] | (task, round number), under which everything is said once | 4.1 |
-//! | [`task`], [`task_rules`] | what the members agree to compute, and what is refused at once | 4.1 |
+//! | [`task`], [`task_options`], [`task_rules`] | what the members agree to compute, and what is refused at once | 4.1 |
 //! | [`spec`] | the specification of one round, its sealing keys and endorsements | 4.1 |
 //! | [`submission`], [`container`] | what a device sends, and its form on the wire | 4.4 |
 //! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
@@ -52,6 +52,7 @@ pub mod statements;
 pub mod submission;
 mod subsets;
 pub mod task;
+pub mod task_options;
 pub mod task_rules;
 pub mod terminal;
 pub mod transcript;
@@ -72,6 +73,7 @@ pub use spec::{Endorsement, RoundAnnouncement, RoundSpec, SealingKey};
 pub use statements::{Closed, Decision, Opening, Outcome, PackageReport, Verdict};
 pub use submission::{PackagePlaintext, Receipt, SubmissionHeader};
 pub use task::{Deadlines, Policy, PrivacyPlan, Task};
+pub use task_options::TaskOptions;
 pub use terminal::{AbortReason, Aborted, RoundResult, Terminal};
 pub use violation::{Culprit, Rule, Violation};
 pub use work::{PackageItem, PackagePage, WorkItem};

@@ -10,6 +10,7 @@ use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use minicbor::{Decode, Encode};
 
 use crate::dp;
+use crate::task_options::TaskOptions;
 use crate::task_rules;
 
 /// What is trained, by whom, how often, under which policy and at which privacy. Signed by the
@@ -72,6 +73,9 @@ pub struct Task {
     /// Rows of the norm proof ([`Rows`]): 256, or 512 for a tighter bound; 128 for tests.
     #[n(17)]
     pub projections: u16,
+    /// What the task asks for beyond that.
+    #[cbor(n(18), with = "crate::task_options::codec", has_nil)]
+    pub options: TaskOptions,
 }
 
 /// Which sets of submissions may be opened (`docs/protocol.md`, section 4.6). Every steward checks

@@ -200,6 +200,7 @@ impl World {
             data_source: "test data".to_owned(),
             created: self.created,
             projections: 128,
+            options: Default::default(),
         };
         tweak(&mut task);
         Signed::sign(&task, self.orgs[0].issuer()).unwrap()

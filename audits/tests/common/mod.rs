@@ -199,6 +199,7 @@ impl World {
             data_source: "numbers".into(),
             created: plan.created,
             projections: 128,
+            options: Default::default(),
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
         let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();

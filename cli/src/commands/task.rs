@@ -206,6 +206,7 @@ impl Description {
             data_source: self.data_source,
             created: files::now(),
             projections: self.projections,
+            options: Default::default(),
         })
     }
 }

@@ -77,6 +77,7 @@ impl Testbed {
             data_source: "digits".into(),
             created: now,
             projections: 128,
+            options: Default::default(),
         };
         let split = digits().unwrap();
         let spec = PartitionSpec {

@@ -431,6 +431,7 @@ fn honest_task(
         data_source: "digits".to_owned(),
         created: NOW,
         projections: 128,
+        options: Default::default(),
     }
 }
 

@@ -180,6 +180,7 @@ impl Setting {
             data_source: options.data.to_string(),
             created: now,
             projections: 256,
+            options: Default::default(),
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
     }

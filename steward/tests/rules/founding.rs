@@ -93,5 +93,6 @@ pub fn honest_task(
         data_source: "digits".to_owned(),
         created: now() - 100,
         projections: 128,
+        options: Default::default(),
     }
 }

@@ -1,0 +1,48 @@
+//! What a task may ask for beyond training and adding up (`docs/protocol.md`, section 4.1). What is not asked for takes
+//! no bytes: a task without options encodes as if there were none.
+
+use minicbor::{Decode, Encode};
+
+/// A task's options. The default asks for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct TaskOptions {}
+
+/// The field's codec: the default is null, which is left out at the end of an array.
+pub(crate) mod codec {
+    use super::TaskOptions;
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+    use minicbor::{Decode as _, Encode as _};
+
+    pub(crate) fn encode<C, W: Write>(
+        options: &TaskOptions,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), EncodeError<W::Error>> {
+        if is_nil(options) {
+            e.null()?.ok()
+        } else {
+            options.encode(e, ctx)
+        }
+    }
+
+    pub(crate) fn is_nil(options: &TaskOptions) -> bool {
+        *options == TaskOptions::default()
+    }
+
+    pub(crate) fn decode<'b, C>(
+        d: &mut Decoder<'b>,
+        ctx: &mut C,
+    ) -> Result<TaskOptions, DecodeError> {
+        if d.datatype()? == minicbor::data::Type::Null {
+            d.null()?;
+            return Ok(TaskOptions::default());
+        }
+        TaskOptions::decode(d, ctx)
+    }
+
+    pub(crate) fn nil() -> Option<TaskOptions> {
+        Some(TaskOptions::default())
+    }
+}
