@@ -12,11 +12,13 @@
 //! | [`mod@train`] | local training: data set in, weight difference out |
 //! | [`quantise`] | weight difference to bounded integers, ready for masking |
 //! | [`update`] | the rule that turns a round's sum into the next model |
+//! | [`mod@direction`] | where the last accepted update went, as small integers |
 //! | [`mod@evaluate`] | accuracy and loss |
 //! | [`preset`] | settings that are known to work |
 //! | [`kernels`] | the integer matrix products, and which backend computes them |
 
 pub mod data;
+pub mod direction;
 pub mod evaluate;
 mod fixed;
 pub mod kernels;
@@ -31,6 +33,7 @@ pub mod train;
 pub mod update;
 
 pub use data::{Dataset, Split};
+pub use direction::{DirectionError, direction};
 pub use evaluate::{Evaluation, evaluate};
 pub use fixed::{MASTER_FRACTION_BITS, MASTER_MAX};
 pub use kernels::Backend;

@@ -61,7 +61,7 @@ pub fn apply_update<S: Copy + Into<i64>>(
 }
 
 /// `numerator / denominator` rounded to nearest, ties to even; the denominator is positive.
-fn div_half_even(numerator: i128, denominator: i128) -> i128 {
+pub(crate) fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     let floor = numerator.div_euclid(denominator);
     let twice = 2 * numerator.rem_euclid(denominator);
     match twice.cmp(&denominator) {
