@@ -1,9 +1,9 @@
 //! The direction of the last accepted global update, as small integers (`docs/learning.md`, section 6): what updates are
 //! measured against when a task asks that none points the wrong way (`docs/protocol.md`, section 4.5).
 
+use crate::fixed::div_half_even;
 use crate::model::Model;
 use crate::spec::ModelSpec;
-use crate::update::div_half_even;
 
 /// Why there is no direction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

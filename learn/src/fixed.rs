@@ -51,6 +51,17 @@ pub(crate) fn scale(v: i64, power: i32, limit: i64) -> i64 {
     }
 }
 
+/// `numerator / denominator` rounded to nearest, ties to even; the denominator is positive.
+pub(crate) fn div_half_even(numerator: i128, denominator: i128) -> i128 {
+    let floor = numerator.div_euclid(denominator);
+    let twice = 2 * numerator.rem_euclid(denominator);
+    match twice.cmp(&denominator) {
+        std::cmp::Ordering::Less => floor,
+        std::cmp::Ordering::Greater => floor + 1,
+        std::cmp::Ordering::Equal => floor + (floor & 1),
+    }
+}
+
 /// Clamps to the range of master weights.
 #[inline]
 pub(crate) fn to_master(v: i64) -> i32 {
@@ -102,6 +113,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn rounding_is_to_nearest_with_ties_up() {
@@ -139,5 +151,15 @@ mod tests {
         );
         tensor.narrow(&[100i64, 0, 0], 30, 24);
         assert_eq!((tensor.exponent, tensor.mantissas[0]), (24, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn division_is_the_nearest_integer(numerator in -(1i128 << 90)..1i128 << 90, denominator in 1i128..1 << 32) {
+            let quotient = div_half_even(numerator, denominator);
+            let error = 2 * (numerator - quotient * denominator).abs();
+            prop_assert!(error <= denominator);
+            prop_assert!(error < denominator || quotient & 1 == 0);
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`data`] | data sets, their readers, partitions over devices |
 //! | [`mod@train`] | local training: data set in, weight difference out |
 //! | [`quantise`] | weight difference to bounded integers, ready for masking |
+//! | [`robust`] | robust means of group sums: median, trimmed mean, geometric median, mixing |
 //! | [`update`] | the rule that turns a round's sum into the next model |
 //! | [`mod@direction`] | where the last accepted update went, as small integers |
 //! | [`mod@evaluate`] | accuracy and loss |
@@ -27,6 +28,7 @@ mod network;
 pub mod preset;
 pub mod quantise;
 mod randomness;
+pub mod robust;
 mod softmax;
 pub mod spec;
 pub mod train;
@@ -41,6 +43,7 @@ pub use model::{Model, ModelError};
 pub use preset::{Preset, Settings};
 pub use quantise::{Delta, QuantiseError, Quantiser};
 pub use randomness::labels;
+pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
 pub use spec::{ModelSpec, SpecError};
 pub use train::{TrainError, TrainSpec, train};
-pub use update::{UpdateError, apply_update};
+pub use update::{UpdateError, apply_mean, apply_update};
