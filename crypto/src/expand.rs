@@ -6,11 +6,9 @@
 
 use crate::backend::{self, Backend};
 use crate::digest::{Hasher, Xof, labels};
+use crate::keystream::Keystream;
 use crate::params::N;
 use crate::secret::wipe;
-use aes::Aes128;
-use ctr::Ctr64LE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
 
 /// Words drawn at once.
 const CHUNK: usize = 2048;
@@ -64,8 +62,8 @@ pub(crate) fn matrix_block_into(seed: &[u8; 32], block: u64, out: &mut [u32; N])
     hasher.field(seed).field(&block.to_le_bytes());
     let mut key = [0u8; 16];
     hasher.xof().fill(&mut key);
-    let mut cipher = Ctr64LE::<Aes128>::new(&key.into(), &[0u8; 16].into());
-    fill_uniform(out, |chunk| cipher.write_keystream(chunk));
+    let mut stream = Keystream::aes128(&key);
+    fill_uniform(out, |chunk| stream.fill(chunk));
 }
 
 /// The key share that a 32-byte seed stands for: uniform elements from `BLAKE3-XOF(SHARE_SEED, seed)`.
@@ -95,6 +93,7 @@ pub fn uniform<R: rand_core::CryptoRng>(rng: &mut R, out: &mut [u32]) {
 mod tests {
     use super::*;
     use crate::params::Q;
+    use aes::Aes128;
     use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
     /// The layout that the document states, written once more with the bare cipher.

@@ -29,6 +29,7 @@ pub mod digest;
 pub mod expand;
 pub mod field;
 pub mod gaussian;
+mod keystream;
 pub mod mask;
 pub mod merkle;
 pub mod noise;

@@ -5,22 +5,20 @@
 //! blocks at most, so what distinguishes the stream from random bytes by the absence of repeated blocks is
 //! below `2^-74`; the key keeps 256 bits.
 
-use aes::Aes256;
+use crate::keystream::Keystream;
 use core::convert::Infallible;
 use core::fmt;
-use ctr::Ctr64LE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
 use rand_core::{TryCryptoRng, TryRng};
 use zeroize::Zeroize;
 
 /// A generator of one mask's noise; wiped when dropped. Block `i` of its bytes is the encryption of
 /// `LE64(i) || 0^8` under the seed.
-pub struct NoiseStream(Ctr64LE<Aes256>);
+pub struct NoiseStream(Keystream);
 
 impl NoiseStream {
     /// The stream of a seed, which must not be used again.
     pub fn from_seed(seed: &[u8; 32]) -> NoiseStream {
-        NoiseStream(Ctr64LE::<Aes256>::new(&(*seed).into(), &[0u8; 16].into()))
+        NoiseStream(Keystream::aes256(seed))
     }
 
     /// A stream under a fresh seed.
@@ -38,18 +36,18 @@ impl TryRng for NoiseStream {
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         let mut le = [0; 4];
-        self.0.write_keystream(&mut le);
+        self.0.fill(&mut le);
         Ok(u32::from_le_bytes(le))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         let mut le = [0; 8];
-        self.0.write_keystream(&mut le);
+        self.0.fill(&mut le);
         Ok(u64::from_le_bytes(le))
     }
 
     fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.0.write_keystream(out);
+        self.0.fill(out);
         Ok(())
     }
 }
@@ -65,6 +63,7 @@ impl fmt::Debug for NoiseStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aes::Aes256;
     use aes::cipher::{BlockCipherEncrypt, KeyInit};
     use rand_core::Rng;
 

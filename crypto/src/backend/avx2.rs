@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use super::aes::AesNi;
 use super::bytes::Bytes;
 use super::simd::{Simd, backend, intrinsics};
 use super::twiddles::{Tails, tails};
@@ -23,7 +24,7 @@ impl Avx2 {
 
 static TAILS: Tails = tails(Avx2::LANES);
 
-backend!(Avx2, BackendKind::Avx2, "avx2", TAILS);
+backend!(Avx2, BackendKind::Avx2, "avx2", TAILS, AesNi::detect());
 
 impl Simd for Avx2 {
     const LANES: usize = 8;

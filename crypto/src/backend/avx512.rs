@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+use super::aes::{AesNi, Vaes};
 use super::bytes::Bytes;
 use super::simd::{Simd, backend, intrinsics};
 use super::twiddles::{Tails, tails};
@@ -32,7 +33,8 @@ backend!(
     Avx512,
     BackendKind::Avx512,
     "avx512f,avx512bw,avx512dq,avx512vl",
-    TAILS
+    TAILS,
+    Vaes::detect().or_else(AesNi::detect)
 );
 
 impl Simd for Avx512 {

@@ -8,7 +8,8 @@
 //! | `kernels`, `sampling` | the same operations, written once for all of them |
 //! | `bytes`, `ternary` | vectors as bytes, and products with a ternary matrix over them |
 //! | `ternary_portable` | these products in plain Rust |
-//! | `avx2`, `avx512`, `neon` | the instruction sets; the only files with `unsafe` |
+//! | `avx2`, `avx512`, `neon` | the instruction sets |
+//! | `aes` | AES by the processor's instructions; with the instruction sets the only files with `unsafe` |
 //! | `twiddles` | the transform's constants |
 //! | `self_test` | what a vector backend must show before it is used |
 //!
@@ -16,6 +17,8 @@
 //! the environment variable [`VARIABLE`] names. All inputs and outputs of all operations are canonical (below q), and their time is
 //! independent of the values, except where an operation says that it is for public data.
 
+#[cfg(all(target_arch = "x86_64", target_endian = "little"))]
+mod aes;
 mod bytes;
 mod kernels;
 mod portable;
@@ -41,6 +44,7 @@ mod tests;
 
 use crate::field;
 use crate::gaussian::Cdt;
+use crate::keystream::AesUnit;
 use crate::params::N;
 use core::cell::Cell;
 use core::fmt;
@@ -81,6 +85,10 @@ pub(crate) trait Backend: Sync {
     fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]);
     /// `out[i][j] = sum_row lambda_i[row] R[row][j] mod q` for whole tiles of R. For public data.
     fn combine(&self, tiles: &[u8], tables: &LambdaTables, out: [&mut [u32]; 2]);
+    /// The processor's AES instructions, where it has some that this backend uses.
+    fn aes(&self) -> Option<&'static dyn AesUnit> {
+        None
+    }
 }
 
 /// Samples are drawn in multiples of this, so that every backend's vectors are full.

@@ -25,7 +25,7 @@ impl Neon {
 
 static TAILS: Tails = tails(Neon::LANES);
 
-backend!(Neon, BackendKind::Neon, "neon", TAILS);
+backend!(Neon, BackendKind::Neon, "neon", TAILS, None);
 
 impl Simd for Neon {
     const LANES: usize = 4;

@@ -78,9 +78,9 @@ macro_rules! intrinsics {
 }
 
 /// Implements [`super::Backend`] for a [`Simd`] type: one function an operation, compiled with the
-/// instruction set's features, into which the kernels are inlined.
+/// instruction set's features, into which the kernels are inlined. `$aes` gives the AES instructions, if there are any.
 macro_rules! backend {
-    ($token:ty, $kind:expr, $features:literal, $tails:expr) => {
+    ($token:ty, $kind:expr, $features:literal, $tails:expr, $aes:expr) => {
         mod entry {
             use super::*;
             use $crate::backend::ternary::{self, LambdaTables};
@@ -215,6 +215,9 @@ macro_rules! backend {
                 $crate::backend::record($kind);
                 // SAFETY: as above.
                 unsafe { entry::combine(*self, tiles, tables, out) }
+            }
+            fn aes(&self) -> Option<&'static dyn $crate::keystream::AesUnit> {
+                $aes
             }
         }
     };

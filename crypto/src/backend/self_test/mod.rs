@@ -19,6 +19,9 @@ use super::{Backend, SAMPLES};
 use crate::expand::keep_canonical;
 use crate::gaussian::Cdt;
 use crate::params::{N, Q};
+use aes::{Aes128, Aes256};
+use ctr::Ctr64LE;
+use ctr::cipher::{KeyIvInit, StreamCipher};
 
 /// Lengths from nothing to two of the longest vectors and a rest.
 const LENGTHS: core::ops::Range<usize> = 0..36;
@@ -50,7 +53,8 @@ pub(super) fn check(candidate: &dyn Backend) -> Result<(), &'static str> {
     slices(candidate)?;
     rejection(candidate)?;
     sampling(candidate)?;
-    ternary(candidate)
+    ternary(candidate)?;
+    keystreams(candidate)
 }
 
 fn same<T: PartialEq>(
@@ -219,6 +223,32 @@ fn sampling(candidate: &dyn Backend) -> Result<(), &'static str> {
             backend.sample(&table, &bytes, &mut out);
             out
         })?;
+    }
+    Ok(())
+}
+
+/// Both lengths of keys, all numbers of blocks up to two groups and one, counters that carry.
+fn keystreams(candidate: &dyn Backend) -> Result<(), &'static str> {
+    let Some(unit) = candidate.aes() else {
+        return Ok(());
+    };
+    let key: [u8; 32] = core::array::from_fn(|i| scrambled(i) as u8);
+    let (short, _) = key.split_first_chunk::<16>().expect("16 of 32 bytes");
+    let mut right = [vec![0; 16 * 65], vec![0; 16 * 65]];
+    for first in [0u64, 0xffff_fff0] {
+        let mut iv = [0; 16];
+        iv[..8].copy_from_slice(&first.to_le_bytes());
+        Ctr64LE::<Aes128>::new(&(*short).into(), &iv.into()).write_keystream(&mut right[0]);
+        Ctr64LE::<Aes256>::new(&key.into(), &iv.into()).write_keystream(&mut right[1]);
+        for (keys, right) in [unit.expand(short), unit.expand(&key)].iter().zip(&right) {
+            for blocks in 0..=65 {
+                let mut out = vec![0; 16 * blocks];
+                unit.keystream(keys, first, &mut out);
+                if out != right[..out.len()] {
+                    return Err("the keystream");
+                }
+            }
+        }
     }
     Ok(())
 }

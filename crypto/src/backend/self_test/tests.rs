@@ -3,13 +3,15 @@
 use super::faulty::{Fault, Faulty, faults};
 use super::*;
 use crate::backend::{BackendError, BackendKind, pass, refused, select, tests};
+use crate::keystream::{AesUnit, RoundKeys};
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
 
 /// The portable backend, wrong in one operation and there only where the test must look: in the last place of a
 /// long input, or by an edge.
 struct OneWrong(usize);
 
 impl OneWrong {
-    const OPERATIONS: [&'static str; 12] = [
+    const OPERATIONS: [&'static str; 13] = [
         "the transform",
         "the inverse transform",
         "the product",
@@ -22,6 +24,7 @@ impl OneWrong {
         "the table sampler",
         "the combination of rows",
         "the projection",
+        "the keystream",
     ];
 
     fn spoil<T: Copy>(&self, operation: usize, out: &mut [T], other: impl Fn(T) -> T) {
@@ -96,6 +99,35 @@ impl Backend for OneWrong {
     fn project(&self, tiles: &mut [u8], v: &[i32], z: &mut [i32]) {
         Portable.project(tiles, v, z);
         self.spoil(11, z, |value| value ^ 1 << 31);
+    }
+    fn aes(&self) -> Option<&'static dyn AesUnit> {
+        (self.0 == 12).then_some(&WrongAes)
+    }
+}
+
+/// The library's AES, whose counter does not carry beyond 32 bits.
+struct WrongAes;
+
+impl AesUnit for WrongAes {
+    fn expand(&self, key: &[u8]) -> RoundKeys {
+        let blocks: Vec<[u8; 16]> = key.as_chunks().0.to_vec();
+        RoundKeys::new(&blocks)
+    }
+    fn keystream(&self, keys: &RoundKeys, counter: u64, out: &mut [u8]) {
+        for (i, block) in out.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let number = u64::from((counter as u32).wrapping_add(i as u32));
+            let mut one = aes::Block::default();
+            one[..8].copy_from_slice(&number.to_le_bytes());
+            match keys.get() {
+                [key] => Aes128::new(&(*key).into()).encrypt_block(&mut one),
+                [low, high] => {
+                    let key: [u8; 32] = [*low, *high].as_flattened().try_into().expect("32");
+                    Aes256::new(&key.into()).encrypt_block(&mut one);
+                }
+                _ => unreachable!("a key of one or two blocks"),
+            }
+            block.copy_from_slice(&one);
+        }
     }
 }
 

@@ -24,11 +24,9 @@ pub use public::{MatrixBlocks, MatrixCache, PublicCheck, PublicChecker};
 use crate::backend::active;
 use crate::backend::ternary::{CHUNK, MAX_ROWS, place};
 use crate::digest::{Hasher, labels};
+use crate::keystream::Keystream;
 use crate::params::N;
 use crate::secret::SecretVec;
-use aes::Aes128;
-use ctr::Ctr64LE;
-use ctr::cipher::{KeyIvInit, StreamCipher};
 
 /// The matrix R of one submission: `rows` rows, as many columns as are asked for. Public.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,11 +106,11 @@ impl Projection {
         hasher.field(&self.seed).field(&block.to_le_bytes());
         let mut key = [0u8; 16];
         hasher.xof().fill(&mut key);
-        let mut cipher = Ctr64LE::<Aes128>::new(&key.into(), &[0u8; 16].into());
+        let mut stream = Keystream::aes128(&key);
         let mut buffer = [0u8; tile_bytes(CHUNK, MAX_ROWS)];
         let tiles = &mut buffer[..tile_bytes(CHUNK, self.rows)];
         for first in (0..N).step_by(CHUNK) {
-            cipher.write_keystream(tiles);
+            stream.fill(tiles);
             work(first, tiles);
         }
     }

@@ -5,6 +5,7 @@ use crate::field;
 use crate::gaussian::Gaussian;
 use crate::mask::{self, MaskKey, PublicMatrix};
 use crate::params::{Dimension, Q, Sigma};
+use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
