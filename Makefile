@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --locked --no-deps --format-version 1 | sed 's/.
 # How long each fuzz target runs.
 SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench ct fuzz miri
+.PHONY: help setup demo test lint bench ct fuzz miri neon
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ fuzz: ## every fuzz target for SECONDS=60 each (nightly, cargo-fuzz); ARGS="sham
 
 miri: ## the AVX2 backend and the parsers under Miri (nightly)
 	@tools/miri.sh
+
+neon: ## the NEON backends on an emulated Arm processor (qemu-user, a cross compiler)
+	@tools/neon.sh
