@@ -57,6 +57,8 @@ run() {
 # What must be true of the run, or it shows nothing: that the chosen backend is NEON.
 listing=$(build_with cargo run --quiet --locked --target "$triple" --target-dir "$own/build" -p dawn-crypto --example backends)
 grep -qx 'neon chosen' <<<"$listing" || stop "the emulated processor did not choose neon: $listing"
+listing=$(build_with cargo run --quiet --locked --target "$triple" --target-dir "$own/build" -p dawn-learn --example training_backends)
+grep -qx 'neon chosen' <<<"$listing" || stop "the emulated processor did not choose neon for training: $listing"
 DAWN_BACKEND_CASES=$cases run -p dawn-crypto --lib -- backend known_answers keystream mask norm noise ring shamir
 run -p dawn-learn
 echo "neon: passed, with $cases random inputs of every operation"

@@ -24,33 +24,35 @@ if [ "$nextest" = yes ]; then
 else
     cargo test --locked --workspace --no-run
 fi
-cargo build --locked --workspace --example backends
+cargo build --locked --workspace --example backends --example training_backends
 target=$(cargo metadata --locked --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-# The arithmetic once more with every backend that this machine has and did not choose; the others by name.
+# A crate's arithmetic once more with every backend that this machine has and did not choose; the others by name.
+# backends CRATE VARIABLE EXAMPLE: the example lists them.
 backends() {
-    local name supported listing
-    listing=$("$target/debug/examples/backends")
+    local crate=$1 variable=$2 name supported listing
+    listing=$("$target/debug/examples/$3")
     while read -r name supported; do
         case $supported in
             chosen) ;;
             yes)
-                say "dawn-crypto with DAWN_BACKEND=$name"
+                say "$crate with $variable=$name"
                 if [ "$nextest" = yes ]; then
-                    DAWN_BACKEND=$name cargo nextest run --locked --workspace --lib -E 'package(dawn-crypto)' --status-level fail </dev/null
+                    env "$variable=$name" cargo nextest run --locked --workspace --lib -E "package($crate)" --status-level fail </dev/null
                 else
-                    DAWN_BACKEND=$name cargo test --locked -p dawn-crypto --lib --quiet </dev/null
+                    env "$variable=$name" cargo test --locked -p "$crate" --lib --quiet </dev/null
                 fi
                 ;;
             refused)
-                say "FAILED: backend $name computes something else than the portable one on this processor"
+                say "FAILED: $crate: backend $name computes something else than the portable one on this processor"
                 return 1
                 ;;
-            *) say "skipped: backend $name (this processor does not support it)" ;;
+            *) say "skipped: $crate: backend $name (this processor does not support it)" ;;
         esac
     done <<<"$listing"
 }
-backends
+backends dawn-crypto DAWN_BACKEND backends
+backends dawn-learn DAWN_LEARN_BACKEND training_backends
 
 if [ "$nextest" = yes ]; then
     say "the examples in the documentation (each is compiled, some minutes)"

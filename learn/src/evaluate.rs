@@ -1,7 +1,8 @@
 //! Accuracy and loss of a model.
 
+use crate::backend::{self, Backend};
 use crate::data::Dataset;
-use crate::kernels::Backend;
+use crate::layer::Layer;
 use crate::model::Model;
 use crate::network::Network;
 use crate::softmax;
@@ -54,17 +55,33 @@ impl Evaluation {
 ///
 /// # Errors
 /// The data does not fit the model. An empty data set gives zeros.
+///
+/// # Panics
+/// When [`backend::VARIABLE`] names a backend that cannot be had; [`backend::choose`] tells beforehand.
 pub fn evaluate(model: &Model, data: &Dataset) -> Result<Evaluation, TrainError> {
+    evaluate_with(backend::current(), model, data)
+}
+
+/// [`evaluate`] on a chosen backend, which changes no bit of the result.
+///
+/// # Errors
+/// As [`evaluate`]; and the processor does not have the backend.
+pub fn evaluate_with(
+    backend: Backend,
+    model: &Model,
+    data: &Dataset,
+) -> Result<Evaluation, TrainError> {
     check_data(model, data)?;
     let mut evaluation = Evaluation::default();
-    let mut network = Network::new(&model.spec(), data.len().min(BATCH), Backend::best());
+    let mut network = Network::new(&model.spec(), data.len().min(BATCH), backend.require()?);
     network.load_weights(model.weights());
     let classes = model.spec().classes();
     for start in (0..data.len()).step_by(BATCH) {
         let batch = start..(start + BATCH).min(data.len());
         network.load_samples(data, batch.clone());
-        let exponent = network.forward(model.weights(), batch.len());
-        for (logits, sample) in network.sums.chunks_exact(classes).zip(batch) {
+        let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
+        let exponent = network.forward(batch.len(), biases);
+        for (logits, sample) in network.logits.chunks_exact(classes).zip(batch) {
             let label = usize::from(data.labels()[sample]);
             evaluation.correct += u64::from(softmax::argmax(logits) == label);
             evaluation.total += 1;

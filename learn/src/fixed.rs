@@ -14,10 +14,11 @@ pub const MASTER_MAX: i32 = i32::MAX;
 
 /// Magnitude bits of a mantissa in a matrix product.
 ///
-/// Two mantissas multiply to less than 2^24, so [`crate::kernels::BLOCK`] = 128 products sum to less than 2^31.
+/// Two mantissas multiply to less than 2^24, so that [`crate::layer::BLOCK`] = 128 products sum to less than 2^31.
 pub(crate) const MANTISSA_BITS: u32 = 12;
 
-const MANTISSA_MAX: i64 = (1 << MANTISSA_BITS) - 1;
+/// Largest magnitude of a mantissa.
+pub(crate) const MANTISSA_MAX: i64 = (1 << MANTISSA_BITS) - 1;
 
 /// Activations and weights are not resolved finer than 2^-24: it bounds the exponent of every accumulator by 48.
 pub(crate) const ACTIVATION_EXPONENT_MAX: i32 = 24;
@@ -69,45 +70,27 @@ pub(crate) fn to_master(v: i64) -> i32 {
     i32::try_from(v.clamp(-limit, limit)).expect("clamped to the range of i32")
 }
 
-/// A buffer of mantissas with their shared exponent.
-#[derive(Debug, Default)]
-pub(crate) struct Tensor {
-    pub(crate) mantissas: Vec<i16>,
-    pub(crate) exponent: i32,
+/// The shift that narrows values of at most `bits` magnitude bits to mantissas of [`MANTISSA_BITS`]. The exponent, from which
+/// the shift is then subtracted, never exceeds `exponent_max`.
+pub(crate) fn narrowing(bits: u32, exponent: i32, exponent_max: i32) -> u32 {
+    bits.saturating_sub(MANTISSA_BITS)
+        .max(u32::try_from(exponent - exponent_max).unwrap_or(0))
 }
 
-impl Tensor {
-    pub(crate) fn zeroed(len: usize) -> Self {
-        Self {
-            mantissas: vec![0; len],
-            exponent: 0,
-        }
+/// A bound of the mantissas that a [`narrowing`] gives.
+pub(crate) fn largest_mantissa(bits: u32, shift: u32) -> u32 {
+    if shift == 0 {
+        (1 << bits) - 1
+    } else {
+        // Rounding up may take one bit more than is left, but not beyond the clamp.
+        (1 << bits.saturating_sub(shift)).min(MANTISSA_MAX as u32)
     }
+}
 
-    /// Narrows `values * 2^-exponent` to mantissas of [`MANTISSA_BITS`], into the front of the buffer.
-    ///
-    /// The exponent follows the integer max-abs of the values and never exceeds `exponent_max`. The largest value
-    /// may round up to 2^12; it is clamped to 2^12 - 1.
-    pub(crate) fn narrow<T: Copy + Into<i64>>(
-        &mut self,
-        values: &[T],
-        exponent: i32,
-        exponent_max: i32,
-    ) {
-        let largest = values
-            .iter()
-            .map(|&v| v.into().unsigned_abs())
-            .max()
-            .unwrap_or(0);
-        let excess = (u64::BITS - largest.leading_zeros()).saturating_sub(MANTISSA_BITS);
-        let shift = excess.max(u32::try_from(exponent - exponent_max).unwrap_or(0));
-        for (mantissa, &value) in self.mantissas.iter_mut().zip(values) {
-            let rounded =
-                shift_right_rounded(value.into(), shift).clamp(-MANTISSA_MAX, MANTISSA_MAX);
-            *mantissa = i16::try_from(rounded).expect("clamped to 12 bits");
-        }
-        self.exponent = exponent - i32::try_from(shift).expect("a shift is at most 127");
-    }
+/// A value as a mantissa. The largest may round up to 2^12; it is clamped to 2^12 - 1.
+#[inline]
+pub(crate) fn mantissa(value: i64, shift: u32) -> i16 {
+    shift_right_rounded(value, shift).clamp(-MANTISSA_MAX, MANTISSA_MAX) as i16
 }
 
 #[cfg(test)]
@@ -135,22 +118,31 @@ mod tests {
 
     #[test]
     fn narrowing_follows_the_largest_magnitude() {
-        let mut tensor = Tensor::zeroed(3);
-        tensor.narrow(&[i32::MIN, i32::MAX, 1 << 20], 24, 24);
-        assert_eq!(tensor.exponent, 4);
-        assert_eq!(tensor.mantissas, [-2048, 2048, 1]);
-        tensor.narrow(&[-4095i64, 17, 0], 10, 24);
+        let narrow = |values: &[i64], exponent, exponent_max| {
+            let magnitudes = values
+                .iter()
+                .fold(0, |all, value| all | value.unsigned_abs());
+            let bits = u64::BITS - magnitudes.leading_zeros();
+            let shift = narrowing(bits, exponent, exponent_max);
+            let mantissas: Vec<i16> = values.iter().map(|&value| mantissa(value, shift)).collect();
+            let largest = largest_mantissa(bits, shift);
+            assert!(
+                mantissas
+                    .iter()
+                    .all(|m| u32::from(m.unsigned_abs()) <= largest)
+            );
+            (exponent - shift as i32, mantissas)
+        };
+        let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
         assert_eq!(
-            (tensor.exponent, tensor.mantissas.as_slice()),
-            (10, &[-4095i16, 17, 0][..])
+            narrow(&[low, high, 1 << 20], 24, 24),
+            (4, vec![-2048, 2048, 1])
         );
-        tensor.narrow(&[8191i64, -8191, 0], 10, 24);
-        assert_eq!(
-            (tensor.exponent, tensor.mantissas.as_slice()),
-            (9, &[4095i16, -4095, 0][..])
-        );
-        tensor.narrow(&[100i64, 0, 0], 30, 24);
-        assert_eq!((tensor.exponent, tensor.mantissas[0]), (24, 2));
+        assert_eq!(narrow(&[-4095, 17, 0], 10, 24), (10, vec![-4095, 17, 0]));
+        assert_eq!(narrow(&[8191, -8191, 0], 10, 24), (9, vec![4095, -4095, 0]));
+        assert_eq!(narrow(&[100, 0, 0], 30, 24), (24, vec![2, 0, 0]));
+        assert_eq!(narrow(&[127, 0, 0], 30, 24), (24, vec![2, 0, 0]));
+        assert_eq!(narrow(&[0], 48, 24), (24, vec![0]));
     }
 
     proptest! {

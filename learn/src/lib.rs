@@ -16,29 +16,38 @@
 //! | [`mod@direction`] | where the last accepted update went, as small integers |
 //! | [`mod@evaluate`] | accuracy and loss |
 //! | [`preset`] | settings that are known to work |
-//! | [`kernels`] | the integer matrix products, and which backend computes them |
+//! | [`backend`] | the kernels of training, and which instructions compute them |
+//!
+//! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `network` (the forward pass), `rate` (gradient to
+//! step), `trainer` (the step), `softmax`, `fixed`, `randomness`.
 
+pub mod backend;
 pub mod data;
 pub mod direction;
 pub mod evaluate;
 mod fixed;
-pub mod kernels;
+mod layer;
+mod matrix;
 pub mod model;
 mod network;
 pub mod preset;
 pub mod quantise;
 mod randomness;
+mod rate;
+#[cfg(test)]
+mod reference;
 pub mod robust;
 mod softmax;
 pub mod spec;
 pub mod train;
+mod trainer;
 pub mod update;
 
+pub use backend::Backend;
 pub use data::{Dataset, Split};
 pub use direction::{DirectionError, direction};
 pub use evaluate::{Evaluation, evaluate};
 pub use fixed::{MASTER_FRACTION_BITS, MASTER_MAX};
-pub use kernels::Backend;
 pub use model::{Model, ModelError};
 pub use preset::{Preset, Settings};
 pub use quantise::{Delta, QuantiseError, Quantiser};

@@ -1,54 +1,46 @@
 //! The forward pass that training and evaluation share.
 
+use crate::backend::{Kernels, LANES, ROWS};
 use crate::data::Dataset;
-use crate::fixed::{ACTIVATION_EXPONENT_MAX, MASTER_FRACTION_BITS, Tensor, scale};
-use crate::kernels::{Backend, Kernels, Shape};
-use crate::spec::{LayerShape, ModelSpec};
-
-/// Bound of an aligned bias; accumulators are below 2^40, so that both together stay below 2^57.
-const BIAS_LIMIT: i64 = 1 << 56;
+use crate::fixed::ACTIVATION_EXPONENT_MAX;
+use crate::layer::{Layer, Sums, Width};
+use crate::matrix::Matrix;
+use crate::spec::ModelSpec;
 
 /// Buffers of a network for batches of at most `rows` samples. Nothing is allocated after this.
 pub(crate) struct Network {
     pub(crate) kernels: &'static dyn Kernels,
-    pub(crate) layers: Vec<LayerShape>,
-    /// Narrowed weights of each layer.
-    pub(crate) weights: Vec<Tensor>,
+    pub(crate) layers: Vec<Layer>,
     /// Input of each layer: the samples, then the hidden activations.
-    pub(crate) inputs: Vec<Tensor>,
-    /// Sums of the layer that was computed last; after `forward` the logits.
-    pub(crate) sums: Vec<i64>,
-    samples: Vec<i16>,
+    pub(crate) inputs: Vec<Matrix>,
+    pub(crate) sums: Sums,
+    /// After `forward`: a row of classes for each sample.
+    pub(crate) logits: Vec<i64>,
+    start: Vec<i32>,
 }
 
 impl Network {
-    pub(crate) fn new(spec: &ModelSpec, rows: usize, backend: Backend) -> Self {
-        let layers = spec.layers();
-        let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
+    pub(crate) fn new(spec: &ModelSpec, rows: usize, kernels: &'static dyn Kernels) -> Self {
+        let layers: Vec<Layer> = spec.layers().into_iter().map(Layer::new).collect();
+        let widest = layers.iter().map(Layer::width).max().unwrap_or(0);
+        // Backward sums are as wide as the inputs of hidden layers, which are outputs of others.
         Self {
-            kernels: backend.kernels(),
-            weights: layers
-                .iter()
-                .map(|layer| Tensor::zeroed(layer.inputs * layer.outputs))
-                .collect(),
+            kernels,
             inputs: layers
                 .iter()
-                .map(|layer| Tensor::zeroed(rows * layer.inputs))
+                .map(|layer| Matrix::zeroed(rows, layer.shape.inputs))
                 .collect(),
-            sums: vec![0; rows * widest],
-            samples: vec![0; rows * spec.inputs()],
+            sums: Sums::zeroed(rows.max(ROWS) * widest),
+            logits: vec![0; rows * spec.classes()],
+            start: vec![0; widest],
             layers,
         }
     }
 
-    /// Narrows the master weights of every layer.
-    pub(crate) fn load_weights(&mut self, master: &[i32]) {
-        for (layer, weights) in self.layers.iter().zip(&mut self.weights) {
-            weights.narrow(
-                &master[layer.weights()],
-                MASTER_FRACTION_BITS as i32,
-                ACTIVATION_EXPONENT_MAX,
-            );
+    /// Narrows and packs the weights of every layer.
+    pub(crate) fn load_weights(&mut self, weights: &[i32]) {
+        for layer in &mut self.layers {
+            layer.load(&weights[layer.shape.weights()]);
         }
     }
 
@@ -58,51 +50,61 @@ impl Network {
         data: &Dataset,
         batch: impl ExactSizeIterator<Item = usize>,
     ) {
-        let width = data.inputs();
-        let used = batch.len() * width;
-        for (row, sample) in self.samples.chunks_exact_mut(width).zip(batch) {
-            row.copy_from_slice(data.row(sample));
+        let (input, rows) = (&mut self.inputs[0], batch.len());
+        for (row, sample) in batch.enumerate() {
+            input.row_mut(row).copy_from_slice(data.row(sample));
         }
-        self.inputs[0].narrow(
-            &self.samples[..used],
-            i32::from(data.exponent()),
-            ACTIVATION_EXPONENT_MAX,
-        );
+        input.narrow_in_place(rows, data.exponent().into(), ACTIVATION_EXPONENT_MAX);
     }
 
-    /// Computes the logits of the loaded samples into `sums`; returns their exponent.
-    pub(crate) fn forward(&mut self, master: &[i32], rows: usize) -> i32 {
+    /// Computes the logits of the loaded samples; returns their exponent. `biases` gives those of a layer.
+    pub(crate) fn forward<'a>(
+        &mut self,
+        rows: usize,
+        biases: impl Fn(&Layer, usize) -> &'a [i32],
+    ) -> i32 {
         let last = self.layers.len() - 1;
         let mut exponent = 0;
         for (index, layer) in self.layers.iter().enumerate() {
             let (before, after) = self.inputs.split_at_mut(index + 1);
-            let (input, weights) = (&before[index], &self.weights[index]);
-            let shape = Shape {
-                rows,
-                columns: layer.outputs,
-                inner: layer.inputs,
-            };
-            let sums = &mut self.sums[..rows * layer.outputs];
-            self.kernels
-                .forward(shape, &input.mantissas, &weights.mantissas, sums);
-            exponent = input.exponent + weights.exponent;
-            let rectify = index != last;
-            for row in sums.chunks_exact_mut(layer.outputs) {
-                for (sum, &bias) in row.iter_mut().zip(&master[layer.biases()]) {
-                    *sum += scale(
-                        i64::from(bias),
-                        exponent - MASTER_FRACTION_BITS as i32,
-                        BIAS_LIMIT,
-                    );
-                    if rectify {
-                        *sum = (*sum).max(0);
+            let (input, biases) = (&before[index], biases(layer, index));
+            let sums = &mut self.sums;
+            let (width, of_sums) =
+                layer.forward(self.kernels, input, rows, biases, &mut self.start, sums);
+            exponent = of_sums;
+            let columns = layer.width();
+            let used = rows * columns;
+            if index == last {
+                let outputs = layer.shape.outputs;
+                let logits = self.logits.chunks_exact_mut(outputs).take(rows);
+                for (row, logits) in logits.enumerate() {
+                    for (column, logit) in logits.iter_mut().enumerate() {
+                        let at = row * columns + column;
+                        *logit = match width {
+                            Width::Narrow => sums.narrow[at].into(),
+                            Width::Wide => sums.wide[at],
+                        };
                     }
                 }
-            }
-            if rectify {
-                after[0].narrow(sums, exponent, ACTIVATION_EXPONENT_MAX);
+            } else {
+                let after = &mut after[0];
+                match width {
+                    Width::Narrow => {
+                        let sums = &mut sums.narrow[..used];
+                        let magnitudes = self.kernels.rectify(sums);
+                        let sums = (&*sums, magnitudes);
+                        after.narrow(self.kernels, sums, rows, exponent, ACTIVATION_EXPONENT_MAX);
+                    }
+                    Width::Wide => {
+                        let sums = &mut sums.wide[..used];
+                        sums.iter_mut().for_each(|sum| *sum = (*sum).max(0));
+                        after.narrow_wide((sums, columns), rows, exponent, ACTIVATION_EXPONENT_MAX);
+                    }
+                }
             }
         }
         exponent
     }
 }
+
+const _: () = assert!(LANES.is_multiple_of(ROWS));

@@ -1,0 +1,97 @@
+//! AVX-512 with VNNI: sixteen lanes, and one instruction that multiplies, adds the pair and accumulates.
+
+#![allow(unsafe_code)]
+
+use super::Kernels;
+use super::shapes::Scale;
+use super::simd::{Simd, intrinsics, kernels, memory};
+use core::arch::x86_64::*;
+
+/// The processor has what this backend is compiled with: made by [`Avx512::detect`] only.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    /// The kernels, where the processor has what they need.
+    pub(super) fn detect() -> Option<&'static dyn Kernels> {
+        static KERNELS: Avx512 = Avx512(());
+        let there = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        there.then_some(&KERNELS)
+    }
+}
+
+kernels!(
+    Avx512,
+    Backend::Avx512,
+    "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni",
+    8 x 2
+);
+
+impl Simd for Avx512 {
+    const WIDTH: usize = 16;
+    type V = __m512i;
+    type Pairs = __m512i;
+    type Pair = __m512i;
+    type Scale = Lanes;
+
+    memory! {
+        fn load(from: *const i32) -> __m512i = _mm512_loadu_si512(from.cast());
+        fn store(to: *mut i32, v: __m512i) = _mm512_storeu_si512(to.cast(), v);
+        fn load_mantissas(from: *const i16) -> __m512i =
+            _mm512_cvtepi16_epi32(_mm256_loadu_si256(from.cast()));
+        fn store_mantissas(to: *mut i16, v: __m512i) =
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(v));
+        fn store_pairs(to: *mut i16, even: __m512i, odd: __m512i) = _mm512_storeu_si512(
+            to.cast(),
+            _mm512_mask_blend_epi16(0xaaaa_aaaa, even, _mm512_slli_epi32::<16>(odd)),
+        );
+        fn load_pairs(from: *const i16) -> __m512i = _mm512_loadu_si512(from.cast());
+        fn broadcast(from: *const i16) -> __m512i =
+            _mm512_set1_epi32(from.cast::<i32>().read_unaligned());
+    }
+
+    intrinsics! {
+        fn multiply_add(sum: __m512i, a: __m512i, b: __m512i) -> __m512i =
+            _mm512_dpwssd_epi32(sum, b, a);
+        fn splat(word: i32) -> __m512i = _mm512_set1_epi32(word);
+        fn add(a: __m512i, b: __m512i) -> __m512i = _mm512_add_epi32(a, b);
+        fn sub(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32(a, b);
+        fn or(a: __m512i, b: __m512i) -> __m512i = _mm512_or_si512(a, b);
+        fn and(a: __m512i, b: __m512i) -> __m512i = _mm512_and_si512(a, b);
+        fn abs(a: __m512i) -> __m512i = _mm512_abs_epi32(a);
+        fn min(a: __m512i, b: __m512i) -> __m512i = _mm512_min_epi32(a, b);
+        fn max(a: __m512i, b: __m512i) -> __m512i = _mm512_max_epi32(a, b);
+        fn shift_right(a: __m512i, shift: __m512i) -> __m512i = _mm512_srav_epi32(a, shift);
+        fn or_lanes(a: __m512i) -> u32 = _mm512_reduce_or_epi32(a).cast_unsigned();
+        fn scale(scale: Scale) -> Lanes = {
+            let (right, left, after) = scale.shifts();
+            Lanes {
+                multiplier: _mm512_set1_epi64(scale.multiplier.into()),
+                rounding: _mm512_set1_epi64(scale.rounding),
+                right: _mm512_set1_epi64(right.into()),
+                left: _mm512_set1_epi64(left.into()),
+                after: _mm512_set1_epi32(after.cast_signed()),
+            }
+        };
+        fn apply(a: __m512i, scale: Lanes) -> __m512i = {
+            let product = |a| _mm512_add_epi64(_mm512_mul_epi32(a, scale.multiplier), scale.rounding);
+            let even = _mm512_srlv_epi64(product(a), scale.right);
+            let odd = _mm512_sllv_epi64(product(_mm512_srli_epi64::<32>(a)), scale.left);
+            _mm512_srav_epi32(_mm512_mask_blend_epi32(0xaaaa, even, odd), scale.after)
+        };
+    }
+}
+
+/// A scale in every lane.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes {
+    multiplier: __m512i,
+    rounding: __m512i,
+    right: __m512i,
+    left: __m512i,
+    after: __m512i,
+}

@@ -1,0 +1,125 @@
+//! The kernels in plain Rust, each a loop over the definition.
+//!
+//! Sums use wrapping operations. They never wrap (see [`super::shapes`]); a checked addition would only keep the compiler
+//! from vectorising.
+
+use super::{
+    Backend, Descent, Kernels, LANES, Magnitudes, PANEL, Parameters, Product, ROWS, record,
+};
+use crate::fixed::{MANTISSA_MAX, shift_right_rounded};
+
+pub(crate) struct Portable;
+
+impl Kernels for Portable {
+    fn product(&self, p: &Product<'_>, out: &mut [i32]) {
+        record(Backend::Portable);
+        let width = p.check(out);
+        for (r, out) in out.chunks_exact_mut(width).take(p.rows).enumerate() {
+            for (panel, out) in out.chunks_exact_mut(LANES).enumerate() {
+                let mut sums = [0i32; LANES];
+                if let Some(start) = p
+                    .start
+                    .get(panel * LANES..)
+                    .filter(|start| !start.is_empty())
+                {
+                    sums.copy_from_slice(&start[..LANES]);
+                }
+                let b = &p.b[panel * p.panel_stride..];
+                for (k, b) in b.chunks_exact(PANEL).take(p.pairs).enumerate() {
+                    let at = r * p.row_stride + k * p.pair_stride;
+                    add_pairs(&mut sums, (p.a[at], p.a[at + 1]), b);
+                }
+                out.copy_from_slice(&sums);
+            }
+        }
+    }
+
+    fn descend(&self, d: &Descent<'_>, parameters: &mut Parameters<'_>) -> Magnitudes {
+        record(Backend::Portable);
+        let (width, panel_stride) = d.check(parameters);
+        let mut magnitudes = Magnitudes::default();
+        for row in 0..d.blocks * ROWS {
+            let inputs = &d.inputs[(row / ROWS) * d.pairs * 2 * ROWS..];
+            for panel in 0..d.panels {
+                let mut gradient = [0i32; LANES];
+                let gradients = &d.gradients[panel * d.pairs * PANEL..];
+                for (k, b) in gradients.chunks_exact(PANEL).take(d.pairs).enumerate() {
+                    let at = 2 * (k * ROWS + row % ROWS);
+                    add_pairs(&mut gradient, (inputs[at], inputs[at + 1]), b);
+                }
+                for (lane, gradient) in gradient.into_iter().enumerate() {
+                    let at = row * width + panel * LANES + lane;
+                    let mut change = d.step.apply(gradient);
+                    if let Some(momentum) = d.momentum {
+                        let velocity = &mut parameters.velocity[at];
+                        *velocity = change.wrapping_add(momentum.apply(*velocity));
+                        magnitudes.velocities |= velocity.unsigned_abs();
+                        change = shift_right_rounded(i64::from(*velocity), d.velocity_shift) as i32;
+                    }
+                    let weight = &mut parameters.master[at];
+                    *weight = weight.wrapping_sub(change);
+                    magnitudes.weights |= weight.unsigned_abs();
+                    let at = panel * panel_stride + (row / 2) * PANEL + 2 * lane + row % 2;
+                    parameters.packed[at] = mantissa(*weight, d.shift);
+                }
+            }
+        }
+        magnitudes
+    }
+
+    fn pack(&self, master: &[i32], width: usize, shift: u32, packed: &mut [i16]) {
+        record(Backend::Portable);
+        assert_eq!(master.len(), packed.len());
+        let rows = master.len() / width;
+        for (row, weights) in master.chunks_exact(width).enumerate() {
+            for (column, &weight) in weights.iter().enumerate() {
+                let (panel, lane) = (column / LANES, column % LANES);
+                let at = panel * rows * LANES + (row / 2) * PANEL + 2 * lane + row % 2;
+                packed[at] = mantissa(weight, shift);
+            }
+        }
+    }
+
+    fn rectify(&self, values: &mut [i32]) -> u32 {
+        record(Backend::Portable);
+        let mut magnitudes = 0;
+        for value in values {
+            *value = (*value).max(0);
+            magnitudes |= value.unsigned_abs();
+        }
+        magnitudes
+    }
+
+    fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32 {
+        record(Backend::Portable);
+        let mut magnitudes = 0;
+        for (value, &activation) in values.iter_mut().zip(activations) {
+            if activation == 0 {
+                *value = 0;
+            }
+            magnitudes |= value.unsigned_abs();
+        }
+        magnitudes
+    }
+
+    fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
+        record(Backend::Portable);
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = mantissa(value, shift);
+        }
+    }
+}
+
+#[inline]
+fn add_pairs(sums: &mut [i32; LANES], (even, odd): (i16, i16), b: &[i16]) {
+    let (even, odd) = (i32::from(even), i32::from(odd));
+    for (sum, b) in sums.iter_mut().zip(b.chunks_exact(2)) {
+        let both = even * i32::from(b[0]) + odd * i32::from(b[1]);
+        *sum = sum.wrapping_add(both);
+    }
+}
+
+#[inline]
+fn mantissa(value: i32, shift: u32) -> i16 {
+    shift_right_rounded(value.into(), shift).clamp(-MANTISSA_MAX, MANTISSA_MAX) as i16
+}

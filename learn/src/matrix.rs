@@ -1,0 +1,202 @@
+//! A batch of rows of mantissas with one exponent: samples, activations, gradients. And how its columns become operands of
+//! the products that sum over the batch.
+
+use crate::backend::{Kernels, LANES, PANEL, Portable, ROWS};
+use crate::fixed::{largest_mantissa, mantissa, narrowing};
+
+/// Mantissas of a line of the cache.
+const LINE: usize = 32;
+
+/// Rows of mantissas. Columns beyond the width are zero; rows beyond the batch are anything.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    pub(crate) mantissas: Vec<i16>,
+    pub(crate) width: usize,
+    pub(crate) stride: usize,
+    /// The mantissas `m` stand for `m * 2^-exponent`.
+    pub(crate) exponent: i32,
+    /// No magnitude of the batch is above.
+    pub(crate) largest: u32,
+}
+
+impl Matrix {
+    pub(crate) fn zeroed(rows: usize, width: usize) -> Self {
+        // An odd number of lines: rows that are a power of two apart would share their place in the cache.
+        let stride = (width.div_ceil(LINE) | 1) * LINE;
+        Self {
+            mantissas: vec![0; rows.next_multiple_of(ROWS) * stride],
+            width,
+            stride,
+            exponent: 0,
+            largest: 0,
+        }
+    }
+
+    pub(crate) fn row(&self, row: usize) -> &[i16] {
+        &self.mantissas[row * self.stride..][..self.width]
+    }
+
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [i16] {
+        &mut self.mantissas[row * self.stride..][..self.width]
+    }
+
+    /// The largest sum of a row's magnitudes: times the largest of the other operand it bounds every sum of a product.
+    pub(crate) fn largest_row(&self, rows: usize) -> u64 {
+        let sum = |row| -> u32 {
+            self.row(row)
+                .iter()
+                .map(|m| u32::from(m.unsigned_abs()))
+                .sum()
+        };
+        (0..rows).map(sum).max().unwrap_or(0).into()
+    }
+
+    fn scale(&mut self, bits: u32, exponent: i32, exponent_max: i32) -> u32 {
+        let shift = narrowing(bits, exponent, exponent_max);
+        self.exponent = exponent - shift.cast_signed();
+        self.largest = largest_mantissa(bits, shift);
+        shift
+    }
+
+    /// Narrows the rows of samples that were written, which have this exponent.
+    pub(crate) fn narrow_in_place(&mut self, rows: usize, exponent: i32, exponent_max: i32) {
+        let used = rows * self.stride;
+        let magnitudes = self.mantissas[..used]
+            .iter()
+            .fold(0, |all, m| all | m.unsigned_abs());
+        let shift = self.scale(
+            u16::BITS - magnitudes.leading_zeros(),
+            exponent,
+            exponent_max,
+        );
+        if shift > 0 {
+            for m in &mut self.mantissas[..used] {
+                *m = mantissa((*m).into(), shift);
+            }
+        }
+    }
+
+    /// Narrows sums, whose magnitudes or-ed are `magnitudes`; whole panels a row, zero beyond the width.
+    pub(crate) fn narrow(
+        &mut self,
+        kernels: &dyn Kernels,
+        (sums, magnitudes): (&[i32], u32),
+        rows: usize,
+        exponent: i32,
+        exponent_max: i32,
+    ) {
+        let bits = u32::BITS - magnitudes.leading_zeros();
+        let shift = self.scale(bits, exponent, exponent_max);
+        let kernels = if bits.max(shift) > 30 {
+            &Portable
+        } else {
+            kernels
+        };
+        let width = self.width.next_multiple_of(LANES);
+        let sums = sums.chunks_exact(width).take(rows);
+        for (sums, out) in sums.zip(self.mantissas.chunks_exact_mut(self.stride)) {
+            kernels.narrow(sums, shift, &mut out[..width]);
+        }
+    }
+
+    /// Narrows wide sums, of which a row is `sums_width` long.
+    pub(crate) fn narrow_wide(
+        &mut self,
+        (sums, sums_width): (&[i64], usize),
+        rows: usize,
+        exponent: i32,
+        exponent_max: i32,
+    ) {
+        let sums = &sums[..rows * sums_width];
+        let magnitudes = sums.iter().fold(0, |all, sum| all | sum.unsigned_abs());
+        let shift = self.scale(
+            u64::BITS - magnitudes.leading_zeros(),
+            exponent,
+            exponent_max,
+        );
+        for (row, sums) in sums.chunks_exact(sums_width).enumerate() {
+            for (out, &sum) in self.row_mut(row).iter_mut().zip(sums) {
+                *out = mantissa(sum, shift);
+            }
+        }
+    }
+
+    /// The columns as left operand of a product that sums over the batch: eights of columns, interleaved by pairs of rows.
+    pub(crate) fn interleave(&self, rows: usize, out: &mut [i16]) {
+        self.pair_rows::<ROWS, { 2 * ROWS }>(rows, out);
+    }
+
+    /// The columns as right operand of a product that sums over the batch: panels.
+    pub(crate) fn panels(&self, rows: usize, out: &mut [i16]) {
+        self.pair_rows::<LANES, PANEL>(rows, out);
+    }
+
+    fn pair_rows<const N: usize, const PAIRS: usize>(&self, rows: usize, out: &mut [i16]) {
+        const ZEROS: [i16; 64] = [0; 64];
+        let (groups, pairs) = (self.width.div_ceil(N), rows.div_ceil(2));
+        let columns = groups * N;
+        let (out, _) = out[..groups * pairs * PAIRS].as_chunks_mut::<PAIRS>();
+        for pair in 0..pairs {
+            let even = &self.mantissas[2 * pair * self.stride..][..columns];
+            let odd = &self.mantissas[(2 * pair + 1) * self.stride..][..columns];
+            let last = 2 * pair + 1 == rows;
+            let (even, odd) = (even.as_chunks::<N>().0, odd.as_chunks::<N>().0);
+            for (group, even) in even.iter().enumerate() {
+                let odd = if last { &ZEROS[..N] } else { &odd[group] };
+                let out = &mut out[group * pairs + pair];
+                for (out, (&even, &odd)) in out
+                    .as_chunks_mut::<2>()
+                    .0
+                    .iter_mut()
+                    .zip(even.iter().zip(odd))
+                {
+                    *out = [even, odd];
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_paired_over_the_batch() {
+        for (rows, width) in [(1, 1), (2, 8), (5, 19), (8, 33)] {
+            let mut matrix = Matrix::zeroed(rows, width);
+            matrix.mantissas.fill(-1); // rows beyond the batch
+            for row in 0..rows {
+                let stride = matrix.stride;
+                matrix.mantissas[row * stride..][..stride].fill(0);
+                for (column, m) in matrix.row_mut(row).iter_mut().enumerate() {
+                    *m = i16::try_from(100 * row + column + 1).unwrap();
+                }
+            }
+            let pairs = rows.div_ceil(2);
+            let at = |row: usize, column: usize| {
+                if row < rows && column < width {
+                    matrix.row(row)[column]
+                } else {
+                    0
+                }
+            };
+            let mut out = vec![7; width.next_multiple_of(16) * pairs * 2];
+            matrix.panels(rows, &mut out);
+            for (place, &m) in out.iter().enumerate() {
+                let (panel, rest) = (place / (pairs * PANEL), place % (pairs * PANEL));
+                let (pair, lane) = (rest / PANEL, rest % PANEL);
+                assert_eq!(m, at(2 * pair + lane % 2, panel * LANES + lane / 2));
+            }
+            let used = width.next_multiple_of(ROWS) * pairs * 2;
+            matrix.interleave(rows, &mut out);
+            for (place, &m) in out[..used].iter().enumerate() {
+                let (block, rest) = (place / (pairs * 16), place % (pairs * 16));
+                assert_eq!(
+                    m,
+                    at(2 * (rest / 16) + rest % 2, block * ROWS + rest % 16 / 2)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Training once more, for tests: `docs/learning.md`, section 3, sentence by sentence, with long integers, no packing, no
+//! blocks and no fast way. Every backend must give these bits.
+
+use crate::backend::Backend;
+use crate::data::Dataset;
+use crate::model::Model;
+use crate::randomness::{labels, permutation};
+use crate::softmax;
+use crate::train::{TrainSpec, train_with};
+use proptest::prelude::*;
+
+/// `v * 2^power`, to nearest, ties towards plus infinity.
+fn scale(v: i128, power: i32) -> i128 {
+    let shift = power.unsigned_abs().min(120);
+    if power >= 0 {
+        // No factor is large enough to need more than 120 bits, or it saturates at the next clamp anyway.
+        return v << shift.min(60);
+    }
+    (2 * v + (1 << shift)).div_euclid(2 << shift)
+}
+
+/// Mantissas and their exponent.
+type Tensor = (Vec<i128>, i32);
+
+fn narrow(values: &[i128], exponent: i32, most: i32) -> Tensor {
+    let largest = values.iter().map(|v| v.abs()).max().unwrap_or(0);
+    let bits = (i128::BITS - largest.leading_zeros()).cast_signed();
+    let shift = (bits - 12).max(exponent - most).max(0);
+    let mantissas = values.iter().map(|&v| scale(v, -shift).clamp(-4095, 4095));
+    (mantissas.collect(), exponent - shift)
+}
+
+struct Rule {
+    rate: i128,
+    rate_exponent: i32,
+    momentum: Option<i128>,
+}
+
+impl Rule {
+    fn new(spec: &TrainSpec, rows: usize) -> Self {
+        let quotient = (u64::from(spec.learning_rate) << 32) / rows as u64;
+        let shift = (64 - quotient.leading_zeros().cast_signed() - 16).max(0);
+        Self {
+            rate: scale(quotient.into(), -shift),
+            rate_exponent: 48 - shift,
+            momentum: (spec.momentum > 0).then_some(spec.momentum.into()),
+        }
+    }
+
+    fn step(&self, weight: &mut i128, velocity: &mut i128, gradient: i128, exponent: i32) {
+        const MOST: i128 = i32::MAX as i128;
+        let mut v =
+            scale(gradient * self.rate, 28 - exponent - self.rate_exponent).clamp(-MOST, MOST);
+        if let Some(momentum) = self.momentum {
+            v = (v + scale(*velocity * momentum, -16)).clamp(-MOST, MOST);
+            *velocity = v;
+        }
+        *weight = (*weight - scale(v, -4)).clamp(-MOST, MOST);
+    }
+}
+
+fn step(
+    model: &Model,
+    w: &mut [i128],
+    v: &mut [i128],
+    data: &Dataset,
+    batch: &[(u64, u32)],
+    spec: &TrainSpec,
+) {
+    let (layers, rows) = (model.spec().layers(), batch.len());
+    let samples: Vec<i128> = batch
+        .iter()
+        .flat_map(|&(_, sample)| data.row(sample as usize).iter().map(|&x| x.into()))
+        .collect();
+    let mut inputs = vec![narrow(&samples, data.exponent().into(), 24)];
+    let weights: Vec<Tensor> = layers
+        .iter()
+        .map(|layer| narrow(&w[layer.weights()], 24, 24))
+        .collect();
+    let mut gradient: Tensor = (Vec::new(), 0);
+    for (l, layer) in layers.iter().enumerate() {
+        let (x, m) = (&inputs[l], &weights[l]);
+        let exponent = x.1 + m.1;
+        let mut sums = Vec::new();
+        for row in x.0.chunks(layer.inputs) {
+            for (weights, &bias) in m.0.chunks(layer.inputs).zip(&w[layer.biases()]) {
+                let sum: i128 = row.iter().zip(weights).map(|(x, w)| x * w).sum();
+                sums.push(sum + scale(bias, exponent - 24));
+            }
+        }
+        if l + 1 < layers.len() {
+            sums.iter_mut().for_each(|sum| *sum = (*sum).max(0));
+            inputs.push(narrow(&sums, exponent, 24));
+            continue;
+        }
+        let mut all = Vec::new();
+        for (logits, &(_, sample)) in sums.chunks(layer.outputs).zip(batch) {
+            let logits: Vec<i64> = logits
+                .iter()
+                .map(|&z| z.try_into().expect("64 bits"))
+                .collect();
+            let mut out = vec![0; layer.outputs];
+            softmax::gradient(
+                &logits,
+                exponent,
+                data.labels()[sample as usize].into(),
+                &mut out,
+            );
+            all.extend(out.into_iter().map(i128::from));
+        }
+        gradient = narrow(&all, 24, 32);
+    }
+    let rule = Rule::new(spec, rows);
+    for (l, layer) in layers.iter().enumerate().rev() {
+        let (x, g) = (&inputs[l], &gradient);
+        let at = |row: usize, output: usize| g.0[row * layer.outputs + output];
+        for output in 0..layer.outputs {
+            for input in 0..layer.inputs {
+                let sum = (0..rows)
+                    .map(|row| at(row, output) * x.0[row * layer.inputs + input])
+                    .sum();
+                let place = layer.weights().start + output * layer.inputs + input;
+                rule.step(&mut w[place], &mut v[place], sum, g.1 + x.1);
+            }
+            let sum = (0..rows).map(|row| at(row, output)).sum();
+            let place = layer.biases().start + output;
+            rule.step(&mut w[place], &mut v[place], sum, g.1);
+        }
+        if l > 0 {
+            let m = &weights[l];
+            let mut back = Vec::new();
+            for row in 0..rows {
+                for input in 0..layer.inputs {
+                    let sum = (0..layer.outputs)
+                        .map(|o| at(row, o) * m.0[o * layer.inputs + input])
+                        .sum();
+                    back.push(if x.0[row * layer.inputs + input] == 0 {
+                        0
+                    } else {
+                        sum
+                    });
+                }
+            }
+            gradient = narrow(&back, g.1 + m.1, 32);
+        }
+    }
+}
+
+fn reference(model: &Model, data: &Dataset, spec: &TrainSpec, seed: [u8; 32]) -> Vec<i32> {
+    let mut w: Vec<i128> = model.weights().iter().map(|&w| w.into()).collect();
+    let mut v = vec![0; w.len()];
+    let mut order = Vec::new();
+    for epoch in 0..spec.epochs {
+        permutation(
+            labels::SHUFFLE,
+            &seed,
+            epoch.into(),
+            &mut order,
+            data.len() as u32,
+        );
+        for batch in order.chunks(spec.batch.into()) {
+            step(model, &mut w, &mut v, data, batch, spec);
+        }
+    }
+    let change = |(after, &before): (i128, &i32)| {
+        (after - i128::from(before)).clamp(-i128::from(i32::MAX), i32::MAX.into())
+    };
+    w.into_iter()
+        .zip(model.weights())
+        .map(|pair| change(pair) as i32)
+        .collect()
+}
+
+fn check(model: &Model, data: &Dataset, spec: &TrainSpec) {
+    let expected = reference(model, data, spec, [3; 32]);
+    for backend in Backend::available() {
+        let delta = train_with(backend, model, data, spec, [3; 32]).expect("trains");
+        let differs = delta
+            .values()
+            .iter()
+            .zip(&expected)
+            .position(|(a, b)| a != b);
+        assert_eq!(
+            differs.map(|at| (at, delta.values()[at], expected[at])),
+            None,
+            "{backend}: {} {spec:?}",
+            model.spec()
+        );
+    }
+}
+
+/// Features of which some are large, labels of all classes.
+fn data(samples: usize, inputs: usize, classes: usize, exponent: u8, bits: u32) -> Dataset {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state >> 33
+    };
+    let features = (0..samples * inputs)
+        .map(|_| (next() % (2 << bits)) as i64 - (1 << bits))
+        .map(|x| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
+        .collect();
+    let labels = (0..samples)
+        .map(|_| (next() % classes as u64) as u8)
+        .collect();
+    Dataset::new(features, inputs, exponent, labels).expect("fits")
+}
+
+/// Shapes that meet every way: sums of 32 and of 64 bits forward, backward and over the batch; lanes, rows and pairs that are
+/// not full; weights that grow and shrink by bits while they are trained.
+#[test]
+fn every_backend_gives_the_bits_of_the_document() {
+    for (model, samples, batch, bits, rate, momentum) in [
+        ("logistic:1-2", 5, 1, 3, 1 << 16, 0),
+        ("logistic:300-17", 20, 7, 15, 600, 0),
+        ("logistic:300-17", 20, 8, 8, 1 << 14, 58_982),
+        ("mlp:20-33-10", 70, 32, 8, 1 << 13, 0),
+        ("mlp:20-33-10", 70, 32, 8, 1 << 12, 58_982),
+        ("mlp:140-150-150", 150, 9, 12, 500, 0),
+        ("mlp:9-24-40", 300, 300, 15, 1 << 10, 30_000),
+        ("mlp:9-24-40", 300, 299, 12, 1 << 17, 0),
+    ] {
+        let spec = TrainSpec {
+            epochs: 3,
+            batch,
+            learning_rate: rate,
+            momentum,
+        };
+        let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
+        let data = data(
+            samples,
+            model.spec().inputs(),
+            model.spec().classes(),
+            8,
+            bits,
+        );
+        check(&model, &data, &spec);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    /// At the ends of the ranges of weights, features, rates and momenta.
+    #[test]
+    fn every_backend_gives_the_bits_of_the_document_at_the_extremes(
+        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
+        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
+        labels in prop::collection::vec(0u8..3, 6),
+        exponent in 0u8..=15,
+        shift in 0u32..32,
+        batch in 1u16..=6,
+        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
+        momentum in prop_oneof![Just(0u16), any::<u16>()],
+    ) {
+        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
+        let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
+        let data = Dataset::new(features, 3, exponent, labels).expect("fits");
+        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
+    }
+}
