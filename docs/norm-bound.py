@@ -3,6 +3,7 @@
 
     python3 docs/norm-bound.py                 # the table of gamma
     python3 docs/norm-bound.py 1000000 4096    # parameters of a task: dimension, clip, deviation of the error
+    python3 docs/norm-bound.py 1000000 4096 6.37 direction    # with the direction filter of section 4.5; or a number, what one is in counts
     python3 docs/norm-bound.py --check         # fails when a number of this file is not what its inequality gives
 
 Standard library only; shares no code with the implementation.
@@ -12,6 +13,7 @@ import math
 import sys
 
 N = 2048
+Q = 2**32 - 2**20 + 1
 COMPLETENESS_BITS = 66  # of the sum of squares; with the other tails 2^-64 in all
 SOUNDNESS_BITS = 70  # 2^60 tries succeed with 2^-10
 TOP_BITS = 10
@@ -57,6 +59,20 @@ def parameters(dimension, clip, sigma_units, rows):
     return squared, bits, bound, -(-limit // 2**17)
 
 
+def functional(kind, dimension, clip, sigma_units, max_norm):
+    """The largest norm of the row, lo, hi and the digits of a difference (section 4.5)."""
+    if kind == "direction":
+        limit = (Q // 4 - 1) // max_norm
+        assert limit >= 2 * sqrt_up(dimension), "too short to say something"
+        high = limit * clip
+    else:
+        limit, high = sqrt_up(dimension), int(kind)
+    slack = -(-(10 * sigma_units * limit) // 2**16)
+    digits = next(w for w in range(1, 17) if 4**w > high + 2 * slack)
+    assert 4**digits + high + slack + max_norm * limit < Q
+    return limit, -slack, high + slack, digits
+
+
 def main(arguments):
     if arguments == ["--check"]:
         for rows, (x, y) in TABLE.items():
@@ -69,6 +85,9 @@ def main(arguments):
         for rows in TABLE:
             squared, bits, bound, limit = parameters(dimension, clip, sigma, rows)
             gamma = limit / math.sqrt(squared)
+            if len(arguments) > 3:
+                row, low, high, digits = functional(arguments[3], dimension, clip, sigma, limit)
+                print(f"rows {rows}: |g| at most {row}, <g, v> in [{low}, {high}], {digits} digits a difference")
             print(f"rows {rows}: B {math.sqrt(squared):.1f}, L {bits}, bound {bound}, gamma B {limit}, gamma {gamma:.3f}")
         return
     print("rows  x      y      gamma without rounding")

@@ -123,6 +123,10 @@ impl Known {
         if let Ok(mut findings) = self.findings.lock() {
             findings.remove(id);
         }
+        // With it goes the row of a functional, as long as a model.
+        if let Ok(mut rounds) = self.rounds.lock() {
+            rounds.remove(id);
+        }
     }
 }
 

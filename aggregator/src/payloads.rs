@@ -19,6 +19,9 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 /// Bytes that an upload holds in memory: the smallest part that the clouds take.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
+/// Bytes of the largest model: 2^24 weights and their specification.
+pub(crate) const MOST_MODEL_BYTES: u64 = (4 << 24) + 1024;
+
 /// Why the store of objects failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {

@@ -13,15 +13,12 @@ use dawn_protocol::{
 use futures_util::TryStreamExt;
 
 use crate::app::App;
-use crate::payloads::{ObjectKey, ObjectWriter, PayloadError};
+use crate::payloads::{MOST_MODEL_BYTES, ObjectKey, ObjectWriter, PayloadError};
 use crate::round::EngineError;
 use crate::round::terminal;
 
 /// Submissions whose headers are read at a time.
 const PAGE: u32 = 256;
-
-/// Bytes of the largest model: 2^24 weights and their specification.
-const MOST_MODEL_BYTES: u64 = (4 << 24) + 1024;
 
 /// A transcript that goes into an object while it is written.
 struct Spool {
@@ -67,6 +64,12 @@ pub async fn build(app: &App, id: &RoundId) -> Result<(), EngineError> {
     spool.transcript.model(&model).map_err(unwritable)?;
     spool.flush().await?;
     if let Some(spec) = app.own_statement::<RoundSpec>(id).await? {
+        if let Some(from) = spec.peek().direction {
+            let key = ObjectKey::model(&from);
+            let model = app.payloads.get(&key, MOST_MODEL_BYTES).await?;
+            spool.transcript.direction(&model).map_err(unwritable)?;
+            spool.flush().await?;
+        }
         spool.transcript.spec(&spec).map_err(unwritable)?;
         let endorsements = sorted::<Endorsement>(app, &task, id, |said| said.steward).await?;
         for endorsement in &endorsements {

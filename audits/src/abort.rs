@@ -26,9 +26,7 @@ pub(crate) fn check_unspecified(
     let of = |violation| Finding::of(AuditRule::Model, violation);
     let expected = match &preamble.previous {
         Some(terminal) => {
-            if let Terminal::Aborted(aborted) = terminal {
-                task.verify_stays(aborted, known).map_err(of)?;
-            }
+            task.verify_leaves(terminal, known).map_err(of)?;
             terminal.model()
         }
         None => task.initial_model_digest().map_err(of)?,
@@ -38,6 +36,12 @@ pub(crate) fn check_unspecified(
         AuditRule::Model,
         Party::Provider,
         "the model is not the one that the rounds before left",
+    )?;
+    Finding::unless(
+        preamble.direction.is_none(),
+        AuditRule::Model,
+        Party::Provider,
+        "there is a model of a direction that is not asked for",
     )
 }
 
@@ -52,10 +56,10 @@ pub(crate) fn check_left(preamble: &Preamble, aborted: &Signed<Aborted>) -> Resu
         "the abort names another end of the round before",
     )?;
     Finding::unless(
-        body.model == preamble.model_digest,
+        body.start() == preamble.start(),
         AuditRule::Model,
         Party::Aggregator,
-        "the abort changes the model",
+        "the abort changes the model, or the direction",
     )
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::TaskId;
-use dawn_protocol::{RoundId, Terminal, Verdict};
+use dawn_protocol::{RoundId, Start, Terminal, Verdict};
 
 use crate::finding::{Finding, Party};
 use crate::preamble::Preamble;
@@ -17,8 +17,8 @@ pub(crate) struct Link {
     pub(crate) number: u32,
     /// Body digest of the terminal statement.
     pub(crate) terminal: Digest,
-    /// The model that the next round starts from.
-    pub(crate) model: Digest,
+    /// What it started from.
+    pub(crate) start: Start,
     pub(crate) spent_micro_rho: u64,
 }
 
@@ -30,13 +30,13 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    /// Checks that a round follows the last one of its task, as far as that one was audited. Gives
-    /// the digest of the model that it must start from, when that is known.
+    /// Checks that a round follows the last one of its task, as far as that one was audited. Gives what that one started
+    /// from, when it is known.
     pub(crate) fn continues(
         &self,
         preamble: &Preamble,
         round: &RoundId,
-    ) -> Result<Option<Digest>, Finding> {
+    ) -> Result<Option<Start>, Finding> {
         let rule = AuditRule::Continuity;
         let provider = |holds, detail: &str| Finding::unless(holds, rule, Party::Provider, detail);
         match &preamble.previous {
@@ -65,7 +65,7 @@ impl Chain {
             Party::Aggregator,
             "the aggregator signed two ends of one round",
         )?;
-        Ok(Some(link.model))
+        Ok(Some(link.start))
     }
 
     /// Notes what cannot be checked because the rounds before are not here.

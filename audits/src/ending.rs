@@ -81,7 +81,7 @@ pub(crate) fn check<R: Read + Seek>(
     let link = Link {
         number: round.number,
         terminal: told.terminal.digest(),
-        model: report.next_model,
+        start: preamble.start(),
         spent_micro_rho: spent,
     };
     report.finish(&preamble.context);

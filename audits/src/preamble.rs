@@ -6,7 +6,7 @@ use dawn_crypto::digest::Digest;
 use dawn_identity::{Members, PublicKey, Signed, VerifiedFederation};
 use dawn_learn::Model;
 use dawn_protocol::digests::model_digest;
-use dawn_protocol::{Rule, Task, TaskContext, Terminal};
+use dawn_protocol::{Rule, Start, Task, TaskContext, Terminal};
 
 use crate::finding::{Finding, Party};
 use crate::records::{Records, Stop, take, take_if};
@@ -20,6 +20,18 @@ pub(crate) struct Preamble {
     pub(crate) previous: Option<Terminal>,
     pub(crate) model: Model,
     pub(crate) model_digest: Digest,
+    /// The model that the last accepted update went from, canonical bytes.
+    pub(crate) direction: Option<Vec<u8>>,
+}
+
+impl Preamble {
+    /// What the round starts from, as the end of the round before has it.
+    pub(crate) fn start(&self) -> Start {
+        Start {
+            model: self.model_digest,
+            direction: (self.previous.as_ref()).and_then(|end| end.next_start().direction),
+        }
+    }
 }
 
 /// Reads and verifies everything before the specification. `pin` is the federation's digest; none
@@ -66,7 +78,9 @@ pub(crate) fn read<R: Read>(
         Party::Provider,
         "the model is not of the task's shape",
     )?;
+    let direction = take_if!(records, Direction);
     Ok(Preamble {
+        direction,
         context,
         previous,
         model,

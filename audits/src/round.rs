@@ -116,9 +116,9 @@ fn specification(
     let context = task
         .verify_spec(spec)
         .map_err(|e| Finding::of(AuditRule::RoundSpec, e))?;
-    let model_before = chain.continues(preamble, &round)?;
+    let before = chain.continues(preamble, &round)?;
     context
-        .verify_previous(preamble.previous.as_ref(), model_before)
+        .verify_previous(preamble.previous.as_ref(), before)
         .map_err(|e| Finding::of(AuditRule::Continuity, e))?;
     Finding::unless(
         preamble.model_digest == context.spec().model,
@@ -126,7 +126,24 @@ fn specification(
         Party::Provider,
         "the model is not the one that the specification names",
     )?;
+    direction(preamble, &context)?;
     Ok(context)
+}
+
+/// A04 for the model that the last accepted update went from: what the functional follows from.
+fn direction(preamble: &Preamble, context: &RoundContext) -> Result<(), Finding> {
+    let provider =
+        |detail: &str| Finding::new(AuditRule::Model, Party::Provider, detail.to_owned());
+    match (&preamble.direction, context.spec().direction) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => Err(provider("the model of the direction is missing")),
+        (Some(_), None) => Err(provider(
+            "there is a model of a direction that is not asked for",
+        )),
+        (Some(from), Some(_)) => context
+            .learn_models(from, &preamble.model.to_bytes())
+            .map_err(|e| provider(&e.detail)),
+    }
 }
 
 /// A06: every endorsement on its own. Whether there are enough, [`announced`] says.

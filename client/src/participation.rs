@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dawn_learn::Model;
-use dawn_protocol::{RoundOpen, Task, TaskContext, TaskId, digests};
+use dawn_protocol::{Digest, RoundOpen, Task, TaskContext, TaskId, digests};
 use dawn_transport::RoundPoll;
 
 use crate::connection::Inner;
@@ -71,12 +71,9 @@ impl Participation {
             self.seen = round.number;
             return Ok(None);
         }
-        let expected = open.spec().model;
-        let limit = Model::encoded_len(self.task().model) as u64;
-        let bytes = self.inner.api.model(&expected, limit).await?;
-        let got = digests::model_digest(&bytes);
-        if got != expected {
-            return Err(ServerError::OtherModel { expected, got }.into());
+        let bytes = self.model(open.spec().model).await?;
+        if let Some([from, _]) = open.wanted_models() {
+            open.learn_models(&self.model(from).await?, &bytes)?;
         }
         let model = Model::from_bytes(&bytes)?;
         if model.spec() != self.task().model {
@@ -84,5 +81,17 @@ impl Participation {
         }
         self.seen = round.number;
         Ok(Some(OpenRound::new(Arc::clone(&self.inner), open, model)))
+    }
+
+    /// The canonical bytes of the model with this digest.
+    async fn model(&self, expected: Digest) -> Result<Vec<u8>, ClientError> {
+        let bytes = (self.inner.api)
+            .model(&expected, self.context.model_bytes())
+            .await?;
+        let got = digests::model_digest(&bytes);
+        if got != expected {
+            return Err(ServerError::OtherModel { expected, got }.into());
+        }
+        Ok(bytes)
     }
 }

@@ -13,8 +13,8 @@ use dawn_protocol::container::ContainerHead;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{
-    Aborted, BeaconShare, Challenge, Closed, Endorsement, LogEntry, LogHead, Opening, PackageItem,
-    PackagePage, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
+    Aborted, BeaconShare, Challenge, Closed, Endorsement, Functional, LogEntry, LogHead, Opening,
+    PackageItem, PackagePage, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
     SubmissionHeader, Task, Verdict, WorkItem,
 };
 use dawn_transport::AggregatorInfo;
@@ -147,6 +147,12 @@ fn statements(seeds: &mut Vec<Seed>) {
     let mut absent = spec.clone();
     absent.sealing_keys[1] = None;
     add("round-spec", &to_canonical(&absent));
+    let mut directed = spec.clone();
+    directed.direction = Some(Digest([7; 32]));
+    add("round-spec", &to_canonical(&directed));
+    let mut filtered = world.task.peek().clone();
+    filtered.options.functional = Some(Functional::Direction);
+    add("task", &to_canonical(&filtered));
     add(Endorsement::KIND, round.endorsements[0].body());
     add(SubmissionHeader::KIND, round.submissions[0].header.body());
     add(Receipt::KIND, &to_canonical(&receipt));
@@ -240,6 +246,11 @@ fn documents(seeds: &mut Vec<Seed>) {
     add("policy", &to_canonical(&task.policy));
     add("deadlines", &to_canonical(&task.deadlines));
     add("privacy", &to_canonical(&task.privacy));
+    add("functional", &to_canonical(&Functional::Direction));
+    add(
+        "functional",
+        &to_canonical(&Functional::Counts { unit: 4096 }),
+    );
     add("round", &to_canonical(&RoundId::new(task.id(), 7)));
 }
 

@@ -16,10 +16,11 @@ use dawn_learn::{Model, apply_update};
 use crate::PROTOCOL_VERSION;
 use crate::digests;
 use crate::dp::{self, Spending};
+use crate::functional::Functional;
 use crate::round_id::RoundId;
 use crate::spec::{RoundSpec, SealingKey};
 use crate::task::Task;
-use crate::terminal::{AbortReason, Aborted, Terminal};
+use crate::terminal::{AbortReason, Aborted, Start, Terminal};
 use crate::violation::{Culprit, Rule, Violation};
 
 /// A verified task with its federation and roster. Cheap to clone.
@@ -176,6 +177,11 @@ impl TaskContext {
         dp::epsilon(&spending, task.privacy.delta_exponent)
     }
 
+    /// Bytes of every model of the task, in its canonical encoding.
+    pub fn model_bytes(&self) -> u64 {
+        Model::encoded_len(self.task().model) as u64
+    }
+
     /// The model that round 1 starts from.
     ///
     /// # Errors
@@ -309,6 +315,7 @@ impl TaskContext {
             sealing_keys: places,
             charge_micro_rho: self.charge_micro_rho(),
             opened_ms,
+            direction: previous.and_then(|terminal| terminal.next_start().direction),
         })
     }
 
@@ -329,6 +336,23 @@ impl TaskContext {
         }
     }
 
+    /// Whether rounds name the model that the last accepted update went from ([`Start::direction`]).
+    pub fn names_directions(&self) -> bool {
+        let functional = self.task().options.functional;
+        functional.is_some_and(Functional::follows_models)
+    }
+
+    /// What round 1 starts from.
+    ///
+    /// # Errors
+    /// As [`Self::initial_model`].
+    pub fn initial_start(&self) -> Result<Start, Violation> {
+        Ok(Start {
+            model: self.initial_model_digest()?,
+            direction: None,
+        })
+    }
+
     /// Digest of the model that round 1 starts from.
     ///
     /// # Errors
@@ -337,28 +361,56 @@ impl TaskContext {
         Ok(digests::model_digest(&self.initial_model()?.to_bytes()))
     }
 
-    /// Verifies that an abort leaves the model that its round started from: `model_before` when the
-    /// caller knows it, and for round 1 the initial one. The signature is not looked at.
+    /// Verifies that an abort leaves what its round started from: `before` when the caller knows it, and for round 1 the
+    /// initial model. The signature is not looked at.
     ///
     /// # Errors
     /// [`Rule::SpecModel`], by the aggregator.
     pub fn verify_stays(
         &self,
         aborted: &Signed<Aborted>,
-        model_before: Option<Digest>,
+        before: Option<Start>,
     ) -> Result<(), Violation> {
         let aborted = aborted.peek();
         let first = aborted.round.number == 1;
-        let initial = first.then(|| self.initial_model_digest()).transpose()?;
+        let initial = first.then(|| self.initial_start()).transpose()?;
         Violation::unless(
-            [model_before, initial]
+            [before, initial]
                 .iter()
                 .flatten()
-                .all(|known| *known == aborted.model),
+                .all(|known| *known == aborted.start()),
             Culprit::Aggregator,
             Rule::SpecModel,
             "an abort changes the model",
         )
+    }
+
+    /// Verifies what the end of a round says of the next one's start, as far as it follows from `before`, what that
+    /// round started from, when the caller knows it. The signature is not looked at.
+    ///
+    /// # Errors
+    /// [`Rule::SpecModel`], by the aggregator.
+    pub fn verify_leaves(
+        &self,
+        terminal: &Terminal,
+        before: Option<Start>,
+    ) -> Result<(), Violation> {
+        match terminal {
+            Terminal::Aborted(aborted) => self.verify_stays(aborted, before),
+            Terminal::Result(result) => {
+                let named = result.peek().direction;
+                let right = match before {
+                    Some(before) if self.names_directions() => named == Some(before.model),
+                    _ => named.is_some() == self.names_directions(),
+                };
+                Violation::unless(
+                    right,
+                    Culprit::Aggregator,
+                    Rule::SpecModel,
+                    "a result names another model than its round started from",
+                )
+            }
+        }
     }
 
     pub(crate) fn dimension_u32(&self) -> u32 {

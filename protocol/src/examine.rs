@@ -5,12 +5,14 @@
 //! polynomial has at least A answers on it decides: T of those are honest, and the honest answers lie
 //! on one polynomial. With only T, one lying steward and one device would make any vector valid.
 
+use std::sync::Arc;
+
 use dawn_crypto::digest::Digest;
 use dawn_crypto::norm::projection::{
     MatrixBlocks, PreparedLambdas, Projection, ProjectionError, PublicCheck, PublicChecker,
 };
 use dawn_crypto::norm::{
-    Answer, Challenge, NormError, NormParams, NormSeeds, NormVerifier, Rejection,
+    Answer, Challenge, FunctionalRow, NormError, NormParams, NormSeeds, NormVerifier, Rejection,
 };
 use dawn_crypto::params::N;
 use dawn_crypto::shamir::Threshold;
@@ -79,6 +81,9 @@ pub struct SubmissionVerifier {
     lambdas: PreparedLambdas,
     blocks: usize,
     threshold: Threshold,
+    /// Whether there is a functional, and its row when it is known.
+    functional: bool,
+    row: Option<Arc<FunctionalRow>>,
 }
 
 impl SubmissionVerifier {
@@ -101,32 +106,45 @@ impl SubmissionVerifier {
             challenge,
             blocks,
             threshold: *threshold,
+            functional: params.functional().is_some(),
+            row: None,
         }
+    }
+
+    /// With the row of the round's functional.
+    pub(crate) fn with_row(mut self, row: Option<Arc<FunctionalRow>>) -> Self {
+        self.row = row;
+        self
     }
 
     /// What is public about the linear check: `u`, and the scalars when the payload is given, which is
     /// canonical. Only `u` of one's own computing may meet a key share: whoever chooses it reads the key.
     ///
     /// # Errors
-    /// [`ProjectionError`] for a payload of another length, or a cache of fewer blocks.
+    /// [`ProjectionError`] for a payload of another length, a cache of fewer blocks, or a functional whose models are not known
+    /// ([`crate::RoundContext::learn_models`]).
     pub fn public_check(
         &self,
         matrix: MatrixBlocks<'_>,
         payload: Option<&[u32]>,
     ) -> Result<PublicCheck, ProjectionError> {
-        PublicCheck::compute(
-            &self.projection,
-            &self.lambdas,
-            matrix,
-            self.blocks,
-            payload,
-        )
+        self.checker(matrix)?.all(self.blocks, payload)
     }
 
     /// The same block by block, for payloads that nobody wants to hold.
-    pub fn checker<'a>(&'a self, matrix: MatrixBlocks<'a>) -> PublicChecker<'a> {
-        PublicChecker::new(&self.projection, &self.lambdas, matrix)
-            .expect("the weights are of this projection")
+    ///
+    /// # Errors
+    /// [`ProjectionError::Row`] for a functional whose models are not known.
+    pub fn checker<'a>(
+        &'a self,
+        matrix: MatrixBlocks<'a>,
+    ) -> Result<PublicChecker<'a>, ProjectionError> {
+        let checker = PublicChecker::new(&self.projection, &self.lambdas, matrix)?;
+        match &self.row {
+            Some(row) => Ok(checker.with_row(row, self.challenge.row_weights())),
+            None if self.functional => Err(ProjectionError::Row),
+            None => Ok(checker),
+        }
     }
 
     /// A steward's answer, from its package and from [`Self::public_check`]'s `u`.

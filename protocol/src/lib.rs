@@ -35,6 +35,7 @@ pub mod context;
 pub mod digests;
 pub mod dp;
 pub mod examine;
+pub mod functional;
 pub mod judge;
 pub mod log;
 pub mod open;
@@ -64,6 +65,7 @@ pub use context::TaskContext;
 pub use dawn_crypto::digest::Digest;
 pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
 pub use examine::{Examined, Finding, SubmissionVerifier};
+pub use functional::Functional;
 pub use log::{LogEntry, LogHead};
 pub use package::OpenedPackage;
 pub use phase::{Judged, Opened, RoundChallenged, RoundClosed, RoundOpen};
@@ -74,7 +76,7 @@ pub use statements::{Closed, Decision, Opening, Outcome, PackageReport, Verdict}
 pub use submission::{PackagePlaintext, Receipt, SubmissionHeader};
 pub use task::{Deadlines, Policy, PrivacyPlan, Task};
 pub use task_options::TaskOptions;
-pub use terminal::{AbortReason, Aborted, RoundResult, Terminal};
+pub use terminal::{AbortReason, Aborted, RoundResult, Start, Terminal};
 pub use violation::{Culprit, Rule, Violation};
 pub use work::{PackageItem, PackagePage, WorkItem};
 

@@ -7,7 +7,7 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::mask::{MaskError, MaskKey, Masker, PublicMatrix};
 use dawn_crypto::noise::NoiseStream;
-use dawn_crypto::norm::{NormError, NormProof};
+use dawn_crypto::norm::{FunctionalRow, Hidden, NormError, NormProof};
 use dawn_crypto::params::N;
 use dawn_crypto::secret::SecretVec;
 use dawn_crypto::shamir::{ConsistencyProof, ShamirError};
@@ -66,6 +66,9 @@ impl PreparedSubmission {
     /// `x` has one integer per coordinate and `||x||_2 <= clip`. Key and error are drawn anew in
     /// every call: the result, not the update, is what is kept for sending again.
     ///
+    /// An update that the task's functional does not allow is replaced by zero, which it always allows: that a device
+    /// fails would be a bit about its data. Nobody can tell, and neither can the caller.
+    ///
     /// A seat whose key cannot be sealed to gets an empty package, so that no steward can keep
     /// devices from submitting; it will find the package unsealable.
     ///
@@ -115,10 +118,14 @@ impl PreparedSubmission {
             return Err(PrepareError::OtherKey);
         }
         let key = MaskKey::sample(rng);
-        let masked = mask(round, &key, x, &mut NoiseStream::new(rng), each)?;
+        let row = round.functional_row();
+        let kept = kept(round, row.as_deref(), x)?;
+        let masked = mask(round, &key, (x, kept), &mut NoiseStream::new(rng), each)?;
         let prove = |shares: &Shares, context: &[u8], v: &[i32], rng: &mut R| {
             let params = round.norm_params();
-            shares.prove(params, round.threshold(), context, v, rng)
+            let row = row.as_deref();
+            let hidden = Hidden { v, row };
+            shares.prove(params, round.threshold(), context, hidden, rng)
         };
         Self::of(round, credential, device, &key, masked, prove, rng)
     }
@@ -172,7 +179,7 @@ impl PreparedSubmission {
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
         let key = MaskKey::sample(rng);
-        let masked = mask_blocks(round, &key, &[], |block, out| {
+        let masked = mask_blocks(round, &key, (&[], None), |block, out| {
             out.copy_from_slice(&v[block * N..(block + 1) * N]);
         })?;
         let params = round.norm_params();
@@ -237,7 +244,7 @@ struct Masked {
 fn mask(
     round: &RoundOpen,
     key: &MaskKey,
-    x: &[i32],
+    (x, kept): (&[i32], Option<u32>),
     noise: &mut NoiseStream,
     mut each: impl FnMut(&[i32]),
 ) -> Result<Masked, PrepareError> {
@@ -246,16 +253,16 @@ fn mask(
         return Err(MaskError::Length { expected, actual }.into());
     }
     let sigma = Gaussian::new(round.task().sigma_error);
-    let masked = mask_blocks(round, key, x, |_, out| sigma.fill(noise, out))?;
+    let masked = mask_blocks(round, key, (x, kept), |_, out| sigma.fill(noise, out))?;
     masked.hidden.chunks_exact(N).for_each(&mut each);
     Ok(masked)
 }
 
-/// Masks `x` and what `fill` puts into every block.
+/// Masks `x`, of which only the bits of `kept` are, and what `fill` puts into every block.
 fn mask_blocks(
     round: &RoundOpen,
     key: &MaskKey,
-    x: &[i32],
+    (x, kept): (&[i32], Option<u32>),
     mut fill: impl FnMut(usize, &mut [i32]),
 ) -> Result<Masked, PrepareError> {
     let dimension = round.dimension();
@@ -266,9 +273,18 @@ fn mask_blocks(
     let mut words = [0; N];
     // The blocks of x, and then those that have only noise.
     let mut blocks = x.chunks(N);
+    let mut selected = SecretVec::zeroed(N);
     for (block, v) in hidden.chunks_exact_mut(N).enumerate() {
         fill(block, v);
-        masker.block(blocks.next().unwrap_or_default(), v, &mut words)?;
+        let mut x = blocks.next().unwrap_or_default();
+        if let Some(kept) = kept {
+            let selected = &mut selected[..x.len()];
+            for (selected, x) in selected.iter_mut().zip(x) {
+                *selected = x & kept.cast_signed();
+            }
+            x = selected;
+        }
+        masker.block(x, v, &mut words)?;
         payload.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     let digest = masker.digest().expect("every block was masked");
@@ -277,6 +293,21 @@ fn mask_blocks(
         digest,
         hidden,
     })
+}
+
+/// Which bits of the update are submitted: all, or none when the functional does not allow it. Chosen in constant time: a
+/// device that is seen to do something else would have failed.
+fn kept(
+    round: &RoundOpen,
+    row: Option<&FunctionalRow>,
+    x: &[i32],
+) -> Result<Option<u32>, PrepareError> {
+    let functional = round.norm_params().functional();
+    let Some(functional) = functional else {
+        return Ok(None);
+    };
+    let row = row.ok_or(NormError::Row)?;
+    Ok(Some(functional.honest_mask(row.product(x))))
 }
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {

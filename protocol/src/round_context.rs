@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::FunctionalRow;
 use dawn_crypto::seal::SealingPublicKey;
 use dawn_identity::{Members, SessionId, Signed, Statement, StewardId, Verified, VerifiedDevice};
 
@@ -13,7 +13,7 @@ use crate::context::TaskContext;
 use crate::round_id::RoundId;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::submission::{Receipt, SubmissionHeader};
-use crate::terminal::Terminal;
+use crate::terminal::{Start, Terminal};
 use crate::violation::{Culprit, Rule, Violation};
 
 /// A steward that devices of this round send a package to.
@@ -31,15 +31,16 @@ pub struct Seat {
 /// round is shown by endorsements: [`crate::RoundOpen`]. Dereferences to its [`TaskContext`].
 #[derive(Clone, Debug)]
 pub struct RoundContext {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     task: TaskContext,
     spec: Verified<RoundSpec>,
     session: SessionId,
     seats: Vec<Seat>,
+    pub(crate) row: OnceLock<Arc<FunctionalRow>>,
 }
 
 impl Deref for RoundContext {
@@ -79,6 +80,7 @@ impl RoundContext {
                 session: spec.session(),
                 spec,
                 seats,
+                row: OnceLock::new(),
             }),
         }
     }
@@ -215,11 +217,11 @@ impl RoundContext {
     }
 
     /// Verifies that this round continues the one before: the specification names the statement
-    /// that ended it and starts from the model that it left.
+    /// that ended it and starts from what it left.
     ///
-    /// `model_before` is the digest of the model that the previous round started from, when the
-    /// caller knows it: an abort does not change it, and an abort of round 1 leaves the initial
-    /// one. For round 1 both are `None`, and the model is the initial one.
+    /// `before` is what the previous round started from, when the caller knows it: an abort does not change it, and an
+    /// abort of round 1 leaves the initial model; a result names its model, when directions are asked for. For round 1 both
+    /// are `None`, and the model is the initial one.
     ///
     /// A caller that does not know it takes the aggregator's signed word for the model of an abort.
     /// Stewards follow the aborts back instead (section 4.1).
@@ -229,19 +231,19 @@ impl RoundContext {
     pub fn verify_previous(
         &self,
         previous: Option<&Terminal>,
-        model_before: Option<Digest>,
+        before: Option<Start>,
     ) -> Result<(), Violation> {
         let rule =
             |holds, rule, detail| Violation::unless(holds, Culprit::Aggregator, rule, detail);
         let spec = self.spec();
-        let expected_model = match previous {
+        let expected = match previous {
             None => {
                 rule(
                     spec.round.number == 1,
                     Rule::SpecPrevious,
                     "the end of the previous round is missing",
                 )?;
-                self.initial_model_digest()?
+                self.initial_start()?
             }
             Some(terminal) => {
                 self.verify_terminal(terminal)?;
@@ -255,16 +257,19 @@ impl RoundContext {
                     Rule::SpecPrevious,
                     "the specification names another end of the previous round",
                 )?;
-                if let Terminal::Aborted(aborted) = terminal {
-                    self.verify_stays(aborted, model_before)?;
-                }
-                terminal.model()
+                self.verify_leaves(terminal, before)?;
+                terminal.next_start()
             }
         };
         rule(
-            expected_model == spec.model,
+            expected.model == spec.model,
             Rule::SpecModel,
             "the model is not the one that the rounds before left",
+        )?;
+        rule(
+            expected == spec.start(),
+            Rule::SpecModel,
+            "the direction does not begin where the last accepted update did",
         )
     }
 

@@ -5,7 +5,7 @@ use dawn_crypto::commit::key_commitment;
 use dawn_crypto::declassify;
 use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::MaskKey;
-use dawn_crypto::norm::{NormParams, NormProof};
+use dawn_crypto::norm::{Hidden, NormParams, NormProof};
 use dawn_crypto::seal;
 use dawn_crypto::shamir::{
     ConsistencyProof, KeyShare, Segments, ShamirError, ShareEncoding, Threshold, share_key,
@@ -56,16 +56,24 @@ impl Shares {
             .collect()
     }
 
-    /// Proves that `v` is not too long. `context` is the header's, with the commitments.
+    /// Proves that what is hidden is not too long, and within the bounds of the task's functional. `context` is the header's, with the commitments.
     pub(crate) fn prove<R: CryptoRng>(
         &self,
         params: &NormParams,
         threshold: &Threshold,
         context: &[u8],
-        v: &[i32],
+        hidden: Hidden<'_>,
         rng: &mut R,
     ) -> Result<NormProof, dawn_crypto::norm::NormError> {
-        NormProof::new(params, threshold, context, v, &self.keys, &self.blinds, rng)
+        NormProof::new(
+            params,
+            threshold,
+            context,
+            hidden,
+            &self.keys,
+            &self.blinds,
+            rng,
+        )
     }
 
     /// The proof of a device that lies: about digits of its choice.

@@ -12,6 +12,7 @@ use minicbor::{Decode, Encode};
 
 use crate::digests;
 use crate::round_id::RoundId;
+use crate::terminal::Start;
 
 /// A steward's sealing key for one round. Signed by the steward, once per round; the secret half is
 /// erased after the round, so that keys stolen later open nothing.
@@ -77,6 +78,9 @@ pub struct RoundSpec {
     /// When the round was opened, in unix milliseconds.
     #[n(10)]
     pub opened_ms: u64,
+    /// [`Start::direction`]; none in round 1.
+    #[n(11)]
+    pub direction: Option<Digest>,
 }
 
 /// Reads the places for sealing keys. In memory an empty place takes some 250 times its byte, so their number comes
@@ -94,6 +98,14 @@ impl RoundSpec {
     /// everything said in this attempt at the round.
     pub fn session(&self) -> SessionId {
         digests::session(self)
+    }
+
+    /// What the round starts from.
+    pub fn start(&self) -> Start {
+        Start {
+            model: self.model,
+            direction: self.direction,
+        }
     }
 
     /// The evaluation points of the seated stewards, increasing.
@@ -224,6 +236,7 @@ mod tests {
             sealing_keys: vec![None; places],
             charge_micro_rho: 0,
             opened_ms: 0,
+            direction: None,
         };
         assert!(size_of::<Option<Signed<SealingKey>>>() > 200);
         let read = |places: usize| {

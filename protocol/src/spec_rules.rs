@@ -52,6 +52,11 @@ impl TaskContext {
             Rule::SpecBinding,
             "the charge is not what the round costs",
         )?;
+        rule(
+            spec.direction.is_none() || self.names_directions(),
+            Rule::SpecBinding,
+            "the specification names a direction that the task does not ask for",
+        )?;
         let seats = self.verify_seats(&spec)?;
         rule(
             spec.matrix_seed == digests::matrix_seed(&spec.round, &spec.sealing_keys),

@@ -169,20 +169,20 @@ impl Task {
         )
     }
 
-    /// What the norm proofs of the task's submissions look like, and how long a vector they let pass
-    /// (`docs/protocol.md`, section 4.3).
+    /// What the norm proofs of the task's submissions look like, with the task's functional, and how long a vector they let
+    /// pass (`docs/protocol.md`, sections 4.3 and 4.5).
     ///
     /// # Errors
     /// [`NormError`]; never for a task that [`Statement::check`] accepts.
     pub fn norm_params(&self) -> Result<NormParams, NormError> {
         let rows = Rows::from_number(usize::from(self.projections))?;
         let dimension = self.dimension().map_err(|_| NormError::TooLarge)?;
-        NormParams::derive(
-            &dimension,
-            u64::from(self.quantiser.clip),
-            self.sigma_error,
-            rows,
-        )
+        let clip = self.quantiser.clip;
+        let norm = NormParams::derive(&dimension, u64::from(clip), self.sigma_error, rows)?;
+        match self.options.functional {
+            Some(functional) => functional.bound(norm, &dimension, clip),
+            None => Ok(norm),
+        }
     }
 }
 

@@ -3,10 +3,16 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::functional::Functional;
+
 /// A task's options. The default asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
-pub struct TaskOptions {}
+pub struct TaskOptions {
+    /// What is proven of every update beside its norm (section 4.5).
+    #[n(0)]
+    pub functional: Option<Functional>,
+}
 
 /// The field's codec: the default is null, which is left out at the end of an array.
 pub(crate) mod codec {

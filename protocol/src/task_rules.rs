@@ -1,11 +1,13 @@
 //! Everything that is refused about a task, at once and by everybody
 //! (`docs/protocol.md`, section 4.1).
 
+use dawn_crypto::norm::NormError;
 use dawn_crypto::params::{MAX_DIM, Parameters, Q};
 use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
 
 use crate::PROTOCOL_VERSION;
+use crate::functional::Functional;
 use crate::statements::MAX_SUBMISSIONS;
 use crate::task::{Deadlines, Policy, PrivacyPlan, Task};
 
@@ -41,6 +43,12 @@ pub(crate) fn check(task: &Task) -> Result<(), BrokenRule> {
     check_policy(&task.policy)?;
     check_deadlines(&task.deadlines)?;
     check_privacy(&task.privacy)?;
+    if let Some(Functional::Counts { unit }) = task.options.functional {
+        BrokenRule::unless(
+            (1..=task.quantiser.clip).contains(&unit),
+            "the counts of an update sum to at least 1 and at most the clip bound",
+        )?;
+    }
     check_sums(task)
 }
 
@@ -116,10 +124,13 @@ fn check_privacy(privacy: &PrivacyPlan) -> Result<(), BrokenRule> {
 
 /// Sums never wrap and the ledger never overflows, whatever happens in the rounds.
 fn check_sums(task: &Task) -> Result<(), BrokenRule> {
-    let norm = task.norm_params().map_err(|_| {
-        BrokenRule(
-            "a norm proof has 128, 256 or 512 projections, which fit the field of the proofs",
-        )
+    let norm = task.norm_params().map_err(|error| {
+        BrokenRule(match error {
+            NormError::Functional { .. } => {
+                "the row of a functional fits the field of the proofs and is not too short to say something"
+            }
+            _ => "a norm proof has 128, 256 or 512 projections, which fit the field of the proofs",
+        })
     })?;
     let largest = u128::from(task.policy.max_submissions) * u128::from(norm.max_norm());
     BrokenRule::unless(

@@ -11,6 +11,16 @@ use crate::round_id::RoundId;
 use crate::spec::check_round;
 use crate::statements::{MAX_SUBMISSIONS, check_points};
 
+/// What a round starts from, by digests. The rounds before leave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The model that devices train from.
+    pub model: Digest,
+    /// The model that the last round with a result started from: from it to `model` the last accepted update went. None
+    /// before there is one, and for tasks without a functional that follows models (section 4.5).
+    pub direction: Option<Digest>,
+}
+
 /// The opened sum and the next model. Signed by the aggregator; all of it can be recomputed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -42,6 +52,19 @@ pub struct RoundResult {
     /// Digest of the next model.
     #[n(8)]
     pub model: Digest,
+    /// Digest of the model that the round started from, when the task's functional follows models.
+    #[n(9)]
+    pub direction: Option<Digest>,
+}
+
+impl RoundResult {
+    /// What the next round starts from.
+    pub fn next_start(&self) -> Start {
+        Start {
+            model: self.model,
+            direction: self.direction,
+        }
+    }
 }
 
 impl Statement for RoundResult {
@@ -143,9 +166,20 @@ pub struct Aborted {
     /// before any specification, and has to name what it continues all the same.
     #[n(5)]
     pub previous: Option<Digest>,
+    /// [`Start::direction`] of this round, which stays as the model does.
+    #[n(6)]
+    pub direction: Option<Digest>,
 }
 
 impl Aborted {
+    /// What the round started from, and the next one starts from.
+    pub fn start(&self) -> Start {
+        Start {
+            model: self.model,
+            direction: self.direction,
+        }
+    }
+
     /// Most bytes of the text for people.
     pub const MAX_DETAIL_BYTES: usize = 256;
 }
@@ -190,9 +224,14 @@ impl Terminal {
 
     /// Digest of the model that the next round starts from; not verified.
     pub fn model(&self) -> Digest {
+        self.next_start().model
+    }
+
+    /// What the next round starts from; not verified.
+    pub fn next_start(&self) -> Start {
         match self {
-            Self::Result(signed) => signed.peek().model,
-            Self::Aborted(signed) => signed.peek().model,
+            Self::Result(signed) => signed.peek().next_start(),
+            Self::Aborted(signed) => signed.peek().start(),
         }
     }
 

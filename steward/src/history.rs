@@ -5,7 +5,8 @@
 //! abort by itself: it follows the ends of the rounds back, each naming the one before, to the first that does not need
 //! another one to explain it:
 //!
-//! - a result, whose model is that of the opened sum, recomputed by every auditor;
+//! - a result, whose model is that of the opened sum, and which names the model that its round started from when the task asks for
+//!   directions: recomputed by every auditor, and compared with what this steward knows of that round;
 //! - the abort of the round whose specification is the newest that this steward has verified, or the end that this
 //!   specification named;
 //! - the abort of round 1, which leaves the initial model.
@@ -62,7 +63,7 @@ impl StewardState {
         let spec = context.spec();
         let known_of = |number: u32| known.filter(|known| known.number == number);
         let before = known_of(spec.round.number.saturating_sub(1));
-        context.verify_previous(history.first(), before.map(|known| known.model))?;
+        context.verify_previous(history.first(), before.map(Known::start))?;
         let (mut later, mut named) = (spec.round, spec.previous);
         for terminal in history.iter().take(MAX_HISTORY) {
             context.verify_terminal(terminal)?;
@@ -72,19 +73,18 @@ impl StewardState {
             }
             check_history(&spec.round, terminal, &self.vault.round(&round)?)?;
             Violation::unless(
-                terminal.model() == spec.model,
+                terminal.next_start() == spec.start(),
                 Culprit::Aggregator,
                 Rule::SpecModel,
-                "the model is not the one that the rounds before left",
+                "the model, or the direction, is not the one that the rounds before left",
             )?;
+            let of_round = known_of(round.number);
+            context.verify_leaves(terminal, of_round.map(Known::start))?;
             let Terminal::Aborted(aborted) = terminal else {
                 return Ok(());
             };
-            let of_round = known_of(round.number);
             let named_then = known.filter(|known| known.previous == named);
-            for known in [of_round, named_then] {
-                context.verify_stays(aborted, known.map(|known| known.model))?;
-            }
+            context.verify_stays(aborted, named_then.map(Known::start))?;
             let previous = aborted.peek().previous;
             if of_round.is_some_and(|known| known.previous != previous) {
                 return Err(Refusal::OtherHistory(spec.round).into());

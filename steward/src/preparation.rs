@@ -167,6 +167,7 @@ impl StewardState {
                         number: round.number,
                         previous: context.spec().previous,
                         model: context.spec().model,
+                        direction: context.spec().direction,
                     });
                     change.put_task(&round.task, &task)?;
                 }

@@ -11,7 +11,7 @@ use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_identity::Digest;
 use dawn_protocol::answers::Scalars;
 use dawn_protocol::violation::{Culprit, Rule, Violation};
-use dawn_protocol::{Judged, RoundChallenged, RoundId};
+use dawn_protocol::{Judged, RoundChallenged, RoundContext, RoundId};
 use rand_core::CryptoRng;
 
 use crate::error::{Refusal, StewardError};
@@ -62,6 +62,12 @@ impl ScalarWork {
         let page = (PAYLOADS_BYTES / self.payload_bytes().max(1)).max(1);
         let chosen = self.chosen.iter().rev().take(page);
         chosen.map(|index| entries[*index].payload).collect()
+    }
+
+    /// The round, for [the models](RoundContext::wanted_models) that its functional follows from. They have to be known
+    /// before the first payload is checked.
+    pub fn context(&self) -> &RoundContext {
+        &self.judged
     }
 
     /// Bytes of a payload.

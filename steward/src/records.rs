@@ -1,6 +1,7 @@
 //! What the store keeps about answers, rounds and tasks.
 
 use dawn_identity::{Digest, SessionId};
+use dawn_protocol::Start;
 use minicbor::{Decode, Encode};
 
 /// The five things that a steward says in a round, each at most once. The numbers are those of the store.
@@ -131,6 +132,19 @@ pub struct Known {
     /// Digest of the model that the rounds before left.
     #[n(2)]
     pub model: Digest,
+    /// Digest of the model that the last accepted update went from, when the task asks for it.
+    #[n(3)]
+    pub direction: Option<Digest>,
+}
+
+impl Known {
+    /// What that round started from.
+    pub fn start(&self) -> Start {
+        Start {
+            model: self.model,
+            direction: self.direction,
+        }
+    }
 }
 
 /// What the store knows about a task.

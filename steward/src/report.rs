@@ -20,7 +20,7 @@ use dawn_protocol::package::open_package;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
     Challenge, Closed, Digest, Outcome, PackageItem, PackagePage, RoundAnnouncement,
-    RoundChallenged, RoundClosed, RoundId, RoundOpen,
+    RoundChallenged, RoundClosed, RoundContext, RoundId, RoundOpen,
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -217,6 +217,12 @@ impl ReportWork {
     /// The round.
     pub fn round(&self) -> RoundId {
         self.challenged.round_id()
+    }
+
+    /// The round, for [the models](RoundContext::wanted_models) that its functional follows from. They have to be known
+    /// before the first page.
+    pub fn context(&self) -> &RoundContext {
+        &self.challenged
     }
 
     /// Index of the first submission of the next page; `None` when all have been seen.

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dawn_identity::{Digest, Signed, SignedRoster, Statement, TaskId};
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Endorsement, LogEntry, Opening, PackagePage, PackageReport,
-    RoundId, RoundResult, RoundSpec, SealingKey, Terminal, WorkItem,
+    RoundContext, RoundId, RoundResult, RoundSpec, SealingKey, Terminal, WorkItem,
 };
 use dawn_transport::{Api, SubmissionBody, TransportError};
 use getrandom::SysRng;
@@ -211,6 +211,7 @@ impl Session {
                 .await?
             }
         };
+        self.learn_models(work.context()).await?;
         while let Some(first) = work.next_index() {
             let page = self.page(&work.round(), first).await?;
             work = decide(&self.state, move |_, _| {
@@ -261,6 +262,22 @@ impl Session {
         decide(&self.state, move |state, rng| state.finish_open(*work, rng)).await
     }
 
+    /// Fetches the models that the round's functional follows from, where it does.
+    async fn learn_models(&self, context: &RoundContext) -> Result<(), RunError> {
+        let Some([from, to]) = context.wanted_models() else {
+            return Ok(());
+        };
+        let most = context.model_bytes();
+        let from = self.api.model(&from, most).await?;
+        let to = self.api.model(&to, most).await?;
+        let context = context.clone();
+        decide(&self.state, move |_, _| {
+            context.learn_models(&from, &to)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Fetches what a verdict is judged with, but for payloads.
     async fn gather(&self, mut work: Box<ExamineWork>) -> Result<Box<ExamineWork>, RunError> {
         let round = work.round();
@@ -278,6 +295,7 @@ impl Session {
     /// Fetches the payloads whose scalars are recomputed. The choice is on disk: one that is not delivered is asked for
     /// again next time.
     async fn recompute(&self, mut work: Box<ScalarWork>) -> Result<Box<ScalarWork>, RunError> {
+        self.learn_models(work.context()).await?;
         let round = work.round();
         loop {
             let wanted = work.wanted_payloads();

@@ -155,13 +155,15 @@ def written_key(task, number, steward, body, signed):
 
 
 def encodings(body, first):
-    """Other encodings of the array `body`, whose first field is `first` (one byte): each is refused."""
+    """Other encodings of the array `body`, whose first field is `first` (one byte) and whose last is null and left out: each
+    is refused."""
     return [
         ("a longer integer", body[:1] + b"\x18" + first + body[2:], "not-canonical", None),
         ("a byte after the end", body + b"\0", "not-canonical", None),
         ("an array of indefinite length", b"\x9f" + body[1:] + b"\xff", "not-canonical", None),
         ("a longer length of the array", (b"\x98" + bytes([body[0] & 31])) + body[1:], "not-canonical", None),
-        ("a field too many", bytes([body[0] + 1]) + body[1:] + b"\0", "not-canonical", None),
+        ("a field too many", bytes([body[0] + 2]) + body[1:] + b"\xf6\0", "not-canonical", None),
+        ("null written out", bytes([body[0] + 1]) + body[1:] + b"\xf6", "not-canonical", None),
         ("cut off", body[:-1], "malformed", None),
         ("nothing", b"", "malformed", None),
         ("null", b"\xf6", "malformed", None),

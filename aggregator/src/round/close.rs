@@ -5,7 +5,7 @@ use dawn_crypto::merkle;
 use dawn_protocol::{AbortReason, Closed};
 
 use super::EngineError;
-use super::ending::{aborted, sign};
+use super::ending::{Begun, aborted, sign};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::store::StoreError;
@@ -25,8 +25,8 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
                 task.policy.min_accepted
             );
             let reason = AbortReason::TooFewSubmissions;
-            let from = (Some(context.session()), context.spec().previous);
-            let ending = aborted(app, task, row, from, reason, &detail)?;
+            let begun = Begun::as_specified(context.spec());
+            let ending = aborted(app, task, row, begun, reason, &detail)?;
             return Ok(Closing::Ended(ending));
         }
         let closed = Closed {

@@ -67,13 +67,40 @@ pub(super) fn result(
     })
 }
 
-/// The ending without one: the next round starts from the same weights. `session` and `previous`,
-/// what ended the round before, as in the specification when there is one.
+/// How a round began, as its specification says when there is one.
+pub(super) struct Begun {
+    session: Option<SessionId>,
+    /// What ended the round before.
+    previous: Option<Digest>,
+    direction: Option<Digest>,
+}
+
+impl Begun {
+    /// A round with a specification.
+    pub(super) fn as_specified(spec: &RoundSpec) -> Self {
+        Self {
+            session: Some(spec.session()),
+            previous: spec.previous,
+            direction: spec.direction,
+        }
+    }
+
+    /// A round that ends before it has one.
+    fn after(before: Option<&Terminal>) -> Self {
+        Self {
+            session: None,
+            previous: before.map(Terminal::digest),
+            direction: before.and_then(|end| end.next_start().direction),
+        }
+    }
+}
+
+/// The ending without one: the next round starts from the same weights.
 pub(super) fn aborted(
     app: &App,
     task: &Task,
     row: &RoundRow,
-    (session, previous): (Option<SessionId>, Option<Digest>),
+    begun: Begun,
     reason: AbortReason,
     detail: &str,
 ) -> Result<Ending, EngineError> {
@@ -81,11 +108,12 @@ pub(super) fn aborted(
         app,
         &Aborted {
             round: row.round,
-            session,
+            session: begun.session,
             reason,
             detail: detail.to_owned(),
             model: row.model,
-            previous,
+            previous: begun.previous,
+            direction: begun.direction,
         },
     )?;
     let now = now_ms();
@@ -116,14 +144,11 @@ pub(super) async fn abort(
     detail: &str,
 ) -> Result<Moved, EngineError> {
     let task = app.task_context(&row.round.task).await?;
-    let from = match app.own_statement::<RoundSpec>(&row.round).await? {
-        Some(spec) => (Some(spec.peek().session()), spec.peek().previous),
-        None => {
-            let before = previous(app, &row.round).await?;
-            (None, before.map(|end| end.digest()))
-        }
+    let begun = match app.own_statement::<RoundSpec>(&row.round).await? {
+        Some(spec) => Begun::as_specified(spec.peek()),
+        None => Begun::after(previous(app, &row.round).await?.as_ref()),
     };
-    let ending = aborted(app, task.task(), row, from, reason, detail)?;
+    let ending = aborted(app, task.task(), row, begun, reason, detail)?;
     let moved = app
         .store
         .finish_round(

@@ -11,12 +11,9 @@ use super::ending::{abort, result};
 use super::judge::case;
 use super::{EngineError, compute};
 use crate::app::App;
-use crate::payloads::ObjectKey;
+use crate::payloads::{MOST_MODEL_BYTES, ObjectKey};
 use crate::store::rounds::{Phase, RoundRow};
 use crate::store::transitions::Moved;
-
-/// Bytes of the largest model: 2^24 weights and their specification.
-const MOST_MODEL_BYTES: u64 = (4 << 24) + 1024;
 
 /// How many stewards may open.
 pub(super) async fn openers(app: &App, id: &RoundId) -> Result<u32, EngineError> {

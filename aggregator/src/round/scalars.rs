@@ -10,13 +10,13 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::{PayloadHasher, PublicMatrix};
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_crypto::params::{N, Q};
-use dawn_protocol::RoundChallenged;
 use dawn_protocol::answers::Scalars;
+use dawn_protocol::{RoundChallenged, RoundContext};
 
 use super::challenge::challenged_round;
 use super::{EngineError, Patience, compute, threads};
 use crate::app::App;
-use crate::payloads::{ObjectKey, Payloads};
+use crate::payloads::{MOST_MODEL_BYTES, ObjectKey, Payloads};
 use crate::store::rounds::RoundRow;
 
 /// Bytes of a payload that are read at a time.
@@ -43,6 +43,7 @@ pub(super) async fn of_round(
     {
         return Ok(scalars);
     }
+    learn_models(app, challenged).await?;
     let begun = Instant::now();
     let (_patience, given_up) = Patience::new();
     let (of, payloads) = (challenged.clone(), app.payloads.clone());
@@ -56,6 +57,20 @@ pub(super) async fn of_round(
     app.payloads.put(&key, scalars.to_bytes()).await?;
     app.store.set_scalars(&id, &scalars.digest()).await?;
     Ok(scalars)
+}
+
+/// Reads the models that the round's functional follows from, where it does.
+async fn learn_models(app: &App, context: &RoundContext) -> Result<(), EngineError> {
+    let Some([from, to]) = context.wanted_models() else {
+        return Ok(());
+    };
+    let model = |digest| {
+        let key = ObjectKey::model(&digest);
+        async move { app.payloads.get(&key, MOST_MODEL_BYTES).await }
+    };
+    let (from, to) = (model(from).await?, model(to).await?);
+    let context = context.clone();
+    Ok(compute(move || context.learn_models(&from, &to)).await??)
 }
 
 /// The scalars that are stored; `None` when they are not those.
@@ -140,7 +155,8 @@ fn one(
     }
     let mut reader = BufReader::with_capacity(READ_BYTES, file);
     let mut hasher = PayloadHasher::new();
-    let mut checker = verifier.checker(MatrixBlocks::Cached(matrix));
+    let checker = verifier.checker(MatrixBlocks::Cached(matrix));
+    let mut checker = checker.map_err(|_| EngineError::Spoiled("model"))?;
     let (mut bytes, mut words) = ([0; 4 * N], [0; N]);
     for block in 0..challenged.dimension().blocks() {
         reader.read_exact(&mut bytes).map_err(|_| SPOILED)?;

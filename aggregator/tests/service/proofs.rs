@@ -1,8 +1,8 @@
 //! Challenging, answers and the norm proof.
 
 use dawn_crypto::mask::{PublicMatrix, parse_payload};
-use dawn_crypto::norm::NormProof;
 use dawn_crypto::norm::projection::MatrixBlocks;
+use dawn_crypto::norm::{Hidden, NormProof};
 use dawn_identity::Signed;
 use dawn_protocol::answers::{Scalars, answers_digest};
 use dawn_protocol::phase::RoundOpen;
@@ -100,12 +100,15 @@ async fn a_false_proof_is_rejected_and_the_others_are_summed() {
         let submission = match wanted {
             // A valid proof about something else.
             Decision::Projection => forged(&round, &device, &v, |params, context| {
-                let digits = NormProof::digits(params, context, &vec![0; padded]).unwrap();
+                let digits =
+                    NormProof::digits(params, context, Hidden::vector(&vec![0; padded])).unwrap();
                 digits.to_vec()
             }),
             // True projections, and a slack that does not make up for them.
             _ => forged(&round, &device, &v, |params, context| {
-                let mut digits = NormProof::digits(params, context, &v).unwrap().to_vec();
+                let mut digits = NormProof::digits(params, context, Hidden::vector(&v))
+                    .unwrap()
+                    .to_vec();
                 *digits.last_mut().unwrap() ^= 1;
                 digits
             }),

@@ -130,6 +130,7 @@ fn rounds_that_ended_before_they_were_announced() {
                 detail: String::new(),
                 model: context.spec().model,
                 previous: context.spec().previous,
+                direction: None,
             };
             let aborted = Signed::sign(&aborted, &world.aggregator).unwrap();
             draft

@@ -7,6 +7,7 @@ mod common;
 mod arithmetic;
 mod budget;
 mod damage;
+mod directions;
 mod directories;
 mod honest;
 mod lies;

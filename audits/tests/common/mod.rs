@@ -15,7 +15,9 @@ use dawn_identity::{
     VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
-use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskContext};
+use dawn_protocol::{
+    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskContext,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -44,6 +46,7 @@ pub struct Plan {
     pub clip: u32,
     pub collecting_ms: u32,
     pub created: u64,
+    pub functional: Option<Functional>,
 }
 
 impl Default for Plan {
@@ -70,6 +73,7 @@ impl Default for Plan {
             clip: 1000,
             collecting_ms: 60_000,
             created: NOW,
+            functional: None,
         }
     }
 }
@@ -161,7 +165,7 @@ impl World {
             .collect();
         let roster = SignedRoster::assemble(roster, signatures).unwrap();
         let owner = &organisations[0];
-        let task = Task {
+        let mut task = Task {
             version: PROTOCOL_VERSION,
             name: "test".into(),
             owner: owner.id(),
@@ -201,6 +205,7 @@ impl World {
             projections: 128,
             options: Default::default(),
         };
+        task.options.functional = plan.functional;
         let task = Signed::sign(&task, owner.issuer()).unwrap();
         let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();
         let mut devices: Vec<TestDevice> = (0..plan.devices)

@@ -2,7 +2,7 @@
 
 use dawn_crypto::mask::{self, PublicMatrix};
 use dawn_crypto::norm::projection::MatrixBlocks;
-use dawn_crypto::norm::{Answer, NormParams, NormProof};
+use dawn_crypto::norm::{Answer, Hidden, NormParams, NormProof};
 use dawn_crypto::params::{N, Q};
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::ShareSum;
@@ -62,6 +62,8 @@ pub struct Script {
 pub struct PlayedRound {
     pub previous: Option<Terminal>,
     pub model: Model,
+    /// The model that the last accepted update went from, when the task asks for it.
+    pub direction: Option<Model>,
     pub spent_before: u64,
     pub spec: Signed<RoundSpec>,
     pub endorsements: Vec<Signed<Endorsement>>,
@@ -78,6 +80,7 @@ pub struct PlayedRound {
     pub openings: Vec<Signed<Opening>>,
     pub terminal: Terminal,
     pub next_model: Model,
+    pub next_direction: Option<Model>,
     /// The integers that every device put in.
     pub updates: Vec<Vec<i32>>,
 }
@@ -109,7 +112,7 @@ impl Cheat {
     /// The digits that the device proves about.
     fn digits(self, params: &NormParams, context: &[u8], padded: usize) -> Vec<u32> {
         let claimed = vec![if self == Cheat::ForeignProof { 0 } else { 1 }; padded];
-        let mut digits = NormProof::digits(params, context, &claimed)
+        let mut digits = NormProof::digits(params, context, Hidden::vector(&claimed))
             .unwrap()
             .to_vec();
         if self == Cheat::NoDigits {
@@ -187,10 +190,17 @@ impl World {
         let opened_ms = NOW * 1000 + u64::from(number) * 100_000;
         let announced = self.announce(number, previous.as_ref(), &model, &script.absent, opened_ms);
         let open = announced.open;
+        let direction = before.and_then(|round| round.next_direction.clone());
+        if let (Some(from), Some(_)) = (&direction, open.wanted_models()) {
+            open.learn_models(&from.to_bytes(), &model.to_bytes())
+                .unwrap();
+        }
         let mut played = PlayedRound {
             previous,
             next_model: model.clone(),
+            next_direction: direction.clone(),
             model,
+            direction,
             spent_before,
             spec: announced.announcement.spec,
             endorsements: announced.announcement.endorsements,
@@ -264,6 +274,7 @@ impl World {
             detail: String::new(),
             model: open.spec().model,
             previous: open.spec().previous,
+            direction: open.spec().direction,
         };
         Terminal::Aborted(Signed::sign(&aborted, &self.aggregator).unwrap())
     }
@@ -425,6 +436,9 @@ impl World {
                 played.terminal =
                     Terminal::Result(Signed::sign(&result, &self.aggregator).unwrap());
                 played.next_model = next;
+                if open.names_directions() {
+                    played.next_direction = Some(played.model.clone());
+                }
             }
             Err(JudgeError::Abort(reason)) => played.terminal = self.abort(open, reason),
             Err(JudgeError::Violation(violation)) => panic!("{violation}"),

@@ -20,6 +20,9 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
         writer.previous(previous).unwrap();
     }
     writer.model(&round.model.to_bytes()).unwrap();
+    if let Some(from) = &round.direction {
+        writer.direction(&from.to_bytes()).unwrap();
+    }
     writer.spec(&round.spec).unwrap();
     round
         .endorsements

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use dawn_learn::ModelSpec;
-use dawn_sim::demo::{self, Attack, DataSource, DemoOptions};
+use dawn_sim::demo::{self, Attack, DataSource, DemoOptions, Filter};
 
 use crate::output;
 
@@ -37,6 +37,10 @@ pub struct Arguments {
     /// Share of the devices that are malicious; 0.2 when an attack is given.
     #[arg(long)]
     byzantine: Option<f64>,
+    /// What is asked of updates beside their norm: direction (none points against the last accepted update); nothing
+    /// when absent.
+    #[arg(long)]
+    filter: Option<Filter>,
     /// Privacy target per device over all rounds, at delta 1e-5; chooses a smaller model (see --model).
     /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
@@ -68,6 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             .byzantine
             .unwrap_or(if arguments.attack.is_some() { 0.2 } else { 0.0 }),
         attack: arguments.attack,
+        filter: arguments.filter,
         epsilon: arguments.epsilon,
         kill_steward_in: arguments.kill_steward_in,
         out: arguments.out,

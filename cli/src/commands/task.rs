@@ -8,7 +8,9 @@ use clap::Subcommand;
 use dawn_crypto::params::Sigma;
 use dawn_identity::{Signed, Statement as _, TaskId};
 use dawn_learn::{ModelSpec, Preset};
-use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task};
+use dawn_protocol::{
+    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskOptions,
+};
 use dawn_transport::Api;
 use serde::Deserialize;
 use serde_json::json;
@@ -65,6 +67,25 @@ struct Description {
     /// Rows of the norm proof: 256, or 512 for a tighter bound.
     #[serde(default = "projections")]
     projections: u16,
+    /// What is asked of updates beside their norm.
+    functional: Option<FunctionalField>,
+}
+
+/// `"direction"`, or `{ counts = 4096 }`: what one is in the update's integers.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FunctionalField {
+    Direction,
+    Counts(u32),
+}
+
+impl From<FunctionalField> for Functional {
+    fn from(field: FunctionalField) -> Self {
+        match field {
+            FunctionalField::Direction => Self::Direction,
+            FunctionalField::Counts(unit) => Self::Counts { unit },
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -206,7 +227,9 @@ impl Description {
             data_source: self.data_source,
             created: files::now(),
             projections: self.projections,
-            options: Default::default(),
+            options: TaskOptions {
+                functional: self.functional.map(Functional::from),
+            },
         })
     }
 }

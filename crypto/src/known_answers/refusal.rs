@@ -101,6 +101,7 @@ impl From<ProjectionError> for Refusal {
             ProjectionError::Coefficients { actual, .. } => Refusal::at("coefficients", actual),
             ProjectionError::NotCanonical { index } => Refusal::at("not-canonical", index),
             ProjectionError::NotCached { block } => Refusal::at("not-cached", block),
+            ProjectionError::Row => Refusal::named("row"),
             ProjectionError::Payload => Refusal::named("payload"),
         }
     }

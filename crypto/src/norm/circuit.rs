@@ -1,7 +1,8 @@
 //! The statement of the norm proof as a circuit (`docs/protocol.md`, section 4.3): all elements are base-4 digits, and
 //! `sum (2h_i + 1)^2 + slack = bound`, where `h_i` is the number of the interval of the projection `z_i`.
 //!
-//! Input: for every projection the digits of `z_i + 2^(L-1)`, the least significant first; then the digits of the slack.
+//! Input: for every projection the digits of `z_i + 2^(L-1)`, the least significant first; then the digits of the slack; then those of
+//! a functional's differences, which only have to be digits.
 //! Everything but the gadgets is affine, so that a Shamir share is verified with one "share": a constant is its own
 //! sharing.
 
@@ -152,7 +153,8 @@ impl Flp for NormCircuit {
         }
 
         let per_row = self.params.digits_per_row();
-        let (rows, slack) = input.split_at(self.params.rows() * per_row);
+        let (rows, rest) = input.split_at(self.params.rows() * per_row);
+        let slack = &rest[..self.params.slack_digits()];
         let top = per_row - TOP_BITS as usize / 2;
         let middle = F::from((1 << TOP_BITS) - 1);
         let odd = |row: &[F]| {

@@ -1,6 +1,7 @@
 //! What follows from commitments: two steps of Fiat and Shamir for the device, and the beacon's challenge
 //! (`docs/protocol.md`, sections 4.3 and 4.6). Every stream is of elements by rejection.
 
+use super::functional::WEIGHTS;
 use super::params::{NormParams, REPETITIONS};
 use crate::digest::{Digest, Hasher, Xof, labels};
 use crate::expand;
@@ -66,24 +67,29 @@ pub(super) fn joint_randomness(
 pub struct Challenge {
     /// The weights of the projections in the two linear checks.
     pub lambdas: [Vec<u32>; 2],
+    /// The weights of a functional's two differences in the two linear checks; zeros without one.
+    pub(super) functional: [[u32; WEIGHTS]; 2],
     /// For each repetition the weights of the circuit's two outputs and the query points of its two gadgets.
     pub(super) queries: Vec<[u32; 4]>,
 }
 
 impl Challenge {
     /// From the stream of `NORM_CHALLENGE` over the beacon and the digest of the submission's signed header: both lambdas,
-    /// then the queries. A query point that is a root of unity of the wire polynomials would show wires, and is replaced by
+    /// each followed by the weights of a functional when there is one, then the queries. A query point that is a root of unity of the wire polynomials would show wires, and is replaced by
     /// the next of the stream.
     pub fn derive(params: &NormParams, beacon: &Digest, submission: &Digest) -> Challenge {
         let mut hasher = Hasher::new(labels::NORM_CHALLENGE);
         hasher.field(&beacon.0).field(&submission.0);
         let mut stream = hasher.xof();
-        let mut lambda = || {
+        let mut functional = [[0; WEIGHTS]; 2];
+        let lambdas = [0, 1].map(|check| {
             let mut weights = vec![0; params.rows()];
             expand::stream_elements(&mut stream, &mut weights);
+            if params.functional().is_some() {
+                expand::stream_elements(&mut stream, &mut functional[check]);
+            }
             weights
-        };
-        let lambdas = [lambda(), lambda()];
+        });
         let sizes = [params.digit_chunks(), params.square_chunks()]
             .map(|chunks| (1 + chunks.calls).next_power_of_two() as u64);
         let queries = (0..REPETITIONS)
@@ -100,7 +106,17 @@ impl Challenge {
                 [outputs[0], outputs[1], points[0], points[1]]
             })
             .collect();
-        Challenge { lambdas, queries }
+        Challenge {
+            lambdas,
+            functional,
+            queries,
+        }
+    }
+
+    /// The weight of a functional's row in each of the two linear checks.
+    pub fn row_weights(&self) -> [u32; 2] {
+        self.functional
+            .map(|[above, below]| field::add(above, below))
     }
 }
 

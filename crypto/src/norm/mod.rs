@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`params`] | how many projections, bounds, gamma |
 //! | [`projection`] | R, in both directions, and the public side of the linear check |
+//! | [`functional`] | a public row whose product with the vector is bounded in the same check |
 //! | `circuit` | the statement as a fully linear proof of `prio` |
 //! | `fiat_shamir` | what follows from commitments and from the beacon |
 //! | `prove`, `verify` | the device's part and the stewards' |
@@ -19,17 +20,21 @@
 
 mod circuit;
 mod fiat_shamir;
+pub mod functional;
 pub mod params;
 pub mod projection;
 mod prove;
 mod verify;
 
 #[cfg(test)]
+mod functional_tests;
+#[cfg(test)]
 mod tests;
 
 pub use fiat_shamir::{Challenge, NormSeeds};
+pub use functional::{FunctionalParams, FunctionalRow};
 pub use params::{NormParams, Rows};
-pub use prove::NormProof;
+pub use prove::{Hidden, NormProof};
 pub use verify::{Answer, NormVerifier, Rejection};
 
 use crate::declassify;
@@ -120,6 +125,19 @@ pub enum NormError {
         "the vector is longer than the task allows: clip it (noise alone does this with probability 2^-64)"
     )]
     TooLong,
+    /// A public row may be too long, or its bounds are not ones.
+    #[error(
+        "a public row of norm {limit} cannot be bounded: the longest has norm {longest}, zero is within its bounds, and they are below q/4"
+    )]
+    Functional {
+        /// The largest norm of the row that was asked for.
+        limit: u32,
+        /// The largest norm that the parameters allow.
+        longest: u32,
+    },
+    /// There is no public row where one is proven about, or one where none is, or one that is too long.
+    #[error("the public row is missing, or is not one of these parameters")]
+    Row,
     /// The vector or its coefficients do not fit the projection.
     #[error(transparent)]
     Projection(#[from] projection::ProjectionError),

@@ -16,6 +16,7 @@
 //! experiment of `benches/results/soundness.md` tries.
 
 use super::NormError;
+use super::functional::FunctionalParams;
 use crate::params::{Dimension, Sigma};
 
 /// Bits of a projection that are squared: its top `TOP_BITS` of `L`.
@@ -112,6 +113,7 @@ impl Chunks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NormParams {
     rows: Rows,
+    sigma_error: Sigma,
     honest_squared: u128,
     range_bits: u32,
     bound: u32,
@@ -119,6 +121,7 @@ pub struct NormParams {
     max_norm: u64,
     digit_chunks: Chunks,
     square_chunks: Chunks,
+    functional: Option<FunctionalParams>,
 }
 
 impl NormParams {
@@ -158,6 +161,7 @@ impl NormParams {
         let digits = rows.get() * (range_bits as usize / 2) + slack_digits as usize;
         Ok(NormParams {
             rows,
+            sigma_error,
             honest_squared,
             range_bits,
             bound,
@@ -165,7 +169,27 @@ impl NormParams {
             max_norm: max_norm as u64,
             digit_chunks: Chunks::shortest(digits, 4),
             square_chunks: Chunks::shortest(rows.get(), 2),
+            functional: None,
         })
+    }
+
+    pub(super) fn with(self, functional: FunctionalParams) -> NormParams {
+        let mut params = NormParams {
+            functional: Some(functional),
+            ..self
+        };
+        params.digit_chunks = Chunks::shortest(params.digits(), 4);
+        params
+    }
+
+    /// The bounds of a public row that is proven about too, where there is one.
+    pub fn functional(&self) -> Option<&FunctionalParams> {
+        self.functional.as_ref()
+    }
+
+    /// The deviation of an honest device's error.
+    pub fn sigma_error(&self) -> Sigma {
+        self.sigma_error
     }
 
     /// The number of projections.
@@ -208,9 +232,11 @@ impl NormParams {
         self.slack_digits
     }
 
-    /// Elements that are proven about: the digits of all projections, then those of the slack.
+    /// Elements that are proven about: the digits of all projections, then those of the slack, then those of the two
+    /// differences of a functional.
     pub fn digits(&self) -> usize {
-        self.rows() * self.digits_per_row() + self.slack_digits
+        let differences = self.functional.map_or(0, |f| 2 * f.digits());
+        self.rows() * self.digits_per_row() + self.slack_digits + differences
     }
 
     pub(crate) fn digit_chunks(&self) -> Chunks {

@@ -2,6 +2,7 @@
 
 use super::circuit::NormCircuit;
 use super::fiat_shamir::{joint_randomness, joint_seed, projection_seed};
+use super::functional::FunctionalRow;
 use super::params::{NormParams, REPETITIONS, TOP_BITS};
 use super::projection::Projection;
 use super::{NormError, ProofShare, wipe_elements};
@@ -26,27 +27,52 @@ pub struct NormProof {
     pub proof_commitments: Vec<Digest>,
 }
 
+/// What is proven about.
+#[derive(Clone, Copy, Debug)]
+pub struct Hidden<'a> {
+    /// `v = x + e`, all padded coordinates.
+    pub v: &'a [i32],
+    /// The public row, when the parameters have a functional.
+    pub row: Option<&'a FunctionalRow>,
+}
+
+impl<'a> Hidden<'a> {
+    /// A vector alone, for parameters without a functional.
+    pub fn vector(v: &'a [i32]) -> Hidden<'a> {
+        Hidden { v, row: None }
+    }
+
+    /// `<g, v>`.
+    fn product(&self, params: &NormParams) -> Result<Option<i64>, NormError> {
+        if params.functional().is_some() != self.row.is_some() {
+            return Err(NormError::Row);
+        }
+        Ok(self.row.map(|row| row.product(self.v)))
+    }
+}
+
 impl NormProof {
-    /// Proves that `v = x + e`, of all padded coordinates, is not longer than the parameters allow.
+    /// Proves that `v = x + e`, of all padded coordinates, is not longer than the parameters allow, and that its product
+    /// with the public row is within their bounds.
     ///
     /// `context` is everything that was committed before: round, session, device, payload and key commitments.
     /// `keys` and `blinds` are the key's shares and the blinds of their commitments, one a steward: the proof's shares of the
     /// first `T - 1` stewards come from the same seeds.
     ///
     /// # Errors
-    /// [`NormError::TooLong`] when `v` is longer; of an honest device's it happens with probability below `2^-64`.
+    /// [`NormError::TooLong`] when `v` is longer, or outside the bounds; of an honest device's it happens with probability below `2^-64`.
+    /// [`NormError::Row`] unless there is a row exactly when the parameters have a functional.
     pub fn new<R: rand_core::CryptoRng>(
         params: &NormParams,
         th: &Threshold,
         context: &[u8],
-        v: &[i32],
+        hidden: Hidden<'_>,
         keys: &[ShareEncoding],
         blinds: &[Zeroizing<[u8; 32]>],
         rng: &mut R,
     ) -> Result<NormProof, NormError> {
         let seed = projection_seed(context);
-        let z = Projection::new(seed.0, params.rows())?.project(v)?;
-        let digits = digits_of(params, &z)?;
+        let digits = digits_of(params, &seed, hidden)?;
         Ok(NormProof::of_digits(
             params, th, &seed, &digits, keys, blinds, rng,
         ))
@@ -67,7 +93,7 @@ impl NormProof {
         NormProof::of_digits(params, th, &seed, digits, keys, blinds, rng)
     }
 
-    /// The digits of the projections of `v` that an honest device would prove about. Only for tests and simulations.
+    /// The digits that an honest device would prove about. Only for tests and simulations.
     ///
     /// # Errors
     /// As [`NormProof::new`].
@@ -75,10 +101,9 @@ impl NormProof {
     pub fn digits(
         params: &NormParams,
         context: &[u8],
-        v: &[i32],
+        hidden: Hidden<'_>,
     ) -> Result<SecretVec<u32>, NormError> {
-        let seed = projection_seed(context);
-        digits_of(params, &Projection::new(seed.0, params.rows())?.project(v)?)
+        digits_of(params, &projection_seed(context), hidden)
     }
 
     /// The proof about given digits, whatever they are.
@@ -140,18 +165,26 @@ impl NormProof {
     }
 }
 
-/// The base-4 digits of all projections and of the slack, the least significant first, in time independent of them.
+/// The base-4 digits of all projections, of the slack and of a functional's differences, the least significant first, in
+/// time independent of them.
 ///
 /// # Errors
 /// [`NormError::TooLong`], which is one bit about the update, and is returned to the device alone.
-pub(crate) fn digits_of(params: &NormParams, z: &[i32]) -> Result<SecretVec<u32>, NormError> {
+pub(crate) fn digits_of(
+    params: &NormParams,
+    seed: &Digest,
+    hidden: Hidden<'_>,
+) -> Result<SecretVec<u32>, NormError> {
+    let z = Projection::new(seed.0, params.rows())?.project(hidden.v)?;
+    let product = hidden.product(params)?;
     let per_row = params.digits_per_row();
     let mut digits = SecretVec::zeroed(params.digits());
     let half = 1i64 << (params.range_bits() - 1);
     let shift = params.range_bits() - TOP_BITS;
     let (mut outside, mut sum) = (0i64, 0i64);
-    let (rows, slack) = digits.split_at_mut(params.rows() * per_row);
-    for (row, &z) in rows.chunks_exact_mut(per_row).zip(z) {
+    let (rows, rest) = digits.split_at_mut(params.rows() * per_row);
+    let (slack, differences) = rest.split_at_mut(params.slack_digits());
+    for (row, &z) in rows.chunks_exact_mut(per_row).zip(z.iter()) {
         let above = i64::from(z) + half;
         // Negative when z is outside on either side.
         outside |= above | (2 * half - 1 - above);
@@ -162,6 +195,14 @@ pub(crate) fn digits_of(params: &NormParams, z: &[i32]) -> Result<SecretVec<u32>
     }
     let left = i64::from(params.bound()).wrapping_sub(sum);
     write_digits(slack, left);
+    if let (Some(functional), Some(product)) = (params.functional(), product) {
+        let values = functional.differences(product);
+        let strings = differences.chunks_exact_mut(functional.digits());
+        for (string, value) in strings.zip(values) {
+            outside |= value;
+            write_digits(string, value);
+        }
+    }
     // It does not submit then, which everybody sees.
     if declassify::decision((outside | left) < 0) {
         return Err(NormError::TooLong);

@@ -1,5 +1,5 @@
 use super::params::REPETITIONS;
-use super::projection::{MatrixBlocks, PreparedLambdas, PublicCheck};
+use super::projection::{MatrixBlocks, PreparedLambdas, PublicChecker};
 use super::*;
 use crate::commit::key_commitment;
 use crate::digest::{Digest, labels};
@@ -13,11 +13,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-const CLIP: u64 = 5_000;
+pub(super) const CLIP: u64 = 5_000;
 
 /// One device's submission with everything that a test may look at or spoil.
-struct Submission {
-    params: NormParams,
+pub(super) struct Submission {
+    pub(super) params: NormParams,
+    row: Option<FunctionalRow>,
     th: Threshold,
     context: Vec<u8>,
     v: Vec<i32>,
@@ -28,7 +29,7 @@ struct Submission {
     blinds: Vec<Zeroizing<[u8; 32]>>,
 }
 
-fn threshold(m: u8, f: u8) -> Threshold {
+pub(super) fn threshold(m: u8, f: u8) -> Threshold {
     Threshold::new(m, f).expect("allowed")
 }
 
@@ -36,10 +37,23 @@ impl Submission {
     fn new(x: &[i32], th: Threshold, rng: &mut ChaCha20Rng) -> Submission {
         let dim = Dimension::new(x.len()).expect("in range");
         let params = NormParams::derive(&dim, CLIP, Sigma::ERROR_MIN, Rows::R128).expect("fits");
+        let e = sample_error(&Gaussian::new(Sigma::ERROR_MIN), &dim, rng);
+        Submission::of(params, None, x, &e, th, rng)
+    }
+
+    /// Of an update and an error that the test chooses.
+    pub(super) fn of(
+        params: NormParams,
+        row: Option<FunctionalRow>,
+        x: &[i32],
+        e: &[i32],
+        th: Threshold,
+        rng: &mut ChaCha20Rng,
+    ) -> Submission {
+        let dim = Dimension::new(x.len()).expect("in range");
         let matrix = PublicMatrix::from_seed(&[7; 32]);
         let key = MaskKey::sample(rng);
-        let e = sample_error(&Gaussian::new(Sigma::ERROR_MIN), &dim, rng);
-        let c = mask(&matrix, &key, &dim, x, &e).expect("fits");
+        let c = mask(&matrix, &key, &dim, x, e).expect("fits");
         let v = (0..e.len())
             .map(|i| e[i] + x.get(i).copied().unwrap_or(0))
             .collect();
@@ -62,6 +76,7 @@ impl Submission {
         }
         Submission {
             params,
+            row,
             th,
             context,
             v,
@@ -73,21 +88,28 @@ impl Submission {
         }
     }
 
-    fn prove(&self, rng: &mut ChaCha20Rng) -> Result<NormProof, NormError> {
+    pub(super) fn hidden(&self) -> Hidden<'_> {
+        Hidden {
+            v: &self.v,
+            row: self.row.as_ref(),
+        }
+    }
+
+    pub(super) fn prove(&self, rng: &mut ChaCha20Rng) -> Result<NormProof, NormError> {
         let Submission {
             params,
             th,
             context,
-            v,
             encodings,
             blinds,
             ..
         } = self;
-        NormProof::new(params, th, context, v, encodings, blinds, rng)
+        let hidden = self.hidden();
+        NormProof::new(params, th, context, hidden, encodings, blinds, rng)
     }
 
     /// The proof about digits of the device's choice.
-    fn prove_digits(&self, digits: &[u32], rng: &mut ChaCha20Rng) -> NormProof {
+    pub(super) fn prove_digits(&self, digits: &[u32], rng: &mut ChaCha20Rng) -> NormProof {
         let seed = super::fiat_shamir::projection_seed(&self.context);
         NormProof::of_digits(
             &self.params,
@@ -100,10 +122,9 @@ impl Submission {
         )
     }
 
-    fn digits(&self) -> SecretVec<u32> {
+    pub(super) fn digits(&self, hidden: Hidden<'_>) -> SecretVec<u32> {
         let seed = super::fiat_shamir::projection_seed(&self.context);
-        let projection = projection::Projection::new(seed.0, self.params.rows()).expect("rows");
-        digits_of(&self.params, &projection.project(&self.v).expect("blocks")).expect("honest")
+        digits_of(&self.params, &seed, hidden).expect("honest")
     }
 
     fn verification(&self, proof: &NormProof, beacon: u8) -> Verification<'_> {
@@ -111,13 +132,13 @@ impl Submission {
         let submission = Digest([9; 32]);
         let challenge = Challenge::derive(&self.params, &Digest([beacon; 32]), &submission);
         let projection = verifier.projection().expect("rows");
-        let public = PublicCheck::compute(
-            &projection,
-            &PreparedLambdas::new(&challenge.lambdas).expect("rows"),
-            MatrixBlocks::Expanded(&self.matrix),
-            self.c.len() / N,
-            Some(&self.c),
-        );
+        let lambdas = PreparedLambdas::new(&challenge.lambdas).expect("rows");
+        let matrix = MatrixBlocks::Expanded(&self.matrix);
+        let mut checker = PublicChecker::new(&projection, &lambdas, matrix).expect("rows");
+        if let Some(row) = &self.row {
+            checker = checker.with_row(row, challenge.row_weights());
+        }
+        let public = checker.all(self.c.len() / N, Some(&self.c));
         let public = public.expect("blocks");
         let masked = public.masked.expect("with the payload");
         Verification {
@@ -130,7 +151,7 @@ impl Submission {
     }
 
     /// What T stewards decide.
-    fn decide(&self, proof: &NormProof) -> Result<(), Rejection> {
+    pub(super) fn decide(&self, proof: &NormProof) -> Result<(), Rejection> {
         let points: Vec<u8> = (1..=self.th.t()).collect();
         self.verification(proof, 1).decide(proof, &points)
     }
@@ -224,7 +245,7 @@ fn a_longer_vector_is_refused_by_the_library_and_by_the_stewards() {
         assert_eq!(submission.prove(&mut rng).unwrap_err(), NormError::TooLong);
         // A device that cheats: digits of a shorter vector, then true projections with a wrapped slack.
         let honest = Submission::new(&update(100), threshold(3, 0), &mut rng);
-        let proof = submission.prove_digits(&honest.digits(), &mut rng);
+        let proof = submission.prove_digits(&honest.digits(honest.hidden()), &mut rng);
         assert_eq!(submission.decide(&proof), Err(Rejection::Projection));
     }
     let x: Vec<i32> = update(100).into_iter().map(|x| 6 * x).collect();
@@ -253,7 +274,7 @@ fn a_longer_vector_is_refused_by_the_library_and_by_the_stewards() {
 fn every_spoiled_digit_and_slack_is_refused() {
     let mut rng = ChaCha20Rng::seed_from_u64(3);
     let submission = Submission::new(&update(100), threshold(3, 0), &mut rng);
-    let digits = submission.digits();
+    let digits = submission.digits(submission.hidden());
     let slack = submission.params.rows() * submission.params.digits_per_row();
     let last = digits.len() - 1;
     for (at, change) in [

@@ -145,7 +145,7 @@ impl NormVerifier {
         Ok(Projection::new(self.seed.0, self.params.rows())?)
     }
 
-    /// A steward's answer. `u` is `lambda^T R A` for both lambdas, which the steward computes itself: with another u
+    /// A steward's answer. `u` is `lambda^T R A` for both lambdas, with the weighted row of a functional, which the steward computes itself: with another u
     /// the answer would be another linear combination of the key.
     ///
     /// # Errors
@@ -160,10 +160,11 @@ impl NormVerifier {
         let params = &self.params;
         share.expect_length(params)?;
         let mut answer = Vec::with_capacity(params.answer_len());
-        for (lambda, u) in challenge.lambdas.iter().zip(u) {
-            let projected = self.projected(lambda, &share.digits);
+        for (check, u) in u.iter().enumerate() {
+            let projected = self.projected(&challenge.lambdas[check], &share.digits);
+            let functional = self.functional(challenge.functional[check], &share.digits);
             let masked = inner_product(u, key.elements());
-            answer.push(field::add(projected, masked));
+            answer.push(field::add(field::add(projected, functional), masked));
         }
         let mut input: Vec<F> = share.digits.iter().map(|&x| F::from(x)).collect();
         let proofs = share.proofs.chunks_exact(params.proof_len());
@@ -186,11 +187,22 @@ impl NormVerifier {
         let middle = 1u32 << (self.params.range_bits() - 1);
         let rows = digits.chunks_exact(self.params.digits_per_row());
         lambda.iter().zip(rows).fold(0, |sum, (&weight, row)| {
-            let value = row
-                .iter()
-                .rev()
-                .fold(0, |value, &digit| field::add(field::mul(value, 4), digit));
+            let value = value(row);
             field::add(sum, field::mul(weight, field::sub(value, middle)))
+        })
+    }
+
+    /// The part of a functional: both numbers that are the row's product, weighted.
+    fn functional(&self, weights: [u32; 2], digits: &[u32]) -> u32 {
+        let Some(functional) = self.params.functional() else {
+            return 0;
+        };
+        let differences = &digits[digits.len() - 2 * functional.digits()..];
+        let (above, below) = differences.split_at(functional.digits());
+        let products = functional.products([value(above), value(below)]);
+        let terms = weights.iter().zip(products);
+        terms.fold(0, |sum, (&weight, product)| {
+            field::add(sum, field::mul(weight, product))
         })
     }
 
@@ -213,6 +225,12 @@ impl NormVerifier {
         }
         Ok(())
     }
+}
+
+/// The number of base-4 digits, the least significant first.
+fn value(digits: &[u32]) -> u32 {
+    let digits = digits.iter().rev();
+    digits.fold(0, |value, &digit| field::add(field::mul(value, 4), digit))
 }
 
 /// `<a, b>` modulo q.

@@ -9,7 +9,9 @@ use dawn_identity::{
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::log::entries_from_bytes;
 use dawn_protocol::work::{work_from_bytes, work_to_bytes};
-use dawn_protocol::{Deadlines, PackagePage, Policy, PrivacyPlan, RoundAnnouncement, RoundId};
+use dawn_protocol::{
+    Deadlines, Functional, PackagePage, Policy, PrivacyPlan, RoundAnnouncement, RoundId,
+};
 
 use super::canonical::{canonical, decoded};
 use super::{Target, choose};
@@ -66,6 +68,9 @@ pub const DOCUMENTS: &[(&str, Target)] = &[
     }),
     ("privacy", |bytes| {
         canonical::<PrivacyPlan>(bytes, 64).is_some()
+    }),
+    ("functional", |bytes| {
+        canonical::<Functional>(bytes, 64).is_some()
     }),
     ("round", |bytes| canonical::<RoundId>(bytes, 64).is_some()),
 ];

@@ -50,6 +50,7 @@ fn copy(input: impl Read) -> Result<Vec<u8>, String> {
             Record::Task(task) => writer.task(task),
             Record::Previous(terminal) => writer.previous(terminal),
             Record::Model(model) => writer.model(model),
+            Record::Direction(model) => writer.direction(model),
             Record::Spec(spec) => writer.spec(spec),
             Record::Endorsement(endorsement) => writer.endorsement(endorsement),
             Record::Header(header) => writer.header(header),

@@ -60,6 +60,7 @@ impl RoundChallenged {
                 &entry.header,
                 &entry.norm,
             )
+            .with_row(self.functional_row())
         })
     }
 

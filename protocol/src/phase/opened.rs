@@ -62,6 +62,7 @@ impl Opened {
             accepted: self.judged.verdict.accepted_count(),
             sum: digests::sum_digest(&self.opened.sum),
             model: next_model,
+            direction: self.names_directions().then_some(self.spec().model),
         }
     }
 
@@ -100,6 +101,11 @@ impl Opened {
             claimed.model == expected.model,
             Rule::ResultModel,
             "the next model does not follow from the sum",
+        )?;
+        rule(
+            claimed.direction == expected.direction,
+            Rule::ResultModel,
+            "the result names another model than the round started from",
         )?;
         rule(
             *claimed == expected,

@@ -118,6 +118,8 @@ kinds! {
     Challenge = 18 => "challenge",
     /// The answers of the report before it.
     Answers = 19 => "answers",
+    /// The model that the last accepted update went from.
+    Direction = 20 => "model of the direction",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -134,7 +136,8 @@ impl Kind {
             K::Roster => matches!(self, K::Task),
             K::Task => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
             K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),
-            K::Model => matches!(self, K::Spec | K::Aborted),
+            K::Model => matches!(self, K::Direction | K::Spec | K::Aborted),
+            K::Direction => matches!(self, K::Spec | K::Aborted),
             K::Spec => matches!(self, K::Endorsement | K::Aborted),
             K::Endorsement => matches!(self, K::Endorsement | K::Header | K::Aborted),
             K::Header => matches!(self, K::Payload),

@@ -26,6 +26,8 @@ pub enum Record {
     Previous(Box<Terminal>),
     /// The canonical bytes of the model before.
     Model(Vec<u8>),
+    /// The canonical bytes of the model that the last accepted update went from.
+    Direction(Vec<u8>),
     /// The round specification.
     Spec(Box<Signed<RoundSpec>>),
     /// An endorsement.
@@ -75,6 +77,7 @@ impl Record {
             }
             Kind::PreviousAborted => Self::Previous(Box::new(Terminal::Aborted(signed!(Aborted)))),
             Kind::Model => Self::Model(bytes),
+            Kind::Direction => Self::Direction(bytes),
             Kind::Spec => Self::Spec(Box::new(signed!(RoundSpec))),
             Kind::Endorsement => Self::Endorsement(Box::new(signed!(Endorsement))),
             Kind::Header => Self::Header(bytes),
@@ -106,6 +109,7 @@ impl Record {
                 Terminal::Aborted(_) => Kind::PreviousAborted,
             },
             Self::Model(_) => Kind::Model,
+            Self::Direction(_) => Kind::Direction,
             Self::Spec(_) => Kind::Spec,
             Self::Endorsement(_) => Kind::Endorsement,
             Self::Header(_) => Kind::Header,
@@ -143,6 +147,6 @@ pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
         Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
         Kind::Opening => Signed::<Opening>::MAX_BYTES,
         Kind::End => 32,
-        Kind::Model | Kind::Payload | Kind::Answers => return None,
+        Kind::Model | Kind::Direction | Kind::Payload | Kind::Answers => return None,
     })
 }

@@ -105,6 +105,14 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Model, canonical_model)
     }
 
+    /// The canonical bytes of the model that the last accepted update went from ([`crate::Start::direction`]).
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn direction(&mut self, canonical_model: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Direction, canonical_model)
+    }
+
     /// The round specification.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 
 use dawn_crypto::field;
 use dawn_crypto::norm::projection::Projection;
-use dawn_crypto::norm::{NormParams, NormSeeds};
+use dawn_crypto::norm::{FunctionalRow, NormParams, NormSeeds};
+use dawn_crypto::params::Q;
 use dawn_protocol::prepare::PreparedSubmission;
 
 use crate::world::{Device, Round, World};
@@ -50,7 +51,13 @@ fn write(out: &mut [u32], value: u32) {
     out[last] = value >> (2 * last);
 }
 
-fn digits(how: Digits, params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u32> {
+fn digits(
+    how: Digits,
+    params: &NormParams,
+    context: &[u8],
+    v: &[i32],
+    row: Option<&FunctionalRow>,
+) -> Vec<u32> {
     let zeros = vec![0; v.len()];
     let z = projections(
         params,
@@ -63,7 +70,8 @@ fn digits(how: Digits, params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u3
     );
     let (per_row, bits) = (params.digits_per_row(), params.range_bits());
     let mut digits = vec![0; params.digits()];
-    let (rows, slack) = digits.split_at_mut(params.rows() * per_row);
+    let (rows, rest) = digits.split_at_mut(params.rows() * per_row);
+    let (slack, differences) = rest.split_at_mut(params.slack_digits());
     let mut left = params.bound();
     for (row, z) in rows.chunks_exact_mut(per_row).zip(z) {
         let above = field::add(z, 1 << (bits - 1));
@@ -72,6 +80,17 @@ fn digits(how: Digits, params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u3
         left = field::sub(left, field::mul(odd, odd));
     }
     write(slack, left);
+    if let (Some(functional), Some(row)) = (params.functional(), row) {
+        let product = match how {
+            Digits::OfZeros => 0,
+            Digits::AsTrueAsPossible => row.product(v),
+        };
+        let (lo, hi) = functional.proven().into_inner();
+        let (above, below) = differences.split_at_mut(functional.digits());
+        let modulo_q = |value: i64| value.rem_euclid(i64::from(Q)) as u32;
+        write(above, modulo_q(product - lo));
+        write(below, modulo_q(hi - product));
+    }
     digits
 }
 
@@ -82,12 +101,13 @@ pub fn forged(
     v: &[i32],
     how: Digits,
 ) -> PreparedSubmission {
+    let row = round.open.functional_row();
     PreparedSubmission::forged(
         &round.open,
         &device.credential,
         &device.key,
         v,
-        |params, context| digits(how, params, context, v),
+        |params, context| digits(how, params, context, v, row.as_deref()),
         &mut world.rng,
     )
     .unwrap()

@@ -10,6 +10,7 @@ mod beacons;
 mod containers;
 mod contexts;
 mod forging;
+mod functionals;
 mod known_answers;
 mod norms;
 mod opening;

@@ -138,6 +138,7 @@ fn result() -> RoundResult {
         accepted: 4,
         sum: digest(0xaa),
         model: digest(0xbb),
+        direction: None,
     }
 }
 
@@ -149,6 +150,7 @@ fn aborted() -> Aborted {
         detail: "2 of 3 organisations".to_owned(),
         model: digest(0xdd),
         previous: Some(digest(0xee)),
+        direction: None,
     }
 }
 
@@ -215,6 +217,7 @@ fn large() -> &'static Large {
                 sealing_keys,
                 charge_micro_rho: 5,
                 opened_ms: 1_800_000_000_000,
+                direction: None,
             },
             header: SubmissionHeader {
                 round: round(),

@@ -202,6 +202,7 @@ fn the_writer_writes_nothing_that_no_reader_reads() {
         detail: "2 of 3".to_owned(),
         model: world.initial_model(),
         previous: None,
+        direction: None,
     }));
     writer.previous(&aborted).unwrap();
     writer

@@ -2,7 +2,9 @@
 
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::{AbortReason, Aborted, Culprit, Decision, Digest, Outcome, Rule, Terminal};
+use dawn_protocol::{
+    AbortReason, Aborted, Culprit, Decision, Digest, Outcome, Rule, Start, Terminal,
+};
 
 use crate::assert_violates;
 use crate::world::{ClosedRound, Round, World, a_hundred_thousand_coordinates};
@@ -79,7 +81,12 @@ fn two_honest_rounds_follow_each_other() {
             detail: String::new(),
             model,
             previous: Some(terminal.digest()),
+            direction: None,
         }))
+    };
+    let start = |model| Start {
+        model,
+        direction: None,
     };
     let aborted = abort(next_digest);
     let other = Digest([0x66; 32]);
@@ -87,7 +94,7 @@ fn two_honest_rounds_follow_each_other() {
     let third = world.round(3, Some(&aborted), next_digest, &all);
     third
         .open
-        .verify_previous(Some(&aborted), Some(next_digest))
+        .verify_previous(Some(&aborted), Some(start(next_digest)))
         .unwrap();
     third.open.verify_previous(Some(&aborted), None).unwrap();
     // Neither does the specification choose another model than the abort, nor the abort than before.
@@ -101,14 +108,14 @@ fn two_honest_rounds_follow_each_other() {
     assert_violates!(
         swapped
             .open
-            .verify_previous(Some(&changed), Some(next_digest)),
+            .verify_previous(Some(&changed), Some(start(next_digest))),
         Rule::SpecModel,
         Culprit::Aggregator
     );
     assert_violates!(
         third
             .open
-            .verify_previous(Some(&aborted), Some(world.initial_model())),
+            .verify_previous(Some(&aborted), Some(start(world.initial_model()))),
         Rule::SpecModel,
         Culprit::Aggregator
     );
@@ -131,6 +138,7 @@ fn an_abort_of_the_first_round_leaves_the_initial_model() {
             detail: String::new(),
             model,
             previous: None,
+            direction: None,
         }));
         let second = world.round(2, Some(&aborted), model, &[1, 2, 3, 4]);
         let verified = second.open.verify_previous(Some(&aborted), None);

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::Result;
 use dawn_crypto::norm::projection::Projection;
-use dawn_crypto::norm::{NormParams, NormProof, NormSeeds};
+use dawn_crypto::norm::{Hidden, NormParams, NormProof, NormSeeds};
 use dawn_crypto::params::Q;
 use dawn_learn::Dataset;
 use rand_chacha::ChaCha20Rng;
@@ -138,15 +138,19 @@ impl Attack {
         }
     }
 
-    /// The digits that it proves about, for the vector `v` (all padded coordinates) that it masks.
-    pub fn digits(self, params: &NormParams, context: &[u8], v: &[i32]) -> Vec<u32> {
+    /// The digits that it proves about, for the vector (all padded coordinates) that it masks.
+    pub fn digits(self, params: &NormParams, context: &[u8], hidden: Hidden<'_>) -> Vec<u32> {
         if self == Self::ForgedDigits {
-            return stray_digits(params, context, v);
+            return stray_digits(params, context, hidden.v);
         }
-        // A vector that is short enough is proven as it is, and else a shorter one in its place.
-        let mut claimed = v.to_vec();
+        // A vector that can be proven about is proven as it is, and else a shorter one in its place.
+        let mut claimed = hidden.v.to_vec();
         loop {
-            match NormProof::digits(params, context, &claimed) {
+            let hidden = Hidden {
+                v: &claimed,
+                ..hidden
+            };
+            match NormProof::digits(params, context, hidden) {
                 Ok(digits) => return digits.to_vec(),
                 Err(_) => claimed.iter_mut().for_each(|x| *x /= 2),
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
 use dawn_crypto::gaussian::Gaussian;
-use dawn_crypto::norm::NormParams;
+use dawn_crypto::norm::{Hidden, NormParams};
 use dawn_crypto::params::Q;
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
 use dawn_learn::{Dataset, Model, train};
@@ -257,8 +257,13 @@ fn prepare(
             for (v, x) in vector.iter_mut().zip(&sent) {
                 *v = centred(i64::from(*v) + i64::from(*x));
             }
+            let row = open.verified().functional_row();
+            let hidden = Hidden {
+                v: &vector,
+                row: row.as_deref(),
+            };
             let digits =
-                |params: &NormParams, context: &[u8]| attack.digits(params, context, &vector);
+                |params: &NormParams, context: &[u8]| attack.digits(params, context, hidden);
             (open.prepare_forged(&vector, digits, &mut rng)?, vector)
         }
     };

@@ -10,6 +10,7 @@
 //! | [`server`] | starting and stopping them all |
 //! | [`devices`], [`breaking`] | the device population and how it fails |
 //! | [`attack`] | what malicious devices send, and how they try to prove it |
+//! | [`filter`] | what is asked of updates beside their norm |
 //! | [`observe`] | reading a round's transcript |
 //! | [`rounds`] | following the rounds and comparing them with the truth |
 //! | [`plain`] | the same training without masks and noise: without attackers, and without a defence |
@@ -19,6 +20,7 @@ pub mod attack;
 pub mod breaking;
 pub mod devices;
 pub mod federation;
+pub mod filter;
 pub mod observe;
 pub mod options;
 pub mod plain;
@@ -42,6 +44,7 @@ use tokio::task::JoinSet;
 
 pub use attack::Attack;
 pub use federation::tolerated;
+pub use filter::Filter;
 pub use options::DemoOptions;
 pub use setting::DataSource;
 pub use summary::DemoSummary;
@@ -150,6 +153,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         accuracy_undefended: last.accuracy_undefended,
         attack: options.attack.map(|attack| attack.to_string()),
         byzantine: options.byzantine,
+        filter: options.filter.map(|filter| filter.to_string()),
         epsilon: last.epsilon,
         delta: 10f64.powi(-i32::from(setting::DELTA_EXPONENT)),
         sum_errors: follower.sum_errors(),

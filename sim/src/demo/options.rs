@@ -10,6 +10,7 @@ use dawn_protocol::Task;
 
 use super::attack::Attack;
 use super::devices::derive;
+use super::filter::Filter;
 use super::setting::{DataSource, Setting};
 
 /// File that marks a folder as the output of a demo: only such a folder is ever emptied.
@@ -34,6 +35,8 @@ pub struct DemoOptions {
     pub byzantine: f64,
     /// What they do; none is malicious when absent.
     pub attack: Option<Attack>,
+    /// What is asked of updates beside their norm.
+    pub filter: Option<Filter>,
     /// Privacy target over all rounds; noise is the least that masking allows when absent.
     pub epsilon: Option<f64>,
     /// The round in which one steward is killed for good; none when 0.
@@ -122,8 +125,12 @@ impl DemoOptions {
             ),
             None => String::new(),
         };
+        let filter = match self.filter {
+            Some(filter) => format!("updates are filtered by {filter}, "),
+            None => String::new(),
+        };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{privacy} (sigma {:.1} per device, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{filter}{privacy} (sigma {:.1} per device, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

@@ -10,7 +10,7 @@ use dawn_learn::data::{PartitionSpec, Shard, Split, digits, fashion_mnist, parti
 use dawn_learn::{Dataset, ModelSpec, Preset};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, dp};
 
-use super::DemoOptions;
+use super::{DemoOptions, Filter};
 
 /// The delta that the demo states epsilon at: 10^-5, well below one device in a hundred.
 pub const DELTA_EXPONENT: u8 = 5;
@@ -149,7 +149,7 @@ impl Setting {
                 (sigma, Some(plan.total_micro_rho(sigma)?))
             }
         };
-        let task = Task {
+        let mut task = Task {
             version: PROTOCOL_VERSION,
             name: format!("{} demo", options.data),
             owner: owner.id(),
@@ -182,6 +182,7 @@ impl Setting {
             projections: 256,
             options: Default::default(),
         };
+        task.options.functional = options.filter.map(Filter::functional);
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
     }
 }

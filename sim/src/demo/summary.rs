@@ -54,6 +54,8 @@ pub struct DemoSummary {
     pub attack: Option<String>,
     /// Their share among the devices.
     pub byzantine: f64,
+    /// What was asked of updates beside their norm.
+    pub filter: Option<String>,
     /// Total epsilon at `delta`; `None` where it is not finite.
     pub epsilon: Option<f64>,
     /// The delta of `epsilon`, as the accountant counted it.

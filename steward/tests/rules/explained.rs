@@ -25,6 +25,7 @@ pub fn early(
         detail: String::new(),
         model,
         previous: previous.map(Terminal::digest),
+        direction: None,
     })
 }
 
@@ -77,6 +78,7 @@ fn aborts_are_followed_back_to_what_explains_them() {
         accepted: 4,
         sum: Digest([2; 32]),
         model: left,
+        direction: None,
     }));
     let second = abort(&world, 2, Some(&first), left);
     let third = abort(&world, 3, Some(&second), left);

@@ -4,6 +4,7 @@ mod asking;
 mod beacons;
 mod budget;
 mod challenges;
+mod directions;
 mod explained;
 mod founding;
 mod garbage;

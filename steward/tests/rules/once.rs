@@ -342,6 +342,7 @@ fn one_history() {
         accepted: 4,
         sum: dawn_protocol::Digest([2; 32]),
         model: dawn_protocol::Digest([3; 32]),
+        direction: None,
     };
     let own = world.sealing_key(&state, 2).expect("key");
     let rng = &mut world.rng.clone();
@@ -365,6 +366,7 @@ fn one_history() {
         detail: String::new(),
         model: world.initial_model(),
         previous: None,
+        direction: None,
     };
     let fork = Terminal::Aborted(world.by_aggregator(&other_session));
     let model = world.initial_model();

@@ -19,6 +19,7 @@ mod public;
 mod tests;
 
 pub use lambdas::PreparedLambdas;
+pub(super) use public::R;
 pub use public::{MatrixBlocks, MatrixCache, PublicCheck, PublicChecker};
 
 use crate::backend::active;
@@ -72,6 +73,9 @@ pub enum ProjectionError {
         /// Which one.
         block: usize,
     },
+    /// There is a functional, and its public row is not known.
+    #[error("the public row of the functional is not known")]
+    Row,
     /// Some blocks come with their payload, and some without.
     #[error("either every block of a check comes with its payload, or none")]
     Payload,

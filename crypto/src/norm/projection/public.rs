@@ -10,12 +10,13 @@ use super::{PreparedLambdas, Projection, ProjectionError};
 use crate::backend::active;
 use crate::field;
 use crate::mask::PublicMatrix;
+use crate::norm::functional::{FunctionalRow, WeightedRow};
 use crate::params::{N, Q};
 use crate::ring::Transformed;
 use core::fmt;
 
 /// `2^32 mod q`: what Montgomery products divide by.
-const R: u32 = ((1u64 << 32) % Q as u64) as u32;
+pub(in crate::norm) const R: u32 = ((1u64 << 32) % Q as u64) as u32;
 
 /// The blocks of a round's public matrix as the check needs them, the adjoints in the transform domain, 4 bytes a
 /// coordinate: expanded once for all submissions of the round.
@@ -81,18 +82,7 @@ impl PublicCheck {
         blocks: usize,
         payload: Option<&[u32]>,
     ) -> Result<PublicCheck, ProjectionError> {
-        if let Some(c) = payload
-            && c.len() != blocks * N
-        {
-            return Err(ProjectionError::Coordinates {
-                coordinates: c.len(),
-            });
-        }
-        let mut checker = PublicChecker::new(projection, lambdas, matrix)?;
-        for block in 0..blocks {
-            checker.block(block, payload.map(|c| &c[block * N..(block + 1) * N]))?;
-        }
-        Ok(checker.finish())
+        PublicChecker::new(projection, lambdas, matrix)?.all(blocks, payload)
     }
 }
 
@@ -107,6 +97,8 @@ pub struct PublicChecker<'a> {
     projection: &'a Projection,
     lambdas: &'a PreparedLambdas,
     matrix: MatrixBlocks<'a>,
+    /// The row of a functional, part of `w`.
+    row: Option<WeightedRow<'a>>,
     /// `w` of a block.
     combined: Box<[[u32; N]; 2]>,
     /// The sum of `adj(a_b) w_b` in the transform domain, over `2^32`.
@@ -133,11 +125,40 @@ impl<'a> PublicChecker<'a> {
             projection,
             lambdas,
             matrix,
+            row: None,
             combined: zero(),
             sums: zero(),
             products: zero(),
             with_payload: None,
         })
+    }
+
+    /// Adds a functional's row to `w`, with its [weight in each check](crate::norm::Challenge::row_weights). Before any block.
+    pub fn with_row(mut self, row: &'a FunctionalRow, weights: [u32; 2]) -> PublicChecker<'a> {
+        self.row = Some(WeightedRow::new(row, weights));
+        self
+    }
+
+    /// Adds blocks `0..blocks`, and finishes. `payload`, where it is given, is the whole payload, canonical.
+    ///
+    /// # Errors
+    /// As [`PublicChecker::block`].
+    pub fn all(
+        mut self,
+        blocks: usize,
+        payload: Option<&[u32]>,
+    ) -> Result<PublicCheck, ProjectionError> {
+        if let Some(c) = payload
+            && c.len() != blocks * N
+        {
+            return Err(ProjectionError::Coordinates {
+                coordinates: c.len(),
+            });
+        }
+        for block in 0..blocks {
+            self.block(block, payload.map(|c| &c[block * N..(block + 1) * N]))?;
+        }
+        Ok(self.finish())
     }
 
     fn expect_payload(&mut self, given: bool) -> Result<(), ProjectionError> {
@@ -177,6 +198,9 @@ impl<'a> PublicChecker<'a> {
         let (combined, backend) = (&mut *self.combined, active());
         self.projection
             .combine_block(block as u64, self.lambdas, combined)?;
+        if let Some(row) = &self.row {
+            row.add_to(block, combined);
+        }
         for (i, w) in combined.iter_mut().enumerate() {
             if let Some(c) = payload {
                 debug_assert!(c.iter().all(|&word| field::is_canonical(word)));

@@ -1,0 +1,145 @@
+//! Linear functionals (`docs/protocol.md`, section 4.5): a public row `g` that everybody's hidden vector is measured against,
+//! within bounds, in the same check as its norm. There are two kinds, and both follow by a fixed rule from what everybody
+//! knows: a row or bounds of a task maker's choice would ask a question about one device.
+
+use std::sync::Arc;
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::norm::{FunctionalRow, NormError, NormParams};
+use dawn_crypto::params::Dimension;
+use dawn_learn::direction::least_limit;
+use dawn_learn::{DirectionError, Model, direction};
+use minicbor::{Decode, Encode};
+
+use crate::digests;
+use crate::round_context::RoundContext;
+use crate::violation::{Culprit, Rule, Violation};
+
+/// What a task asks of every update beside its norm. An honest device's is replaced by zero, which always passes, when it
+/// would not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(flat)]
+pub enum Functional {
+    /// The update does not point against the last accepted global update: `0 <= <g, x> <= clip ||g||`, with `g` the
+    /// [`direction`] of that update. Zeros, and so nothing, before there is one.
+    #[n(0)]
+    Direction,
+    /// The update's coordinates are counts that sum to one at most: `0 <= sum x <= unit`.
+    #[n(1)]
+    Counts {
+        /// What one is, in the update's integers; between 1 and the clip bound.
+        #[n(0)]
+        unit: u32,
+    },
+}
+
+impl Functional {
+    /// The norm proof with this functional in it.
+    ///
+    /// # Errors
+    /// [`NormError::Functional`] when the row would be too short to say something, or too long for the field.
+    pub fn bound(
+        self,
+        norm: NormParams,
+        dimension: &Dimension,
+        clip: u32,
+    ) -> Result<NormParams, NormError> {
+        match self {
+            Self::Direction => {
+                let (limit, least) = (norm.longest_row(), least_limit(dimension.coordinates()));
+                if limit < least {
+                    return Err(NormError::Functional {
+                        limit: least,
+                        longest: limit,
+                    });
+                }
+                norm.with_functional(limit, 0..=i64::from(limit) * i64::from(clip))
+            }
+            Self::Counts { unit } => {
+                let root = dimension.coordinates().isqrt();
+                let limit = root + usize::from(root * root < dimension.coordinates());
+                let limit = u32::try_from(limit).expect("a dimension is at most 2^24");
+                norm.with_functional(limit, 0..=i64::from(unit))
+            }
+        }
+    }
+
+    /// Whether the row follows from models, and the specification of a round names one.
+    pub fn follows_models(self) -> bool {
+        matches!(self, Self::Direction)
+    }
+
+    /// The row of a round that names no models.
+    pub(crate) fn constant_row(self, params: &NormParams, coordinates: usize) -> FunctionalRow {
+        let entry = match self {
+            Self::Direction => 0,
+            Self::Counts { .. } => 1,
+        };
+        FunctionalRow::new(params, vec![entry; coordinates])
+            .expect("the parameters were made for it")
+    }
+}
+
+/// The row of a round that starts from `to`, when the last accepted one started from `from`.
+pub(crate) fn direction_row(
+    params: &NormParams,
+    from: &Model,
+    to: &Model,
+) -> Result<FunctionalRow, DirectionError> {
+    let limit = params.functional().map_or(0, |f| f.limit());
+    let values = direction(from, to, limit)?;
+    Ok(FunctionalRow::new(params, values).expect("a direction is within its limit"))
+}
+
+impl RoundContext {
+    /// The row of the task's functional in this round. None when the task has no functional, and as long as models are
+    /// [wanted](Self::wanted_models).
+    pub fn functional_row(&self) -> Option<Arc<FunctionalRow>> {
+        if let Some(row) = self.inner.row.get() {
+            return Some(Arc::clone(row));
+        }
+        let functional = self.task().options.functional?;
+        if self.spec().direction.is_some() {
+            return None;
+        }
+        let coordinates = self.dimension().coordinates();
+        let row = || Arc::new(functional.constant_row(self.norm_params(), coordinates));
+        Some(Arc::clone(self.inner.row.get_or_init(row)))
+    }
+
+    /// Digests of the two models that the row follows from, in the order in which they came, until they are known:
+    /// [`Self::learn_models`].
+    pub fn wanted_models(&self) -> Option<[Digest; 2]> {
+        let start = self.spec().start();
+        let from = start.direction.filter(|_| self.inner.row.get().is_none());
+        from.map(|from| [from, start.model])
+    }
+
+    /// Takes the canonical bytes of the models that are wanted. What they give is known to all clones of this context.
+    ///
+    /// # Errors
+    /// [`Rule::SpecModel`], by the aggregator, for other bytes.
+    pub fn learn_models(&self, from: &[u8], to: &[u8]) -> Result<(), Violation> {
+        let Some(wanted) = self.wanted_models() else {
+            return Ok(());
+        };
+        let wrong = |detail: &dyn std::fmt::Display| {
+            Violation::new(Culprit::Aggregator, Rule::SpecModel, detail)
+        };
+        let mut models = Vec::with_capacity(2);
+        for (bytes, digest) in [from, to].into_iter().zip(wanted) {
+            Violation::unless(
+                digests::model_digest(bytes) == digest,
+                Culprit::Aggregator,
+                Rule::SpecModel,
+                "a model is not the one that the specification names",
+            )?;
+            models.push(Model::from_bytes(bytes).map_err(|e| wrong(&e))?);
+        }
+        let row = direction_row(self.norm_params(), &models[0], &models[1]);
+        let row = row.map_err(|e| wrong(&e))?;
+        // Another thread may have been faster, with the same.
+        let _ = self.inner.row.set(Arc::new(row));
+        Ok(())
+    }
+}
