@@ -16,11 +16,13 @@ if sys.version_info < (3, 9):
     sys.exit(f"generate.py: Python 3.9 or newer is needed, this is {sys.version.split()[0]}")
 sys.dont_write_bytecode = True
 
-from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, projection, session, shamir, unmask
+from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, norm, projection, session, shamir, unmask
 from reference import aes, blake3, cbor
+from reference import flp as reference_flp
 from reference import field as reference_field
 from reference import gaussian as reference_gaussian
 from reference import merkle as reference_merkle
+from reference import norm as reference_norm
 from reference import shamir as reference_shamir
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -34,6 +36,7 @@ FILES = {
     "shamir": shamir,
     "commitments": commitments,
     "consistency": consistency,
+    "norm": norm,
     "projection": projection,
     "session": session,
     "merkle": merkle,
@@ -57,7 +60,7 @@ def render(name, module):
 def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
-    for module in (aes, blake3, cbor, reference_field, reference_gaussian, reference_merkle, reference_shamir):
+    for module in (aes, blake3, cbor, reference_field, reference_gaussian, reference_merkle, reference_shamir, reference_flp, reference_norm):
         module.check()
     directory = HERE / "v1"
     wrong = []

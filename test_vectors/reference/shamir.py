@@ -31,7 +31,7 @@ def interpolate(points, values, x):
 
 
 def share_key(key, expanded, m):
-    """All m shares of a key whose first shares, at points 1, 2, ..., are given."""
+    """All m shares of a key, or of anything else, whose first shares, at points 1, 2, ..., are given."""
     points = range(len(expanded) + 1)
     known = [[k % Q for k in key], *expanded]
     return expanded + [interpolate(points, known, x) for x in range(len(expanded) + 1, m + 1)]
@@ -49,11 +49,11 @@ def mask_of_blind(blind):
     return uniform(labelled("key share mask", blind, length=64), REPETITIONS)[0]
 
 
-def challenge(header, corrections):
-    """chi: for each repetition 2048 elements. `header` is the canonical array of the header's first five fields."""
-    stream = labelled("key share consistency challenge", header, corrections, length=4 * N * REPETITIONS + 256)
-    elements = uniform(stream, N * REPETITIONS)[0]
-    return [elements[i * N : (i + 1) * N] for i in range(REPETITIONS)]
+def challenge(header, corrections, count):
+    """chi: for each repetition an element for each of a share. `header` is the canonical array of the header's first seven fields."""
+    stream = labelled("key share consistency challenge", header, corrections, length=4 * count * REPETITIONS + 256)
+    elements = uniform(stream, count * REPETITIONS)[0]
+    return [elements[i * count : (i + 1) * count] for i in range(REPETITIONS)]
 
 
 def inner(chi, share):
@@ -66,7 +66,7 @@ def prove(header, shares, blinds, polynomials):
     for point, blind in enumerate(blinds, 1):
         corrections += [(evaluate(r, point) - mask) % Q for r, mask in zip(polynomials, mask_of_blind(blind))]
     corrections = words(corrections)
-    chis = challenge(header, corrections)
+    chis = challenge(header, corrections, len(shares[0]))
     for point in range(1, len(polynomials[0]) + 1):
         values += [(evaluate(r, point) + inner(chi, shares[point - 1])) % Q for r, chi in zip(polynomials, chis)]
     return corrections, words(values)
@@ -78,7 +78,7 @@ def accepts(header, corrections, values, point, share, blind):
     count = len(values) // (4 * REPETITIONS)
     columns = uniform(values, count * REPETITIONS)[0]
     expected = interpolate(range(1, count + 1), [columns[i * 4 : i * 4 + 4] for i in range(count)], point)
-    found = zip(row, mask_of_blind(blind), challenge(header, corrections))
+    found = zip(row, mask_of_blind(blind), challenge(header, corrections, len(share)))
     return expected == [(c + mask + inner(chi, share)) % Q for c, mask, chi in found]
 
 

@@ -6,6 +6,7 @@ mod arithmetic;
 mod digests;
 mod forms;
 mod masking;
+mod norm;
 mod refusal;
 mod shares;
 
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 type Reader = fn(Value) -> Result<(), Refusal>;
 
 /// The files that this crate reads.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "commitments",
     "consistency",
     "expand",
@@ -28,6 +29,7 @@ const FILES: [&str; 11] = [
     "mask",
     "merkle",
     "negacyclic",
+    "norm",
     "projection",
     "shamir",
     "unmask",

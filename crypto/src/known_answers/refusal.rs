@@ -4,6 +4,7 @@ use crate::digest::ParseDigestError;
 use crate::mask::MaskError;
 use crate::merkle::MerkleError;
 use crate::norm::projection::ProjectionError;
+use crate::norm::{NormError, Rejection};
 use crate::params::ParameterError;
 use crate::shamir::ShamirError;
 use core::error::Error;
@@ -103,6 +104,30 @@ impl From<ProjectionError> for Refusal {
             ProjectionError::NotCached { block } => Refusal::at("not-cached", block),
             ProjectionError::Row => Refusal::named("row"),
             ProjectionError::Payload => Refusal::named("payload"),
+        }
+    }
+}
+
+impl From<NormError> for Refusal {
+    fn from(error: NormError) -> Refusal {
+        match error {
+            NormError::Rows { rows } => Refusal::at("norm-rows", rows),
+            NormError::TooLarge => Refusal::named("norm-too-large"),
+            NormError::TooLong => Refusal::named("too-long"),
+            NormError::Projection(error) => error.into(),
+            NormError::ShareLength => Refusal::named("share-length"),
+            NormError::AnswerLength { elements } => Refusal::at("answer-length", elements),
+            NormError::ShareNotCanonical => Refusal::named("share-not-canonical"),
+            NormError::NotCanonical { index } => Refusal::at("not-canonical", index),
+        }
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Refusal {
+        match rejection {
+            Rejection::Projection => Refusal::named("projection"),
+            Rejection::Proof { repetition } => Refusal::at("norm-proof", repetition),
         }
     }
 }

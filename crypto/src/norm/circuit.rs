@@ -75,14 +75,14 @@ impl Gadget<F> for WeightedDigits {
 
 /// The circuit of one repetition: the parameters, and the weights within a call that its joint randomness gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NormCircuit {
+pub(crate) struct NormCircuit {
     params: NormParams,
     weights: Vec<F>,
 }
 
 impl NormCircuit {
     /// A circuit with one weight for each digit of a call.
-    pub(super) fn new(params: &NormParams, weights: Vec<F>) -> NormCircuit {
+    pub(crate) fn new(params: &NormParams, weights: Vec<F>) -> NormCircuit {
         debug_assert_eq!(weights.len(), params.digit_chunks().arity);
         NormCircuit {
             params: *params,

@@ -47,7 +47,7 @@ impl NormSeeds {
 
 /// A repetition's own joint randomness: the weights within a call, then the weights of the calls. All of them are
 /// independent, so that a wrong digit is missed with probability at most `2/q`.
-pub(super) fn joint_randomness(
+pub(crate) fn joint_randomness(
     params: &NormParams,
     seed: &Digest,
     repetition: usize,
@@ -70,7 +70,7 @@ pub struct Challenge {
     /// The weights of a functional's two differences in the two linear checks; zeros without one.
     pub(super) functional: [[u32; WEIGHTS]; 2],
     /// For each repetition the weights of the circuit's two outputs and the query points of its two gadgets.
-    pub(super) queries: Vec<[u32; 4]>,
+    pub(crate) queries: Vec<[u32; 4]>,
 }
 
 impl Challenge {

@@ -12,6 +12,7 @@
 //! | [`projection`] | R, in both directions, and the public side of the linear check |
 //! | [`functional`] | a public row whose product with the vector is bounded in the same check |
 //! | `circuit` | the statement as a fully linear proof of `prio` |
+//! | [`soundness`] | how unlikely it is that something wrong passes |
 //! | `fiat_shamir` | what follows from commitments and from the beacon |
 //! | `prove`, `verify` | the device's part and the stewards' |
 //!
@@ -24,12 +25,16 @@ pub mod functional;
 pub mod params;
 pub mod projection;
 mod prove;
+pub mod soundness;
 mod verify;
 
 #[cfg(test)]
 mod functional_tests;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use {circuit::NormCircuit, fiat_shamir::joint_randomness, prove::digits_of};
 
 pub use fiat_shamir::{Challenge, NormSeeds};
 pub use functional::{FunctionalParams, FunctionalRow};
