@@ -11,6 +11,7 @@
 //! | [`task`], [`task_options`], [`task_rules`] | what the members agree to compute, and what is refused at once | 4.1 |
 //! | [`spec`] | the specification of one round, its sealing keys and endorsements | 4.1 |
 //! | [`submission`], [`container`] | what a device sends, and its form on the wire | 4.4 |
+//! | [`upload`] | how many bytes a submission will have | 4.9 |
 //! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
 //! | [`beacon`] | what nobody knows before the round is closed | 4.6 |
 //! | [`statements`], [`terminal`] | everything said after the round is closed | 4.6, 4.7 |
@@ -57,6 +58,7 @@ pub mod task_options;
 pub mod task_rules;
 pub mod terminal;
 pub mod transcript;
+pub mod upload;
 pub mod violation;
 pub mod work;
 

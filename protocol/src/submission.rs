@@ -187,6 +187,20 @@ impl PackagePlaintext {
         bytes
     }
 
+    /// The lengths of blind, key, digits and proofs in both forms: of a seed, and of explicit shares.
+    fn forms(params: &NormParams) -> [[usize; 4]; 2] {
+        let proofs = REPETITIONS * params.proof_len();
+        [
+            [32, 32, 0, 0],
+            [32, ShareSum::BYTES, 4 * params.digits(), 4 * proofs],
+        ]
+    }
+
+    /// Bytes of a plaintext with a seed, and of one with explicit shares.
+    pub fn lengths(params: &NormParams) -> [usize; 2] {
+        Self::forms(params).map(|lengths| length_of(&lengths, &lengths.map(byte_string_head)))
+    }
+
     /// Reads a plaintext; only the canonical encoding of shares of the parameters' lengths is accepted.
     ///
     /// # Errors
@@ -194,17 +208,9 @@ impl PackagePlaintext {
     pub fn from_bytes(params: &NormParams, bytes: &[u8]) -> Result<Self, Outcome> {
         // Not by a parser, whose branches depend on what it reads: the canonical encoding has one of two forms,
         // told apart by their length, which the package's length shows to everybody.
-        let seed = [32, 32, 0, 0];
-        let explicit = [
-            32,
-            ShareSum::BYTES,
-            4 * params.digits(),
-            4 * REPETITIONS * params.proof_len(),
-        ];
-        for lengths in [seed, explicit] {
+        for lengths in Self::forms(params) {
             let heads = lengths.map(byte_string_head);
-            let inside: usize = heads.iter().map(Vec::len).sum();
-            if bytes.len() == 1 + inside + lengths.iter().sum::<usize>() {
+            if bytes.len() == length_of(&lengths, &heads) {
                 return Self::of_form(bytes, &lengths, &heads);
             }
         }
@@ -233,6 +239,11 @@ impl PackagePlaintext {
             proofs: proofs.to_vec(),
         })
     }
+}
+
+/// Bytes of a plaintext of byte strings of these lengths with these heads.
+fn length_of(lengths: &[usize; 4], heads: &[Vec<u8>; 4]) -> usize {
+    1 + heads.iter().map(Vec::len).sum::<usize>() + lengths.iter().sum::<usize>()
 }
 
 /// What comes before a byte string of this length in canonical CBOR.

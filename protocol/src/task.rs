@@ -2,7 +2,7 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::norm::{NormError, NormParams, Rows};
-use dawn_crypto::params::{Dimension, ParameterError, Sigma};
+use dawn_crypto::params::{Dimension, ParameterError, Q, Sigma};
 use dawn_identity::{
     BrokenRule, IssuerCertificate, OrgId, Signed, Statement, TaskId, to_canonical,
 };
@@ -184,6 +184,19 @@ impl Task {
             None => Ok(norm),
         }
     }
+
+    /// How large a coordinate of a round's sum could be if every device proved the most that passes:
+    /// `max_submissions gamma B`. It is below `q/4` ([`Task::LARGEST_SUM`]), so that no sum wraps.
+    ///
+    /// # Errors
+    /// As [`Task::norm_params`].
+    pub fn largest_sum(&self) -> Result<u128, NormError> {
+        let norm = u128::from(self.norm_params()?.max_norm());
+        Ok(u128::from(self.policy.max_submissions) * norm)
+    }
+
+    /// What [`Task::largest_sum`] stays below: `q/4`.
+    pub const LARGEST_SUM: u128 = (Q / 4) as u128;
 }
 
 impl Statement for Task {

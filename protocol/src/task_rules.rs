@@ -2,7 +2,7 @@
 //! (`docs/protocol.md`, section 4.1).
 
 use dawn_crypto::norm::NormError;
-use dawn_crypto::params::{MAX_DIM, Parameters, Q};
+use dawn_crypto::params::{MAX_DIM, Parameters};
 use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
 
@@ -124,7 +124,7 @@ fn check_privacy(privacy: &PrivacyPlan) -> Result<(), BrokenRule> {
 
 /// Sums never wrap and the ledger never overflows, whatever happens in the rounds.
 fn check_sums(task: &Task) -> Result<(), BrokenRule> {
-    let norm = task.norm_params().map_err(|error| {
+    let largest = task.largest_sum().map_err(|error| {
         BrokenRule(match error {
             NormError::Functional { .. } => {
                 "the row of a functional fits the field of the proofs and is not too short to say something"
@@ -132,9 +132,8 @@ fn check_sums(task: &Task) -> Result<(), BrokenRule> {
             _ => "a norm proof has 128, 256 or 512 projections, which fit the field of the proofs",
         })
     })?;
-    let largest = u128::from(task.policy.max_submissions) * u128::from(norm.max_norm());
     BrokenRule::unless(
-        largest < u128::from(Q / 4),
+        largest < Task::LARGEST_SUM,
         "max_submissions times the norm that proofs let pass is less than q/4, so that no sum wraps",
     )?;
     let charge = task

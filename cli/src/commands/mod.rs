@@ -6,6 +6,7 @@ pub mod bench;
 pub mod client;
 pub mod demo;
 pub mod device;
+mod explain;
 pub mod federation;
 pub mod org;
 pub mod roster;

@@ -1,12 +1,14 @@
 //! `dawn task`: what the members compute together.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use dawn_crypto::norm::Rows;
 use dawn_crypto::params::Sigma;
-use dawn_identity::{Signed, Statement as _, TaskId};
+use dawn_crypto::shamir::Threshold;
+use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
 use dawn_learn::{ModelSpec, Preset};
 use dawn_protocol::{
     Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskOptions,
@@ -15,6 +17,7 @@ use dawn_transport::Api;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::explain::Explanation;
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -29,6 +32,23 @@ pub enum Command {
         /// Description; `docs/operations.md` explains its fields.
         #[arg(long)]
         file: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Explains what a task's numbers mean: what is proven about every update, what it costs, what privacy it gives, and
+    /// who must be honest. Refuses what everybody would refuse, and says why.
+    Explain {
+        /// A description, as `dawn task create` reads it, or a signed task.
+        file: PathBuf,
+        /// Number of stewards.
+        #[arg(long, default_value_t = 6, conflicts_with = "server")]
+        stewards: u8,
+        /// How many of them may be malicious; when absent as many as leave room for one that is away.
+        #[arg(long, conflicts_with = "server")]
+        malicious: Option<u8>,
+        /// The stewards of this server's roster instead; of a description, of its epoch.
+        #[arg(long)]
+        server: Option<String>,
         #[arg(long)]
         json: bool,
     },
@@ -64,9 +84,12 @@ struct Description {
     delta_exponent: u8,
     policy: PolicyFields,
     deadlines: DeadlineFields,
-    /// Rows of the norm proof: 256, or 512 for a tighter bound.
+    /// Rows of the norm proof: 256, or 512 for a tighter bound; 128 only with `test_only`.
     #[serde(default = "projections")]
     projections: u16,
+    /// Allows what protects nobody: 128 rows.
+    #[serde(default)]
+    test_only: bool,
     /// What is asked of updates beside their norm.
     functional: Option<FunctionalField>,
 }
@@ -136,8 +159,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             json,
         } => {
             let owner = files::load_organisation(&org)?;
-            let description: Description = toml::from_str(&files::read_text(&file)?)
-                .with_context(|| format!("{} does not describe a task", file.display()))?;
+            let description = Description::read(&file)?;
+            description.check_rows()?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?.digest();
             let roster = api.roster(description.epoch).await?.peek().digest();
@@ -157,6 +180,25 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 )
             })
         }
+        Command::Explain {
+            file,
+            stewards,
+            malicious,
+            server,
+            json,
+        } => {
+            let (task, epoch) = read_task(&file)?;
+            let threshold = match server {
+                Some(server) => roster_threshold(&Api::new(&server)?, epoch).await?,
+                None => {
+                    let malicious =
+                        malicious.unwrap_or_else(|| dawn_sim::demo::tolerated(stewards));
+                    Threshold::new(stewards, malicious)?
+                }
+            };
+            let explanation = Explanation::of(&task, &threshold)?;
+            output::report(json, &explanation.to_json(), |_| explanation.to_string())
+        }
         Command::Show { server, task, json } => {
             let status = Api::new(&server)?.task_status(&task).await?;
             output::report(json, &status, |v| format!("{v:#}"))
@@ -164,12 +206,53 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
+/// A signed task, or one made of a description with what only its maker has left blank; and the epoch of the roster.
+fn read_task(file: &Path) -> Result<(Task, u64)> {
+    /// How a COSE_Sign1 envelope begins, and no description does.
+    const ENVELOPE: u8 = 0xd2;
+    let bytes = files::read(file)?;
+    if bytes.first() == Some(&ENVELOPE) {
+        let signed = Signed::<Task>::from_bytes(&bytes)
+            .with_context(|| format!("{} holds no valid task", file.display()))?;
+        return Ok((signed.peek().clone(), one()));
+    }
+    let description = Description::read(file)?;
+    let epoch = description.epoch;
+    let validity = Validity::starting(files::now(), 1);
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let owner = Organisation::generate("explained", validity, &mut rng)?;
+    let unknown = Digest([0; 32]);
+    Ok((
+        description.into_task(&owner, unknown, unknown, [0; 32])?,
+        epoch,
+    ))
+}
+
+async fn roster_threshold(api: &Api, epoch: u64) -> Result<Threshold> {
+    Ok(api.roster(epoch).await?.peek().threshold)
+}
+
 impl Description {
+    fn read(file: &Path) -> Result<Description> {
+        toml::from_str(&files::read_text(file)?)
+            .with_context(|| format!("{} does not describe a task", file.display()))
+    }
+
+    /// Nobody makes a task that protects nobody by mistake.
+    fn check_rows(&self) -> Result<()> {
+        if usize::from(self.projections) == Rows::R128.get() && !self.test_only {
+            bail!(
+                "128 projections are for tests: what passes is bounded by experiments, not by a proof. Use 256, or say test_only = true"
+            );
+        }
+        Ok(())
+    }
+
     fn into_task(
         self,
-        owner: &dawn_identity::Organisation,
-        federation: dawn_identity::Digest,
-        roster: dawn_identity::Digest,
+        owner: &Organisation,
+        federation: Digest,
+        roster: Digest,
         initial_seed: [u8; 32],
     ) -> Result<Task> {
         let preset: Preset = self.preset.parse().map_err(anyhow::Error::msg)?;

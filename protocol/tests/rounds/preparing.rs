@@ -3,6 +3,7 @@
 use dawn_crypto::mask::{parse_payload, payload_digest};
 use dawn_learn::ModelSpec;
 use dawn_protocol::prepare::{PrepareError, PreparedSubmission};
+use dawn_protocol::upload::UploadSize;
 
 use crate::world::{Device, Round, World};
 
@@ -106,5 +107,33 @@ fn updates_of_another_length_are_refused() {
             &mut world.rng,
         );
         assert!(matches!(refused, Err(PrepareError::Mask(_))), "{length}");
+    }
+}
+
+/// What a task maker is told is what devices send.
+#[test]
+fn the_size_of_a_submission_is_known_before() {
+    for (m, f, rows) in [(2, 0, 128), (3, 0, 256), (6, 1, 128), (11, 2, 512)] {
+        let mut world = World::with_task(m, f, |task| {
+            task.projections = rows;
+            task.rounds = 1;
+        });
+        let round = world.first_round();
+        let device = world.device(0);
+        let x = vec![0; world.context.dimension().coordinates()];
+        let (made, _) = observed(&mut world, &round, &device, &x);
+        let task = world.task.peek();
+        let size = UploadSize::of(
+            task,
+            round.open.threshold(),
+            &device.credential,
+            &device.key,
+        )
+        .unwrap();
+        assert_eq!(size.header, made.header.bytes().len());
+        let packages: usize = made.packages.iter().map(Vec::len).sum();
+        assert_eq!(size.packages, packages);
+        assert_eq!(size.payload, made.payload.len());
+        assert_eq!(size.total, made.to_bytes().len());
     }
 }
