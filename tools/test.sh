@@ -13,6 +13,7 @@ if ! command -v python3 >/dev/null 2>&1; then
 fi
 python3 test_vectors/generate.py --check
 python3 docs/lwe-estimate.py --check >/dev/null || { say "docs/lwe-estimate.py no longer finds what docs/protocol.md, section 3, claims"; exit 1; }
+python3 docs/norm-bound.py --check >/dev/null || { say "docs/norm-bound.py no longer finds the norm proof's table, or that it keeps what docs/protocol.md, section 4.3, claims"; exit 1; }
 
 nextest=no
 cargo nextest --version >/dev/null 2>&1 && nextest=yes

@@ -5,6 +5,8 @@
 //! | [`core`] | masking, adding and unmasking, against AES, BLAKE3 and a plain addition of as many bytes |
 //! | `prepare` | a device's whole message (feature `prepare`) |
 //! | `prove` | a proven submission for device, steward and aggregator, against Prio3SumVec (feature `prepare`) |
+//! | `soundness` | how often vectors that are too long pass the norm proof, against the predicted probability (feature `prepare`) |
+//! | `honest` | whether honest submissions at the bound ever fail (feature `prepare`) |
 //! | `scene` | the federation that both are measured in |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
@@ -15,6 +17,8 @@
 
 pub mod core;
 #[cfg(feature = "prepare")]
+pub mod honest;
+#[cfg(feature = "prepare")]
 pub mod prepare;
 #[cfg(feature = "prepare")]
 pub mod prove;
@@ -22,3 +26,5 @@ pub mod prove;
 pub mod samplers;
 #[cfg(feature = "prepare")]
 pub mod scene;
+#[cfg(feature = "prepare")]
+pub mod soundness;

@@ -28,6 +28,8 @@ pub struct Proved {
     pub dim: usize,
     /// Stewards.
     pub stewards: u8,
+    /// How many of them may be malicious: as many as leave room for one that is away.
+    pub malicious: u8,
     /// Rows of the norm proof.
     pub rows: u16,
     /// The backend that computed.
@@ -104,6 +106,7 @@ pub fn measure(dim: usize, stewards: u8, rows: u16) -> Result<Proved, SceneError
     Ok(Proved {
         dim,
         stewards,
+        malicious: scene.open.threshold().f(),
         rows,
         backend: backend::current().name(),
         device_ms,
@@ -133,6 +136,27 @@ fn answer(
     let verifier = round.verifier(0).ok_or("there is no submission")?;
     let check = verifier.public_check(matrix, None)?;
     Ok(verifier.answer(&opened, &check.u)?)
+}
+
+/// Whether a submission is valid by the answers of all stewards.
+///
+/// # Errors
+/// When a steward has nothing to answer about it.
+pub(crate) fn is_valid(
+    scene: &Scene,
+    round: &RoundChallenged,
+    submission: &PreparedSubmission,
+    matrix: MatrixBlocks<'_>,
+    stewards: u8,
+) -> Result<bool, SceneError> {
+    let answers = (1..=stewards)
+        .map(|point| Ok((point, answer(scene, round, submission, matrix, point)?)))
+        .collect::<Result<Vec<_>, SceneError>>()?;
+    let words = mask::parse_payload(&submission.payload)?;
+    let verifier = round.verifier(0).ok_or("there is no submission")?;
+    let check = verifier.public_check(matrix, Some(&words))?;
+    let found = verifier.examine(&answers, check.masked.unwrap_or_default());
+    Ok(found.result == dawn_protocol::Examined::Valid)
 }
 
 /// All that the aggregator computes for one submission.
@@ -190,6 +214,16 @@ fn measure_prio(dim: usize) -> Result<(f64, f64, usize), SceneError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table of docs/protocol.md, section 3.
+    #[test]
+    fn federations_have_the_documented_thresholds() {
+        for (m, f, t, a) in [(3, 0, 2, 2), (6, 1, 4, 5), (8, 1, 5, 6), (11, 2, 7, 9)] {
+            let scene = Scene::new(1000, m, 256).expect("exists");
+            let th = scene.open.threshold();
+            assert_eq!((th.m(), th.f(), th.t(), th.a()), (m, f, t, a));
+        }
+    }
 
     #[test]
     fn what_was_asked_for_is_what_is_measured() {

@@ -81,6 +81,12 @@ fn the_numbers_are_those_that_the_protocol_uses() {
     assert_eq!(found["max_norm"], norm.max_norm());
     assert_eq!(found["largest_sum"], 1000.0 * norm.max_norm() as f64);
     assert_eq!(found["weapon_factor"], norm.max_norm() as f64 / 3072.0);
+    assert_eq!(found["functional"], Value::Null);
+    let filtered = TASK.replace("rounds = 20", "rounds = 20\nfunctional = \"direction\"");
+    let filtered = object(&filtered, &[]);
+    assert_eq!(filtered["functional"], "direction");
+    let total = |of: &Value| of["upload_bytes"]["total"].as_u64();
+    assert!(total(&filtered) > total(&found));
     // A round costs C^2 / (2 n sigma^2), and twenty rounds cost more than one.
     let rho = (3072f64 / 820.0).powi(2) / 160.0;
     let charge = found["charge_micro_rho"].as_f64().unwrap();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use dawn_benches::core::{Measured, Operation, measure};
-use dawn_benches::{prepare, prove};
+use dawn_benches::{honest, prepare, prove, soundness};
 use dawn_crypto::backend::BackendKind;
 
 #[derive(Subcommand)]
@@ -20,6 +20,48 @@ pub enum Command {
     Prepare(Options),
     /// Make, answer and judge a proven submission; beside Prio3SumVec.
     Prove(ProveOptions),
+    /// Try vectors that are too long, and compare how many pass the norm proof with what is predicted.
+    Soundness(SoundnessOptions),
+    /// Make honest submissions at the bound, and count those that the norm proof refuses.
+    Honest(HonestOptions),
+}
+
+#[derive(Args)]
+pub struct SoundnessOptions {
+    /// Attackers a point.
+    #[arg(long, default_value_t = 10_000)]
+    trials: u64,
+    /// Rows of the norm proof: 128, 256 or 512.
+    #[arg(long, default_value_t = 256)]
+    rows: u16,
+    /// Coordinates of the vector.
+    #[arg(long, default_value_t = 1000)]
+    dim: usize,
+    /// Longest update of an honest device.
+    #[arg(long, default_value_t = 8192)]
+    clip: u64,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub struct HonestOptions {
+    /// Submissions up to their digits.
+    #[arg(long, default_value_t = 10_000)]
+    submissions: u64,
+    /// Whole submissions of each shape, answered by all stewards and decided.
+    #[arg(long, default_value_t = 100)]
+    whole: u64,
+    /// Rows of the norm proof: 128, 256 or 512.
+    #[arg(long, default_value_t = 256)]
+    rows: u16,
+    /// Coordinates of the vector.
+    #[arg(long, default_value_t = 1000)]
+    dim: usize,
+    /// One line of JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -58,6 +100,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Unmask(options) => (Operation::Unmask, options),
         Command::Prepare(options) => return prepare(options).await,
         Command::Prove(options) => return prove(options).await,
+        Command::Soundness(options) => return soundness(options).await,
+        Command::Honest(options) => return honest(options).await,
     };
     let json = options.json;
     // Seconds of computation: not on the threads that serve.
@@ -111,7 +155,10 @@ async fn prove(options: ProveOptions) -> Result<ExitCode> {
         measured.rows,
         measured.backend,
     );
-    println!("A proven submission, d = {d}, {m} stewards, {rows} rows, backend {backend}");
+    let f = measured.malicious;
+    println!(
+        "A proven submission, d = {d}, {m} stewards, {f} of them malicious, {rows} rows, backend {backend}"
+    );
     println!("{:<22} {:>12} {:>12}", "", "here", "Prio3SumVec");
     for (name, here, prio) in [
         ("device, ms", measured.device_ms, measured.prio_device_ms),
@@ -132,6 +179,99 @@ async fn prove(options: ProveOptions) -> Result<ExitCode> {
         "upload, bytes", measured.upload_bytes
     );
     println!("  {:<20} {:>12}", "the vector alone", measured.plain_bytes);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn soundness(options: SoundnessOptions) -> Result<ExitCode> {
+    let SoundnessOptions {
+        trials,
+        rows,
+        dim,
+        clip,
+        json,
+    } = options;
+    let found = tokio::task::spawn_blocking(move || soundness::run(dim, clip, rows, trials))
+        .await
+        .context("the experiment was interrupted")??;
+    if json {
+        println!("{}", serde_json::to_string(&found)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "Vectors that are too long, d = {} ({} with padding), C = {}, {} rows: B = {:.1}, gamma = {:.3}",
+        found.dim, found.padded, found.clip, found.rows, found.honest_norm, found.gamma
+    );
+    println!(
+        "| family | norm / B | tries | accepted of {trials} | measured | 95 % interval | predicted | inside |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for p in &found.points {
+        let predicted = if p.predicted < 1e-4 {
+            format!("2^{:.1}", p.predicted_log2)
+        } else {
+            format!("{:.5}", p.predicted)
+        };
+        println!(
+            "| {} | {} | {} | {} | {:.5} | {:.5} - {:.5} | {predicted} | {} |",
+            p.family,
+            p.factor,
+            p.tries,
+            p.accepted,
+            p.measured,
+            p.interval.0,
+            p.interval.1,
+            if p.inside { "yes" } else { "no" }
+        );
+    }
+    let (decisive, inside) = found.decisive;
+    println!("Inside: {inside} of {decisive} points that are neither certain nor negligible.");
+    println!("Predicted for the norm gamma B = {}:", found.max_norm);
+    for at in &found.at_gamma {
+        println!("  {:<12} 2^{:.1}", at.family, at.predicted_log2);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn honest(options: HonestOptions) -> Result<ExitCode> {
+    let HonestOptions {
+        submissions,
+        whole,
+        rows,
+        dim,
+        json,
+    } = options;
+    let found = tokio::task::spawn_blocking(move || honest::run(dim, rows, submissions, whole))
+        .await
+        .context("the run was interrupted")?
+        .map_err(anyhow::Error::from_boxed)?;
+    if json {
+        println!("{}", serde_json::to_string(&found)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "Honest submissions at the bound, d = {}, C = {}, {} rows, gamma = {:.3}",
+        found.dim, found.clip, found.rows, found.gamma
+    );
+    println!(
+        "| updates | submissions | refused | whole | refused | least norm / C | largest norm^2 / B^2 | sum / bound | projection / range |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for s in &found.shapes {
+        println!(
+            "| {:?} | {} | {} | {} | {} | {:.4} | {:.4} | {:.4} | {:.4} |",
+            s.shape,
+            s.submissions,
+            s.refused,
+            s.whole,
+            s.whole_refused,
+            s.least_update,
+            s.largest_squared,
+            s.largest_sum,
+            s.largest_projection
+        );
+    }
+    let (all, refused) = found.total;
+    println!("Refused: {refused} of {all}.");
     Ok(ExitCode::SUCCESS)
 }
 

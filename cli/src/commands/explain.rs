@@ -9,9 +9,9 @@ use dawn_crypto::norm::soundness::{COMPLETENESS_BITS, GRINDING_BITS, PROJECTION_
 use dawn_crypto::norm::{NormParams, Rows};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Organisation, SecretKey, Statement as _, Validity};
-use dawn_protocol::Task;
 use dawn_protocol::dp::{self, Spending};
 use dawn_protocol::upload::UploadSize;
+use dawn_protocol::{Functional, Task};
 use serde_json::{Map, Value, json};
 
 use crate::files;
@@ -121,6 +121,18 @@ impl Explanation {
             format!("gamma = {gamma:.3}: whatever passes has a norm of at most gamma B = {most}");
         self.fact(SECTION, "gamma", json!(gamma), text);
         self.fact(SECTION, "max_norm", json!(most), String::new());
+        let (functional, text) = match task.options.functional {
+            None => (Value::Null, String::new()),
+            Some(Functional::Direction) => (
+                json!("direction"),
+                "no update points against the last accepted one, but for noise".to_owned(),
+            ),
+            Some(Functional::Counts { unit }) => (
+                json!({ "counts": unit }),
+                format!("the counts of an update sum to one ({unit}) at most, but for noise"),
+            ),
+        };
+        self.fact(SECTION, "functional", functional, text);
         let text =
             format!("an honest device's proof fails with probability below 2^-{COMPLETENESS_BITS}");
         self.fact(SECTION, "completeness_bits", json!(COMPLETENESS_BITS), text);

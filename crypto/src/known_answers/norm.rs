@@ -9,8 +9,8 @@ use crate::field;
 use crate::mask::{MaskKey, PublicMatrix, mask};
 use crate::norm::projection::{MatrixBlocks, PreparedLambdas, Projection, PublicCheck};
 use crate::norm::{
-    Answer, Challenge, NormCircuit, NormParams, NormProof, NormSeeds, NormVerifier, Rows,
-    digits_of, joint_randomness,
+    Answer, Challenge, Hidden, NormCircuit, NormParams, NormProof, NormSeeds, NormVerifier, Rows,
+    digits_of_projections, joint_randomness,
 };
 use crate::params::{Dimension, N, Sigma};
 use crate::shamir::{ConsistencyProof, KeyShare, Segments, ShareEncoding, Threshold, share_key};
@@ -103,7 +103,7 @@ fn digits(case: Value) -> Result<(), Refusal> {
         digits: Elements,
     }
     let case: Case = fields(case);
-    let found = digits_of(&case.task.params()?, &case.z)?;
+    let found = digits_of_projections(&case.task.params()?, &case.z, None)?;
     equal(&found[..], &case.digits.words()[..])
 }
 
@@ -223,8 +223,16 @@ impl Given {
         let (context, v) = (hex(&self.context), self.v.values());
         let seeds = NormSeeds::new(&context, &[]);
         let z = Projection::new(seeds.projection.0, params.rows())?.project(&v)?;
-        let digits = digits_of(&params, &z)?.to_vec();
-        let proof = NormProof::new(&params, &th, &context, &v, &encodings, &blinds, &mut rng)?;
+        let digits = digits_of_projections(&params, &z, None)?.to_vec();
+        let proof = NormProof::new(
+            &params,
+            &th,
+            &context,
+            Hidden::vector(&v),
+            &encodings,
+            &blinds,
+            &mut rng,
+        )?;
         Ok(Made {
             params,
             th,

@@ -114,6 +114,8 @@ impl From<NormError> for Refusal {
             NormError::Rows { rows } => Refusal::at("norm-rows", rows),
             NormError::TooLarge => Refusal::named("norm-too-large"),
             NormError::TooLong => Refusal::named("too-long"),
+            NormError::Functional { limit, .. } => Refusal::at("functional", limit),
+            NormError::Row => Refusal::named("row"),
             NormError::Projection(error) => error.into(),
             NormError::ShareLength => Refusal::named("share-length"),
             NormError::AnswerLength { elements } => Refusal::at("answer-length", elements),

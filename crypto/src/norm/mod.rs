@@ -34,7 +34,9 @@ mod functional_tests;
 mod tests;
 
 #[cfg(test)]
-pub(crate) use {circuit::NormCircuit, fiat_shamir::joint_randomness, prove::digits_of};
+pub(crate) use {
+    circuit::NormCircuit, fiat_shamir::joint_randomness, prove::digits_of_projections,
+};
 
 pub use fiat_shamir::{Challenge, NormSeeds};
 pub use functional::{FunctionalParams, FunctionalRow};

@@ -165,18 +165,26 @@ impl NormProof {
     }
 }
 
-/// The base-4 digits of all projections, of the slack and of a functional's differences, the least significant first, in
-/// time independent of them.
-///
-/// # Errors
-/// [`NormError::TooLong`], which is one bit about the update, and is returned to the device alone.
+/// The digits of what is hidden, under the projection of this seed; see [`digits_of_projections`].
 pub(crate) fn digits_of(
     params: &NormParams,
     seed: &Digest,
     hidden: Hidden<'_>,
 ) -> Result<SecretVec<u32>, NormError> {
     let z = Projection::new(seed.0, params.rows())?.project(hidden.v)?;
-    let product = hidden.product(params)?;
+    digits_of_projections(params, &z, hidden.product(params)?)
+}
+
+/// The base-4 digits of all projections, of the slack and of a functional's differences, the least significant first, in
+/// time independent of them.
+///
+/// # Errors
+/// [`NormError::TooLong`], which is one bit about the update, and is returned to the device alone.
+pub(crate) fn digits_of_projections(
+    params: &NormParams,
+    z: &[i32],
+    product: Option<i64>,
+) -> Result<SecretVec<u32>, NormError> {
     let per_row = params.digits_per_row();
     let mut digits = SecretVec::zeroed(params.digits());
     let half = 1i64 << (params.range_bits() - 1);
