@@ -4,6 +4,7 @@ use std::io::{BufReader, Read, Seek};
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
+use dawn_protocol::digests;
 use dawn_protocol::transcript::Record;
 use dawn_protocol::{
     Challenge, Closed, Endorsement, Opening, PackageReport, RoundContext, RoundId, RoundOpen,
@@ -140,9 +141,17 @@ fn direction(preamble: &Preamble, context: &RoundContext) -> Result<(), Finding>
         (Some(_), None) => Err(provider(
             "there is a model of a direction that is not asked for",
         )),
-        (Some(from), Some(_)) => context
-            .learn_models(from, &preamble.model.to_bytes())
-            .map_err(|e| provider(&e.detail)),
+        (Some(from), Some(named)) => {
+            if digests::model_digest(from) != named {
+                return Err(provider(
+                    "the model of the direction is not the one that is named",
+                ));
+            }
+            // These are the bytes that the aggregator named: it answers for what they are.
+            context
+                .learn_models(from, &preamble.model.to_bytes())
+                .map_err(|e| Finding::of(AuditRule::Model, e))
+        }
     }
 }
 

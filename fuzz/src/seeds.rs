@@ -249,7 +249,7 @@ fn documents(seeds: &mut Vec<Seed>) {
     add("functional", &to_canonical(&Functional::Direction));
     add(
         "functional",
-        &to_canonical(&Functional::Counts { unit: 4096 }),
+        &to_canonical(&Functional::Counts),
     );
     add("round", &to_canonical(&RoundId::new(task.id(), 7)));
 }

@@ -399,6 +399,11 @@ impl TaskContext {
             Terminal::Aborted(aborted) => self.verify_stays(aborted, before),
             Terminal::Result(result) => {
                 let named = result.peek().direction;
+                // Everybody knows what the first round started from.
+                let before = match terminal.round().number {
+                    1 => Some(self.initial_start()?),
+                    _ => before,
+                };
                 let right = match before {
                     Some(before) if self.names_directions() => named == Some(before.model),
                     _ => named.is_some() == self.names_directions(),

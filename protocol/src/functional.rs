@@ -5,39 +5,38 @@
 use std::sync::Arc;
 
 use dawn_crypto::digest::Digest;
-use dawn_crypto::norm::{FunctionalRow, NormError, NormParams};
+use dawn_crypto::norm::{FunctionalParams, FunctionalRow, NormError, NormParams};
 use dawn_crypto::params::Dimension;
+use dawn_crypto::secret::SecretVec;
 use dawn_learn::direction::least_limit;
-use dawn_learn::{DirectionError, Model, direction};
+use dawn_learn::{DirectionError, Model, along, direction, least_clip};
 use minicbor::{Decode, Encode};
 
 use crate::digests;
 use crate::round_context::RoundContext;
 use crate::violation::{Culprit, Rule, Violation};
 
-/// What a task asks of every update beside its norm. An honest device's is replaced by zero, which always passes, when it
-/// would not pass.
+/// What a task asks of every update beside its norm. An honest device's is changed so that it passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(flat)]
 pub enum Functional {
     /// The update does not point against the last accepted global update: `0 <= <g, x> <= clip ||g||`, with `g` the
-    /// [`direction`] of that update. Zeros, and so nothing, before there is one.
+    /// [`direction`] of that update. Zeros, and so nothing, before there is one. What an honest update has against it is
+    /// taken away ([`along`]).
     #[n(0)]
     Direction,
-    /// The update's coordinates are counts that sum to one at most: `0 <= sum x <= unit`.
+    /// The update's coordinates are counts that sum to one at most, which is the clip bound: `0 <= sum x <= clip`. An honest
+    /// update that does not is replaced by zero.
     #[n(1)]
-    Counts {
-        /// What one is, in the update's integers; between 1 and the clip bound.
-        #[n(0)]
-        unit: u32,
-    },
+    Counts,
 }
 
 impl Functional {
     /// The norm proof with this functional in it.
     ///
     /// # Errors
-    /// [`NormError::Functional`] when the row would be too short to say something, or too long for the field.
+    /// [`NormError::Functional`] when the row would be too short to say something, or too long for the field;
+    /// [`NormError::Slack`] when noise or rounding would be larger than what is bounded.
     pub fn bound(
         self,
         norm: NormParams,
@@ -53,15 +52,41 @@ impl Functional {
                         longest: limit,
                     });
                 }
+                if clip < least_clip(dimension.coordinates()) {
+                    return Err(NormError::Slack);
+                }
                 norm.with_functional(limit, 0..=i64::from(limit) * i64::from(clip))
             }
-            Self::Counts { unit } => {
+            Self::Counts => {
                 let root = dimension.coordinates().isqrt();
                 let limit = root + usize::from(root * root < dimension.coordinates());
                 let limit = u32::try_from(limit).expect("a dimension is at most 2^24");
-                norm.with_functional(limit, 0..=i64::from(unit))
+                let norm = norm.with_functional(limit, 0..=i64::from(clip))?;
+                let slack = norm.functional().map_or(0, |counts| counts.slack());
+                if slack > i64::from(clip) {
+                    return Err(NormError::Slack);
+                }
+                Ok(norm)
             }
         }
+    }
+
+    /// What an honest device submits of an update, which is at most `clip` long: what the functional allows, and changed in
+    /// time that does not depend on the update where it does not.
+    pub(crate) fn allowed(
+        self,
+        params: &FunctionalParams,
+        row: &FunctionalRow,
+        x: &[i32],
+        clip: u32,
+    ) -> SecretVec<i32> {
+        SecretVec::new(match self {
+            Self::Direction => along(row.values(), x, clip),
+            Self::Counts => {
+                let kept = params.honest_mask(row.product(x)).cast_signed();
+                x.iter().map(|x| x & kept).collect()
+            }
+        })
     }
 
     /// Whether the row follows from models, and the specification of a round names one.
@@ -73,7 +98,7 @@ impl Functional {
     pub(crate) fn constant_row(self, params: &NormParams, coordinates: usize) -> FunctionalRow {
         let entry = match self {
             Self::Direction => 0,
-            Self::Counts { .. } => 1,
+            Self::Counts => 1,
         };
         FunctionalRow::new(params, vec![entry; coordinates])
             .expect("the parameters were made for it")
@@ -134,7 +159,15 @@ impl RoundContext {
                 Rule::SpecModel,
                 "a model is not the one that the specification names",
             )?;
-            models.push(Model::from_bytes(bytes).map_err(|e| wrong(&e))?);
+            let model = Model::from_bytes(bytes).map_err(|e| wrong(&e))?;
+            // Another shape would reach into the check coordinates, or leave weights out.
+            Violation::unless(
+                model.spec() == self.task().model,
+                Culprit::Aggregator,
+                Rule::SpecModel,
+                "a model is not of the task's shape",
+            )?;
+            models.push(model);
         }
         let row = direction_row(self.norm_params(), &models[0], &models[1]);
         let row = row.map_err(|e| wrong(&e))?;

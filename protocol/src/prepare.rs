@@ -66,7 +66,7 @@ impl PreparedSubmission {
     /// `x` has one integer per coordinate and `||x||_2 <= clip`. Key and error are drawn anew in
     /// every call: the result, not the update, is what is kept for sending again.
     ///
-    /// An update that the task's functional does not allow is replaced by zero, which it always allows: that a device
+    /// An update that the task's functional does not allow is changed so that it does (section 4.5): that a device
     /// fails would be a bit about its data. Nobody can tell, and neither can the caller.
     ///
     /// A seat whose key cannot be sealed to gets an empty package, so that no steward can keep
@@ -113,14 +113,19 @@ impl PreparedSubmission {
         each: impl FnMut(&[i32]),
     ) -> Result<Self, PrepareError> {
         let task = round.task();
+        let (expected, actual) = (round.dimension().coordinates(), x.len());
+        if expected != actual {
+            return Err(MaskError::Length { expected, actual }.into());
+        }
         check_norm(x, task.quantiser.clip)?;
         if credential.credential.peek().key != device.public() {
             return Err(PrepareError::OtherKey);
         }
         let key = MaskKey::sample(rng);
         let row = round.functional_row();
-        let kept = kept(round, row.as_deref(), x)?;
-        let masked = mask(round, &key, (x, kept), &mut NoiseStream::new(rng), each)?;
+        let allowed = allowed(round, row.as_deref(), x)?;
+        let x = allowed.as_deref().unwrap_or(x);
+        let masked = mask(round, &key, x, &mut NoiseStream::new(rng), each)?;
         let prove = |shares: &Shares, context: &[u8], v: &[i32], rng: &mut R| {
             let params = round.norm_params();
             let row = row.as_deref();
@@ -179,7 +184,7 @@ impl PreparedSubmission {
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
         let key = MaskKey::sample(rng);
-        let masked = mask_blocks(round, &key, (&[], None), |block, out| {
+        let masked = mask_blocks(round, &key, &[], |block, out| {
             out.copy_from_slice(&v[block * N..(block + 1) * N]);
         })?;
         let params = round.norm_params();
@@ -244,25 +249,21 @@ struct Masked {
 fn mask(
     round: &RoundOpen,
     key: &MaskKey,
-    (x, kept): (&[i32], Option<u32>),
+    x: &[i32],
     noise: &mut NoiseStream,
     mut each: impl FnMut(&[i32]),
 ) -> Result<Masked, PrepareError> {
-    let (expected, actual) = (round.dimension().coordinates(), x.len());
-    if expected != actual {
-        return Err(MaskError::Length { expected, actual }.into());
-    }
     let sigma = Gaussian::new(round.task().sigma_error);
-    let masked = mask_blocks(round, key, (x, kept), |_, out| sigma.fill(noise, out))?;
+    let masked = mask_blocks(round, key, x, |_, out| sigma.fill(noise, out))?;
     masked.hidden.chunks_exact(N).for_each(&mut each);
     Ok(masked)
 }
 
-/// Masks `x`, of which only the bits of `kept` are, and what `fill` puts into every block.
+/// Masks `x` and what `fill` puts into every block.
 fn mask_blocks(
     round: &RoundOpen,
     key: &MaskKey,
-    (x, kept): (&[i32], Option<u32>),
+    x: &[i32],
     mut fill: impl FnMut(usize, &mut [i32]),
 ) -> Result<Masked, PrepareError> {
     let dimension = round.dimension();
@@ -273,18 +274,9 @@ fn mask_blocks(
     let mut words = [0; N];
     // The blocks of x, and then those that have only noise.
     let mut blocks = x.chunks(N);
-    let mut selected = SecretVec::zeroed(N);
     for (block, v) in hidden.chunks_exact_mut(N).enumerate() {
         fill(block, v);
-        let mut x = blocks.next().unwrap_or_default();
-        if let Some(kept) = kept {
-            let selected = &mut selected[..x.len()];
-            for (selected, x) in selected.iter_mut().zip(x) {
-                *selected = x & kept.cast_signed();
-            }
-            x = selected;
-        }
-        masker.block(x, v, &mut words)?;
+        masker.block(blocks.next().unwrap_or_default(), v, &mut words)?;
         payload.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     let digest = masker.digest().expect("every block was masked");
@@ -295,19 +287,24 @@ fn mask_blocks(
     })
 }
 
-/// Which bits of the update are submitted: all, or none when the functional does not allow it. Chosen in constant time: a
-/// device that is seen to do something else would have failed.
-fn kept(
+/// What is submitted of the update where the task has a functional.
+fn allowed(
     round: &RoundOpen,
     row: Option<&FunctionalRow>,
     x: &[i32],
-) -> Result<Option<u32>, PrepareError> {
-    let functional = round.norm_params().functional();
-    let Some(functional) = functional else {
+) -> Result<Option<SecretVec<i32>>, PrepareError> {
+    let task = round.task();
+    let params = round.norm_params().functional();
+    let (Some(functional), Some(params)) = (task.options.functional, params) else {
         return Ok(None);
     };
     let row = row.ok_or(NormError::Row)?;
-    Ok(Some(functional.honest_mask(row.product(x))))
+    Ok(Some(functional.allowed(
+        params,
+        row,
+        x,
+        task.quantiser.clip,
+    )))
 }
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {

@@ -7,7 +7,6 @@ use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
 
 use crate::PROTOCOL_VERSION;
-use crate::functional::Functional;
 use crate::statements::MAX_SUBMISSIONS;
 use crate::task::{Deadlines, Policy, PrivacyPlan, Task};
 
@@ -43,12 +42,6 @@ pub(crate) fn check(task: &Task) -> Result<(), BrokenRule> {
     check_policy(&task.policy)?;
     check_deadlines(&task.deadlines)?;
     check_privacy(&task.privacy)?;
-    if let Some(Functional::Counts { unit }) = task.options.functional {
-        BrokenRule::unless(
-            (1..=task.quantiser.clip).contains(&unit),
-            "the counts of an update sum to at least 1 and at most the clip bound",
-        )?;
-    }
     check_sums(task)
 }
 
@@ -128,6 +121,9 @@ fn check_sums(task: &Task) -> Result<(), BrokenRule> {
         BrokenRule(match error {
             NormError::Functional { .. } => {
                 "the row of a functional fits the field of the proofs and is not too short to say something"
+            }
+            NormError::Slack => {
+                "the clip bound leaves room for the noise and the rounding of a functional"
             }
             _ => "a norm proof has 128, 256 or 512 projections, which fit the field of the proofs",
         })

@@ -94,19 +94,19 @@ struct Description {
     functional: Option<FunctionalField>,
 }
 
-/// `"direction"`, or `{ counts = 4096 }`: what one is in the update's integers.
+/// `"direction"`, or `"counts"`, of which the clip bound is one.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum FunctionalField {
     Direction,
-    Counts(u32),
+    Counts,
 }
 
 impl From<FunctionalField> for Functional {
     fn from(field: FunctionalField) -> Self {
         match field {
             FunctionalField::Direction => Self::Direction,
-            FunctionalField::Counts(unit) => Self::Counts { unit },
+            FunctionalField::Counts => Self::Counts,
         }
     }
 }

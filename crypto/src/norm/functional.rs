@@ -47,6 +47,11 @@ impl FunctionalParams {
         self.low - self.slack..=self.high + self.slack
     }
 
+    /// How much further than an honest `<g, x>` the noise may take `<g, v>`.
+    pub fn slack(&self) -> i64 {
+        self.slack
+    }
+
     /// Base-4 digits of each of the two differences.
     pub fn digits(&self) -> usize {
         self.digits

@@ -142,6 +142,11 @@ pub enum NormError {
         /// The largest norm that the parameters allow.
         longest: u32,
     },
+    /// What is bounded would be smaller than the noise or the rounding that it has to leave room for.
+    #[error(
+        "noise or rounding would be larger than what the functional bounds: raise the clip bound or lower the noise"
+    )]
+    Slack,
     /// There is no public row where one is proven about, or one where none is, or one that is too long.
     #[error("the public row is missing, or is not one of these parameters")]
     Row,
