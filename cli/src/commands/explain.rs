@@ -125,11 +125,14 @@ impl Explanation {
             None => (Value::Null, String::new()),
             Some(Functional::Direction) => (
                 json!("direction"),
-                "no update points against the last accepted one, but for noise".to_owned(),
+                "no update points against the last accepted one, but for noise; along it the sum may have few updates, which only noise protects".to_owned(),
             ),
-            Some(Functional::Counts { unit }) => (
-                json!({ "counts": unit }),
-                format!("the counts of an update sum to one ({unit}) at most, but for noise"),
+            Some(Functional::Counts) => (
+                json!("counts"),
+                format!(
+                    "the counts of an update sum to one ({}) at most, but for noise; the sum may have few of them, which only noise protects",
+                    task.quantiser.clip
+                ),
             ),
         };
         self.fact(SECTION, "functional", functional, text);
