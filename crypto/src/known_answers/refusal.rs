@@ -116,6 +116,7 @@ impl From<NormError> for Refusal {
             NormError::TooLong => Refusal::named("too-long"),
             NormError::Functional { limit, .. } => Refusal::at("functional", limit),
             NormError::Row => Refusal::named("row"),
+            NormError::Slack => Refusal::named("functional-slack"),
             NormError::Projection(error) => error.into(),
             NormError::ShareLength => Refusal::named("share-length"),
             NormError::AnswerLength { elements } => Refusal::at("answer-length", elements),
