@@ -16,7 +16,7 @@ if sys.version_info < (3, 9):
     sys.exit(f"generate.py: Python 3.9 or newer is needed, this is {sys.version.split()[0]}")
 sys.dont_write_bytecode = True
 
-from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, norm, projection, session, shamir, unmask
+from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, noise, norm, projection, session, shamir, unmask
 from reference import aes, blake3, cbor
 from reference import flp as reference_flp
 from reference import field as reference_field
@@ -38,6 +38,7 @@ FILES = {
     "consistency": consistency,
     "norm": norm,
     "projection": projection,
+    "noise": noise,
     "session": session,
     "merkle": merkle,
 }

@@ -116,8 +116,7 @@ fn epsilon(context: &TaskContext, micro_rho: u64, rounds: u32) -> Option<f64> {
         micro_rho,
         rounds,
         padded_dimension: context.dimension().padded(),
-        min_honest: task.policy.min_honest,
-        sigma_error: task.sigma_error,
+        noise: context.counted_noise(),
     };
     dp::epsilon(&spending, task.privacy.delta_exponent)
 }
@@ -130,7 +129,7 @@ fn round_status(
 ) -> RoundStatus {
     let rejected = Decision::ALL
         .iter()
-        .filter(|decision| **decision != Decision::Accepted)
+        .filter(|decision| !decision.is_summed())
         .filter_map(|decision| {
             let count = *round.decided.get(*decision as usize)?;
             (count > 0).then_some((decision.name(), count))

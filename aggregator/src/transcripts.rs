@@ -191,7 +191,7 @@ async fn report_answers(
 ) -> Result<(), EngineError> {
     let key = ObjectKey::answers(&id.task.0, id.number, &report.answers);
     let (size, stream) = app.payloads.stream(&key).await?;
-    if size != answers_len(task.norm_params(), &report.outcomes) as u64 {
+    if size != answers_len(task.proof_params(), &report.outcomes) as u64 {
         return Err(EngineError::Spoiled("answers"));
     }
     spool.transcript.begin_answers(size).map_err(unwritable)?;

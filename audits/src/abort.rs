@@ -3,6 +3,7 @@
 
 use dawn_identity::Signed;
 use dawn_protocol::phase::JudgeError;
+use dawn_protocol::roll::Roll;
 use dawn_protocol::{
     AbortReason, Aborted, Judged, Opening, PackageReport, RoundChallenged, RoundClosed,
     RoundContext, RoundId, RoundOpen, TaskContext, Terminal,
@@ -97,12 +98,25 @@ pub(crate) fn check_early(
 pub(crate) fn check_collecting(
     chain: &mut Chain,
     open: &RoundOpen,
-    submitted: usize,
+    roll: &Roll,
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     let reason = aborted.peek().reason;
+    let devices = roll.entries().iter().filter(|entry| entry.noise.is_none());
+    let candidates = open
+        .task()
+        .options
+        .noise
+        .map_or(0, |noise| noise.candidates);
     match reason {
-        AbortReason::TooFewSubmissions if submitted < open.task().policy.min_accepted as usize => {
+        AbortReason::TooLittleNoise
+            if roll.complete_noise(candidates).len() < open.least_noise() =>
+        {
+            Ok(())
+        }
+        AbortReason::TooFewSubmissions
+            if devices.count() < open.task().policy.min_accepted as usize =>
+        {
             Ok(())
         }
         AbortReason::BudgetExhausted => exhausted(chain, open, &open.round_id()),
@@ -182,6 +196,7 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
         AbortReason::TooFewEndorsements => "endorsements",
         AbortReason::TooFewSubmissions => "submissions",
         AbortReason::TooFewBeaconShares => "parts of the beacon",
+        AbortReason::TooLittleNoise => "noise of stewards",
         AbortReason::TooFewReports => "reports",
         AbortReason::TooFewOpenings => "openings",
         AbortReason::Policy

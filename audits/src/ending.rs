@@ -7,7 +7,7 @@ use dawn_identity::Signed;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{
-    Aborted, Decision, Judged, RoundChallenged, RoundContext, RoundOpen, RoundResult, Terminal,
+    Aborted, Judged, RoundChallenged, RoundContext, RoundOpen, RoundResult, Terminal,
 };
 
 use crate::abort;
@@ -107,7 +107,7 @@ fn collected<R: Read + Seek>(
     let Some(closed) = &told.closed else {
         submissions.unclosed()?;
         let aborted = ending_abort(&open, told)?;
-        abort::check_collecting(chain, &open, submissions.len(), aborted)?;
+        abort::check_collecting(chain, &open, submissions.roll(), aborted)?;
         report.aborted(aborted.peek().reason);
         return Ok(());
     };
@@ -158,7 +158,7 @@ fn collected<R: Read + Seek>(
     chain.check_spent(&judged.round_id(), judged.verdict())?;
     report.judged(&judged);
     let decisions = judged.verdict().decisions.iter().enumerate();
-    let rejected = decisions.filter(|(_, decision)| **decision != Decision::Accepted);
+    let rejected = decisions.filter(|(_, decision)| !decision.is_summed());
     let rejected = rejected.map(|(index, _)| index);
     let roll = judged.round_closed().roll();
     submissions::take_out(&mut again, roll, &payloads, rejected, &mut sum)?;

@@ -13,7 +13,7 @@ use dawn_crypto::norm::Answer;
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_identity::Signed;
 use dawn_protocol::answers::{AnswersHasher, Scalars};
-use dawn_protocol::{Outcome, PackageReport, RoundChallenged, examine};
+use dawn_protocol::{PackageReport, RoundChallenged, examine};
 
 use crate::answers::AnswersAt;
 use crate::finding::{Finding, Party};
@@ -78,7 +78,7 @@ pub(crate) fn examine<R: Read + Seek>(
             hasher: AnswersHasher::new(),
         });
     }
-    let answer_bytes = 4 * round.norm_params().answer_len();
+    let answer_bytes = round.proof_params().max_answer_bytes();
     let one = round.dimension().payload_bytes() + reports.len() * answer_bytes;
     let batch = (BATCH_BYTES / one).max(1);
     let mut findings = Vec::with_capacity(payloads.len());
@@ -96,7 +96,7 @@ pub(crate) fn examine<R: Read + Seek>(
             });
         }
         for steward in &mut answers {
-            steward.read(again, round, answer_bytes, &mut examined)?;
+            steward.read(again, round, &mut examined)?;
         }
         let results = on_all_processors(&examined, |submission| {
             submission.examine(round, MatrixBlocks::Cached(&cache))
@@ -122,20 +122,27 @@ impl Answers<'_> {
         &mut self,
         again: &mut Again<'_, R>,
         round: &RoundChallenged,
-        answer_bytes: usize,
         examined: &mut [Examined],
     ) -> Result<(), Stop> {
         let outcomes = &self.report.outcomes;
-        let answered = |submission: &Examined| outcomes.get(submission.index) == Some(&Outcome::Ok);
-        let count = examined.iter().filter(|each| answered(each)).count();
-        let mut bytes = vec![0; count * answer_bytes];
+        let params = |submission: &Examined| {
+            let outcome = outcomes.get(submission.index)?;
+            round.proof_params().of(*outcome)
+        };
+        let lengths = examined.iter().filter_map(params);
+        let mut bytes = vec![0; lengths.map(|params| 4 * params.answer_len()).sum()];
         again.read(self.next, &mut bytes)?;
         self.next += bytes.len() as u64;
         self.hasher.update(&bytes);
-        let about = examined.iter_mut().filter(|each| answered(each));
-        for (submission, bytes) in about.zip(bytes.chunks_exact(answer_bytes)) {
+        let mut rest = &bytes[..];
+        for submission in examined {
+            let Some(params) = params(submission) else {
+                continue;
+            };
+            let (answer, after) = rest.split_at(4 * params.answer_len());
+            rest = after;
             // They were canonical when they were read first.
-            let answer = Answer::from_bytes(round.norm_params(), bytes)
+            let answer = Answer::from_bytes(params, answer)
                 .map_err(|_| out_of_place("other answers than before"))?;
             submission.answers.push((self.point, answer));
         }
@@ -159,7 +166,7 @@ impl Examined {
         matrix: MatrixBlocks<'_>,
     ) -> Result<(examine::Finding, [u32; 2]), Finding> {
         let Some(verifier) = round.verifier(self.index) else {
-            return Ok((examine::Finding::NONE, [0; 2]));
+            return Ok((round.examine(self.index, &[], [0; 2]), [0; 2]));
         };
         let entry = &round.round_closed().roll().entries()[self.index];
         let words = checked_payload(&self.payload, &entry.payload, self.index)?;

@@ -54,8 +54,11 @@ pub struct RoundReport {
     pub aborted: Option<String>,
     /// Submissions in the transcript.
     pub submitted: usize,
-    /// Submissions in the sum.
+    /// Submissions of devices in the sum.
     pub accepted: u32,
+    /// Stewards whose noise is in the sum.
+    #[serde(default)]
+    pub noise: u32,
     /// How many submissions were left out, by reason.
     pub rejected: BTreeMap<String, u32>,
     /// How many submissions are in the sum, by organisation.
@@ -98,6 +101,7 @@ impl RoundReport {
             aborted: None,
             submitted: 0,
             accepted: 0,
+            noise: 0,
             rejected: BTreeMap::new(),
             organisations: BTreeMap::new(),
             lying_stewards: Vec::new(),
@@ -123,6 +127,8 @@ impl RoundReport {
         for (entry, decision) in entries.iter().zip(&verdict.decisions) {
             if *decision == dawn_protocol::Decision::Accepted {
                 *self.organisations.entry(entry.org).or_default() += 1;
+            } else if decision.is_summed() {
+                self.noise += 1;
             } else {
                 *self.rejected.entry(decision.name().to_owned()).or_default() += 1;
             }

@@ -70,6 +70,10 @@ impl Submissions {
         self.leaves.len()
     }
 
+    pub(crate) fn roll(&self) -> &Roll {
+        &self.roll
+    }
+
     /// Checks the payload of the last entry and adds it.
     fn add(&mut self, open: &RoundOpen, payload: &[u8]) -> Result<(), Finding> {
         let index = self.roll.len() - 1;

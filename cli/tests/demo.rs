@@ -71,6 +71,33 @@ fn a_small_demo_filters_updates_against_the_direction() {
     assert_eq!(rejected, [0, 3, 3]);
 }
 
+/// Stewards carry what devices should not: every round opens within the target, also when one steward is gone.
+#[test]
+fn a_small_demo_whose_stewards_contribute_noise_keeps_to_its_epsilon() {
+    for by in ["split", "stewards"] {
+        let dir = tempfile::tempdir().unwrap();
+        let args = format!(
+            "demo --orgs 4 --devices 16 --rounds 2 --dropout 0 --kill-steward-in 2 --epsilon 12 --noise {by} --out out --json"
+        );
+        let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+        let summary = last_line(&run);
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{error}");
+        assert!(
+            error.contains("per steward, one of 8 candidates"),
+            "{error}"
+        );
+        assert_eq!(summary["audit"], "PASS");
+        assert_eq!(summary["sum_errors"], 0);
+        assert!(summary["epsilon"].as_f64().unwrap() <= 12.0);
+        let rounds = summary["rounds"].as_array().unwrap();
+        assert!(
+            rounds.iter().all(|round| round["outcome"] == "opened"),
+            "{rounds:?}"
+        );
+    }
+}
+
 /// A small demo: every round opens, nothing is summed wrongly, the audit passes, and the summary has
 /// every field that others read. Then the auditor, as a stranger runs it, on what the demo left.
 #[test]

@@ -13,9 +13,9 @@ use dawn_protocol::container::ContainerHead;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{
-    Aborted, BeaconShare, Challenge, Closed, Endorsement, Functional, LogEntry, LogHead, Opening,
-    PackageItem, PackagePage, PackageReport, Receipt, RoundId, RoundResult, RoundSpec, SealingKey,
-    SubmissionHeader, Task, Verdict, WorkItem,
+    Aborted, BeaconShare, Candidate, Challenge, Closed, Endorsement, Functional, LogEntry, LogHead,
+    NoiseSecret, Opening, PackageItem, PackagePage, PackageReport, Receipt, RoundId, RoundResult,
+    RoundSpec, SealingKey, StewardNoise, SubmissionHeader, Task, Verdict, WorkItem,
 };
 use dawn_transport::AggregatorInfo;
 use minicbor::Encode;
@@ -155,6 +155,24 @@ fn statements(seeds: &mut Vec<Seed>) {
     add("task", &to_canonical(&filtered));
     add(Endorsement::KIND, round.endorsements[0].body());
     add(SubmissionHeader::KIND, round.submissions[0].header.body());
+    // As of a task whose stewards contribute noise.
+    let candidate = Candidate {
+        index: 1,
+        steward: round.endorsements[0].peek().steward,
+    };
+    let secret = NoiseSecret::from_bytes([8; 32]);
+    let mut noisy = world.task.peek().clone();
+    noisy.options.noise = Some(StewardNoise {
+        sigma: Sigma::ERROR_MIN,
+        candidates: 4,
+    });
+    add(Task::KIND, &to_canonical(&noisy));
+    let mut noise = round.submissions[0].header.peek().clone();
+    noise.credential = candidate.into();
+    add(SubmissionHeader::KIND, &to_canonical(&noise));
+    let mut revealing = round.reports[0].peek().clone();
+    revealing.reveals = Some(secret.reveal(4, 2));
+    add(PackageReport::KIND, &to_canonical(&revealing));
     add(Receipt::KIND, &to_canonical(&receipt));
     add(Closed::KIND, round.closed.as_ref().expect("closed").body());
     let challenge = round.challenge.as_ref().expect("challenged");
@@ -187,6 +205,9 @@ fn documents(seeds: &mut Vec<Seed>) {
         },
         WorkItem::Endorse {
             spec: round.spec.clone(),
+        },
+        WorkItem::ContributeNoise {
+            announcement: announcement.clone(),
         },
         WorkItem::ShareBeacon {
             announcement: announcement.clone(),

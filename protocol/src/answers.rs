@@ -5,9 +5,10 @@
 use std::io::{self, Read};
 
 use dawn_crypto::digest::{Digest, Hasher, labels};
-use dawn_crypto::norm::{Answer, NormError, NormParams};
+use dawn_crypto::norm::{Answer, NormError};
 use dawn_crypto::params::Q;
 
+use crate::author::ProofParams;
 use crate::statements::Outcome;
 use crate::violation::{Culprit, Rule, Violation};
 
@@ -34,7 +35,8 @@ pub enum AnswersError {
     /// They have another digest.
     #[error("they do not have the digest that was given")]
     Digest,
-    /// A submission whose header does not verify has scalars other than zero.
+    /// A submission that nothing is asked about (its header does not verify, or it is noise that was not chosen) has scalars
+    /// other than zero.
     #[error("submission {index} does not count and has scalars")]
     Refused {
         /// The submission, in root order.
@@ -59,9 +61,9 @@ impl AnswersError {
 }
 
 /// Bytes of a steward's answers, given its findings.
-pub fn answers_len(params: &NormParams, outcomes: &[Outcome]) -> usize {
-    let answered = outcomes.iter().filter(|outcome| **outcome == Outcome::Ok);
-    answered.count() * 4 * params.answer_len()
+pub fn answers_len(params: &ProofParams, outcomes: &[Outcome]) -> usize {
+    let answered = outcomes.iter().filter_map(|outcome| params.of(*outcome));
+    answered.map(|params| 4 * params.answer_len()).sum()
 }
 
 /// The digest of a steward's answers: `hash(ANSWERS, every byte)`, as they come.
@@ -102,7 +104,7 @@ pub fn answers_digest(bytes: &[u8]) -> Digest {
 /// only when [`AnswerCursor::finish`] has compared the digest.
 #[derive(Debug)]
 pub struct AnswerCursor<'a, R> {
-    params: NormParams,
+    params: ProofParams,
     outcomes: &'a [Outcome],
     input: R,
     hasher: AnswersHasher,
@@ -112,14 +114,14 @@ pub struct AnswerCursor<'a, R> {
 
 impl<'a, R: Read> AnswerCursor<'a, R> {
     /// Reads the answers of a steward with these findings. Give it a buffered reader.
-    pub fn new(params: &NormParams, outcomes: &'a [Outcome], input: R) -> Self {
+    pub fn new(params: &ProofParams, outcomes: &'a [Outcome], input: R) -> Self {
         Self {
             params: *params,
             outcomes,
             input,
             hasher: AnswersHasher::new(),
             next: 0,
-            buffer: vec![0; 4 * params.answer_len()],
+            buffer: vec![0; params.max_answer_bytes()],
         }
     }
 
@@ -128,23 +130,25 @@ impl<'a, R: Read> AnswerCursor<'a, R> {
         self.next
     }
 
-    /// The answer about the next submission; `None` when its outcome is not `Ok`, and after the last.
+    /// The answer about the next submission; `None` when its outcome is no [ok](Outcome::is_ok), and after the last.
     ///
     /// # Errors
     /// [`AnswersError::Truncated`], [`AnswersError::Malformed`], [`AnswersError::Io`].
     pub fn next_answer(&mut self) -> Result<Option<Answer>, AnswersError> {
         let index = self.next;
         self.next += 1;
-        if self.outcomes.get(index) != Some(&Outcome::Ok) {
+        let outcome = self.outcomes.get(index);
+        let Some(params) = outcome.and_then(|outcome| self.params.of(*outcome)) else {
             return Ok(None);
-        }
-        let read = self.input.read_exact(&mut self.buffer);
+        };
+        let buffer = &mut self.buffer[..4 * params.answer_len()];
+        let read = self.input.read_exact(buffer);
         read.map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => AnswersError::Truncated { index },
             _ => AnswersError::Io(e),
         })?;
-        self.hasher.update(&self.buffer);
-        Answer::from_bytes(&self.params, &self.buffer)
+        self.hasher.update(buffer);
+        Answer::from_bytes(params, buffer)
             .map(Some)
             .map_err(|source| AnswersError::Malformed { index, source })
     }
@@ -173,7 +177,7 @@ impl<'a, R: Read> AnswerCursor<'a, R> {
 /// # Errors
 /// [`AnswersError`].
 pub fn check_answers(
-    params: &NormParams,
+    params: &ProofParams,
     outcomes: &[Outcome],
     bytes: impl Read,
     expected: &Digest,
@@ -189,7 +193,7 @@ pub fn scalars_digest(bytes: &[u8]) -> Digest {
 }
 
 /// The public scalars `<w, c>` of every submission of a round, in root order; zeros where the header
-/// does not verify. As bytes 8 a submission, little-endian words.
+/// does not verify and for noise that was not chosen. As bytes 8 a submission, little-endian words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scalars(Vec<[u32; 2]>);
 

@@ -14,8 +14,9 @@ use dawn_identity::{
 use dawn_learn::{Model, apply_update};
 
 use crate::PROTOCOL_VERSION;
+use crate::author::ProofParams;
 use crate::digests;
-use crate::dp::{self, Spending};
+use crate::dp::{self, CountedNoise, Spending};
 use crate::functional::Functional;
 use crate::round_id::RoundId;
 use crate::spec::{RoundSpec, SealingKey};
@@ -36,7 +37,7 @@ struct Inner {
     task: Verified<Task>,
     id: TaskId,
     dimension: Dimension,
-    norm: NormParams,
+    proofs: ProofParams,
     charge_micro_rho: u64,
 }
 
@@ -86,9 +87,10 @@ impl TaskContext {
         // All of it follows from the checks that every signed task has passed.
         let statement = |detail: String| Violation::new(owner, Rule::Statement, detail);
         let dimension = task.dimension().map_err(|e| statement(e.to_string()))?;
-        let norm = task.norm_params().map_err(|e| statement(e.to_string()))?;
+        let proofs = task.proof_params().map_err(|e| statement(e.to_string()))?;
         let charge_micro_rho = task
-            .charge_micro_rho()
+            .counted_noise(dp::honest_stewards(roster.threshold()))
+            .charge_micro_rho(task.quantiser.clip)
             .map_err(|e| statement(e.to_string()))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -97,7 +99,7 @@ impl TaskContext {
                 id: task.id(),
                 task,
                 dimension,
-                norm,
+                proofs,
                 charge_micro_rho,
             }),
         })
@@ -133,15 +135,36 @@ impl TaskContext {
         self.inner.dimension
     }
 
-    /// What the norm proofs of submissions look like.
+    /// What the norm proofs of devices' submissions look like.
     pub fn norm_params(&self) -> &NormParams {
-        &self.inner.norm
+        &self.inner.proofs.device
     }
 
-    /// `gamma B`: no accepted vector is longer, and so none of its coordinates is larger
+    /// What the norm proofs of all submissions look like.
+    pub fn proof_params(&self) -> &ProofParams {
+        &self.inner.proofs
+    }
+
+    /// Fewest stewards whose noise is in every sum: T when the task asks for noise, else none.
+    pub fn least_noise(&self) -> usize {
+        let asked = self.task().options.noise.is_some();
+        if asked {
+            usize::from(self.threshold().t())
+        } else {
+            0
+        }
+    }
+
+    /// The noise that is counted on in every sum.
+    pub fn counted_noise(&self) -> CountedNoise {
+        self.task()
+            .counted_noise(dp::honest_stewards(self.threshold()))
+    }
+
+    /// `gamma B`: no accepted vector of a device is longer, and so none of its coordinates is larger
     /// (`docs/protocol.md`, section 4.3).
     pub fn norm_bound(&self) -> u64 {
-        self.inner.norm.max_norm()
+        self.inner.proofs.device.max_norm()
     }
 
     /// m, f, T and A.
@@ -171,8 +194,7 @@ impl TaskContext {
             micro_rho: spent_micro_rho,
             rounds: u32::try_from(rounds).ok()?,
             padded_dimension: self.dimension().padded(),
-            min_honest: task.policy.min_honest,
-            sigma_error: task.sigma_error,
+            noise: self.counted_noise(),
         };
         dp::epsilon(&spending, task.privacy.delta_exponent)
     }

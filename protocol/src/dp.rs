@@ -2,7 +2,8 @@
 //!
 //! Privacy unit: one device's update replaced by zero; its L2 norm is at most the clip bound C.
 //! Counted is only the noise of `min_honest` devices, each with a discrete Gaussian error of
-//! deviation sigma: `rho = C^2 / (2 min_honest sigma^2)` of zero-concentrated differential privacy.
+//! deviation sigma, and, in a task whose stewards contribute noise, that of `T - f` of them, with a deviation of their own:
+//! `rho = C^2 / (2 (min_honest sigma^2 + (T - f) sigma_s^2))` of zero-concentrated differential privacy.
 //! Charges are integers in micro-rho, rounded up, and add up over the rounds that a verdict was made
 //! in. Epsilon at a delta is OpenDP's conversion of the total.
 //!
@@ -11,13 +12,16 @@
 //! * A sum of n discrete Gaussians is not a discrete Gaussian. It costs at most `tau d / 4` more rho
 //!   a round, `tau = 10 sum_{k=1}^{n-1} exp(-2 pi^2 sigma^2 k/(k+1)) <= 10 (n-1) exp(-pi^2 sigma^2)`
 //!   (Kairouz, Liu, Steinke, ICML 2021, "The Distributed Discrete Gaussian Mechanism", theorem 1).
-//!   At the smallest deviation that is below `10^-160`.
+//!   At the smallest deviation that is below `10^-160`. For two deviations the same bound holds with the smaller one and
+//!   the number of all: a step of the proof adds one of variance `s` to a sum of variance `V`, which costs at most
+//!   `5 exp(-2 pi^2 / (1/V + 1/s))` (their theorem 10), and `1/V + 1/s` is at most `2 / sigma_min^2`.
 //! * The sampler (`dawn_crypto::gaussian`) has every value's probability right within a factor of
 //!   `1 +- 2^-59`, up to a mass of `2^-103`, a sample. Over K samples that adds at most
 //!   `2 K (2^-59 + 2^-103)` to epsilon, and turns delta into
 //!   `(1 + 2^-59)^K (delta + e^epsilon K 2^-103) + K 2^-103`.
 
 use dawn_crypto::params::Sigma;
+use dawn_crypto::shamir::Threshold;
 use opendp::combinators::ConcentratedMeasure;
 use opendp::measures::ZeroConcentratedDivergence;
 
@@ -52,13 +56,72 @@ pub fn charge_micro_rho(
     sigma_error: Sigma,
     min_honest: u32,
 ) -> Result<u64, AccountingError> {
-    if min_honest == 0 {
-        return Err(AccountingError::NobodyHonest);
+    CountedNoise::of_devices(sigma_error, min_honest).charge_micro_rho(clip)
+}
+
+/// The noise that is surely in every opened sum: nobody else's is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedNoise {
+    /// How many honest devices' noise is counted on.
+    pub min_honest: u32,
+    /// The deviation of a device's error.
+    pub sigma_error: Sigma,
+    /// What is counted of stewards.
+    pub stewards: Option<CountedStewards>,
+}
+
+/// The noise of stewards that is surely in every opened sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedStewards {
+    /// How many honest stewards' noise is counted on ([`honest_stewards`]).
+    pub honest: u32,
+    /// The deviation of a steward's noise.
+    pub sigma: Sigma,
+}
+
+/// How many honest stewards' noise every sum has: T contribute at least, f of them may have contributed none.
+pub fn honest_stewards(threshold: &Threshold) -> u32 {
+    u32::from(threshold.t().saturating_sub(threshold.f()))
+}
+
+impl CountedNoise {
+    /// Devices carry all of it.
+    pub fn of_devices(sigma_error: Sigma, min_honest: u32) -> Self {
+        Self {
+            min_honest,
+            sigma_error,
+            stewards: None,
+        }
     }
-    // sigma = units / 2^16: below 2^84 over at most 2^113, no overflow.
-    let numerator = (1_000_000 * u128::from(clip).pow(2)) << (2 * Sigma::FRACTION_BITS);
-    let denominator = 2 * u128::from(min_honest) * u128::from(sigma_error.get()).pow(2);
-    u64::try_from(numerator.div_ceil(denominator)).map_err(|_| AccountingError::Overflow)
+
+    /// What opening one round costs, in micro-rho, rounded up, in exact integers:
+    /// `ceil(10^6 clip^2 / (2 (min_honest sigma_error^2 + honest sigma_steward^2)))`.
+    ///
+    /// # Errors
+    /// [`AccountingError`].
+    pub fn charge_micro_rho(&self, clip: u32) -> Result<u64, AccountingError> {
+        if self.min_honest == 0 {
+            return Err(AccountingError::NobodyHonest);
+        }
+        // sigma = units / 2^16: below 2^116 over at most 2^115, no overflow.
+        let numerator = (1_000_000 * u128::from(clip).pow(2)) << (2 * Sigma::FRACTION_BITS);
+        let variance =
+            |number: u32, sigma: Sigma| u128::from(number) * u128::from(sigma.get()).pow(2);
+        let stewards = self.stewards.map_or(0, |s| variance(s.honest, s.sigma));
+        let denominator = 2 * (variance(self.min_honest, self.sigma_error) + stewards);
+        u64::try_from(numerator.div_ceil(denominator)).map_err(|_| AccountingError::Overflow)
+    }
+
+    /// How many discrete Gaussians are counted a coordinate.
+    fn terms(&self) -> f64 {
+        f64::from(self.min_honest) + self.stewards.map_or(0.0, |s| f64::from(s.honest))
+    }
+
+    /// The smallest of their deviations.
+    fn least(&self) -> Sigma {
+        let stewards = self.stewards.filter(|s| s.honest > 0);
+        stewards.map_or(self.sigma_error, |s| s.sigma.min(self.sigma_error))
+    }
 }
 
 /// What the accountant has to know about the rounds that were charged.
@@ -70,10 +133,8 @@ pub struct Spending {
     pub rounds: u32,
     /// Number of coordinates of a vector, check coordinates included.
     pub padded_dimension: usize,
-    /// How many honest devices' noise is counted on.
-    pub min_honest: u32,
-    /// The deviation of a device's error.
-    pub sigma_error: Sigma,
+    /// The noise that was counted on.
+    pub noise: CountedNoise,
 }
 
 /// The epsilon at `delta = 10^-delta_exponent` that the charged rounds have spent together. `None`
@@ -86,10 +147,10 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
     let delta = 10f64.powi(-i32::from(delta_exponent));
     let dimension = spending.padded_dimension as f64;
     let rounds = f64::from(spending.rounds);
-    let honest = f64::from(spending.min_honest);
+    let honest = spending.noise.terms();
     let samples = rounds * honest * dimension;
 
-    let gap = rounds * sum_gap(spending.sigma_error, honest) * dimension / 4.0;
+    let gap = rounds * sum_gap(spending.noise.least(), honest) * dimension / 4.0;
     let rho = (spending.micro_rho as f64 / 1e6 + gap).next_up().next_up();
     let profile = ZeroConcentratedDivergence::convert(rho).ok()?;
     let at = |delta: f64| {
@@ -130,19 +191,35 @@ impl Plan {
     /// # Errors
     /// [`AccountingError`].
     pub fn total_micro_rho(&self, sigma_error: Sigma) -> Result<u64, AccountingError> {
-        charge_micro_rho(self.clip, sigma_error, self.min_honest)?
-            .checked_mul(u64::from(self.rounds))
-            .ok_or(AccountingError::Overflow)
+        self.total_with(&self.of_devices(sigma_error))
+    }
+
+    /// What the rounds spend together with this noise, in micro-rho.
+    ///
+    /// # Errors
+    /// [`AccountingError`].
+    pub fn total_with(&self, noise: &CountedNoise) -> Result<u64, AccountingError> {
+        let charge = noise.charge_micro_rho(self.clip)?;
+        let total = charge.checked_mul(u64::from(self.rounds));
+        total.ok_or(AccountingError::Overflow)
+    }
+
+    fn of_devices(&self, sigma_error: Sigma) -> CountedNoise {
+        CountedNoise::of_devices(sigma_error, self.min_honest)
     }
 
     /// The epsilon of the rounds with this deviation; see [`epsilon`].
     pub fn epsilon(&self, sigma_error: Sigma) -> Option<f64> {
+        self.epsilon_with(&self.of_devices(sigma_error))
+    }
+
+    /// The epsilon of the rounds with this noise; see [`epsilon`].
+    pub fn epsilon_with(&self, noise: &CountedNoise) -> Option<f64> {
         let spending = Spending {
-            micro_rho: self.total_micro_rho(sigma_error).ok()?,
+            micro_rho: self.total_with(noise).ok()?,
             rounds: self.rounds,
             padded_dimension: self.padded_dimension,
-            min_honest: self.min_honest,
-            sigma_error,
+            noise: *noise,
         };
         epsilon(&spending, self.delta_exponent)
     }
@@ -150,7 +227,60 @@ impl Plan {
     /// The smallest deviation, not below [`Sigma::ERROR_MIN`], with which the rounds together stay
     /// within `target`. `None` when the largest deviation does not.
     pub fn calibrate(&self, target: f64) -> Option<Sigma> {
-        let within = |sigma| self.epsilon(sigma).is_some_and(|epsilon| epsilon <= target);
+        self.least(target, |sigma| self.of_devices(sigma))
+    }
+
+    /// The smallest deviation of `honest` stewards' noise with which the rounds together stay within `target` when devices
+    /// have this error. `None` when the largest deviation does not.
+    pub fn calibrate_stewards(
+        &self,
+        target: f64,
+        sigma_error: Sigma,
+        honest: u32,
+    ) -> Option<Sigma> {
+        self.least(target, |sigma| {
+            self.counted(&Split::of_stewards(sigma_error, sigma), honest)
+        })
+    }
+
+    /// The noise that is counted on under a split, with `honest` stewards.
+    pub fn counted(&self, split: &Split, honest: u32) -> CountedNoise {
+        CountedNoise {
+            stewards: split
+                .stewards
+                .map(|sigma| CountedStewards { honest, sigma }),
+            ..self.of_devices(split.sigma_error)
+        }
+    }
+
+    /// The default split of the noise (section 4.8): devices carry as much as a cheating one may put into one direction
+    /// without gaining a quarter of the bound, `sqrt(1 + D sigma^2 / C^2) <= 1.25`, but no less than a mask needs; `honest`
+    /// stewards top up to `target`. `None` when the largest deviation does not reach it.
+    pub fn split(&self, target: f64, honest: u32) -> Option<Split> {
+        let devices = self.calibrate(target);
+        let most = self.harmless_error();
+        if let Some(sigma_error) = devices.filter(|sigma| *sigma <= most) {
+            return Some(Split::of_devices(sigma_error));
+        }
+        let stewards = self.calibrate_stewards(target, most, honest)?;
+        Some(Split::of_stewards(most, stewards))
+    }
+
+    /// The largest deviation with `D sigma^2 <= (1.25^2 - 1) C^2`, at least that of a mask, at most that of the samplers.
+    fn harmless_error(&self) -> Sigma {
+        let squared = (9 * u128::from(self.clip).pow(2)) << (2 * Sigma::FRACTION_BITS);
+        let units = (squared / (16 * self.padded_dimension.max(1) as u128)).isqrt();
+        let units = u64::try_from(units).unwrap_or(u64::MAX);
+        let within = units.clamp(Sigma::ERROR_MIN.get(), Sigma::MAX.get());
+        Sigma::new(within).unwrap_or(Sigma::ERROR_MIN)
+    }
+
+    /// The smallest deviation, not below [`Sigma::ERROR_MIN`], whose noise keeps the rounds within `target`.
+    fn least(&self, target: f64, noise: impl Fn(Sigma) -> CountedNoise) -> Option<Sigma> {
+        let within = |sigma| {
+            let epsilon = self.epsilon_with(&noise(sigma));
+            epsilon.is_some_and(|epsilon| epsilon <= target)
+        };
         if within(Sigma::ERROR_MIN) {
             return Some(Sigma::ERROR_MIN);
         }
@@ -168,6 +298,33 @@ impl Plan {
             }
         }
         Some(high)
+    }
+}
+
+/// How the noise that a target asks for is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The deviation of a device's error.
+    pub sigma_error: Sigma,
+    /// The deviation of a steward's noise; none when devices carry all of it.
+    pub stewards: Option<Sigma>,
+}
+
+impl Split {
+    /// Devices carry all of it.
+    pub fn of_devices(sigma_error: Sigma) -> Self {
+        Self {
+            sigma_error,
+            stewards: None,
+        }
+    }
+
+    /// Stewards carry some of it.
+    pub fn of_stewards(sigma_error: Sigma, stewards: Sigma) -> Self {
+        Self {
+            sigma_error,
+            stewards: Some(stewards),
+        }
     }
 }
 

@@ -46,6 +46,10 @@ pub enum Examined {
     Projection,
     /// A digit is none, or the norm is above the bound.
     Norm,
+    /// A candidate of a steward's noise that the beacon did not pick: not examined.
+    NotChosen,
+    /// A steward's noise, not too long, whose other candidates were not all submitted, revealed and found to be noise.
+    Unproven,
 }
 
 impl Finding {
@@ -54,6 +58,12 @@ impl Finding {
         agreeing: 0,
         lied: 0,
         result: Examined::TooFew,
+    };
+
+    /// Nothing is asked about a candidate that was not chosen.
+    pub const NOT_CHOSEN: Finding = Finding {
+        result: Examined::NotChosen,
+        ..Finding::NONE
     };
 
     /// Whether the answer of the steward at a point is on the deciding polynomial.

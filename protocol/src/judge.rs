@@ -11,7 +11,9 @@
 //!    `U(S)` is the accepted set, the first S wins ties. So a device that fails at one steward, or
 //!    a steward that complains about everybody or lies about everybody, costs at most itself.
 //! 3. *Openers* are all reporting stewards that hold all of the accepted set: at least S.
-//! 4. *Liars* are the stewards that answered wrongly about some submission.
+//! 4. In a task whose stewards contribute noise, a set has the valid noise of at least T of them. Noise belongs to no
+//!    organisation and is no submission of a device: the policy's numbers do not count it.
+//! 5. *Liars* are the stewards that answered wrongly about some submission.
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +49,15 @@ pub struct Judgement {
     pub liars: Vec<u8>,
 }
 
+impl Judgement {
+    /// Adds the points, increasing, of stewards that lied in another way.
+    pub(crate) fn add_liars(&mut self, points: &[u8]) {
+        self.liars.extend_from_slice(points);
+        self.liars.sort_unstable();
+        self.liars.dedup();
+    }
+}
+
 /// Decides about every submission of a roll whose closed root is `root`.
 ///
 /// `ballots` are of distinct stewards in increasing point, with one outcome per submission;
@@ -54,13 +65,14 @@ pub struct Judgement {
 ///
 /// # Errors
 /// [`AbortReason::TooFewReports`] with fewer than A ballots; [`AbortReason::Policy`] when no set
-/// meets the policy.
+/// meets the policy, or [`AbortReason::TooLittleNoise`] when fewer than `least_noise` stewards' noise is valid.
 ///
 /// # Panics
 /// When there is not one finding per submission.
 pub fn judge(
     threshold: &Threshold,
     policy: &Policy,
+    least_noise: usize,
     root: &Digest,
     roll: &Roll,
     ballots: &[Ballot<'_>],
@@ -73,7 +85,11 @@ pub fn judge(
     let entries = roll.entries();
     assert_eq!(findings.len(), entries.len(), "one finding per submission");
     let reported = |ballot: &Ballot<'_>, index: usize| {
-        entries[index].refused.is_none() && ballot.outcomes.get(index) == Some(&Outcome::Ok)
+        entries[index].refused.is_none()
+            && ballot
+                .outcomes
+                .get(index)
+                .is_some_and(|outcome| outcome.is_ok())
     };
     let held = |ballot: &Ballot<'_>| {
         IndexSet::filter(entries.len(), |index| {
@@ -83,11 +99,17 @@ pub fn judge(
         })
     };
     let held: Vec<IndexSet> = ballots.iter().map(held).collect();
-    let trimmer = Trimmer::new(policy, root, entries);
+    let trimmer = Trimmer::new(policy, least_noise, root, entries);
     let mut search = Search::new(&held, least, &trimmer);
     search.run(entries.len());
     let Some((chosen, accepted)) = search.best else {
-        return Err(AbortReason::Policy);
+        let valid = entries.iter().zip(findings);
+        let noise = valid
+            .filter(|(entry, finding)| entry.noise.is_some() && finding.result == Examined::Valid);
+        return Err(match noise.count() < least_noise {
+            true => AbortReason::TooLittleNoise,
+            false => AbortReason::Policy,
+        });
     };
     let decide = |index: usize| {
         let reporting = ballots
@@ -97,6 +119,9 @@ pub fn judge(
         if entries[index].refused.is_some() {
             return Decision::BadHeader;
         }
+        if findings[index].result == Examined::NotChosen {
+            return Decision::NotChosen;
+        }
         if reporting < least {
             return Decision::TooFewStewards;
         }
@@ -105,7 +130,12 @@ pub fn judge(
             Examined::Disagree => Decision::AnswersDisagree,
             Examined::Projection => Decision::Projection,
             Examined::Norm => Decision::Norm,
-            Examined::Valid if accepted.contains(index) => Decision::Accepted,
+            Examined::NotChosen => Decision::NotChosen,
+            Examined::Unproven => Decision::UnprovenNoise,
+            Examined::Valid if accepted.contains(index) => match entries[index].noise {
+                None => Decision::Accepted,
+                Some(_) => Decision::Noise,
+            },
             Examined::Valid if chosen.iter().all(|place| held[*place].contains(index)) => {
                 Decision::OrganisationShare
             }

@@ -24,11 +24,13 @@
 //! | [`open`] | the sum, and who answered wrongly | 4.7 |
 //! | [`phase`] | the order of a round, in types | 4 |
 //! | [`dp`] | what a round costs in privacy | 4.8 |
+//! | [`author`], [`noise`] | submissions of stewards, which contribute noise | 4.8 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
 //! | [`transcript`] | the file that an auditor reads | 5 |
 //! | [`violation`] | who broke which rule | 6 |
 
 pub mod answers;
+pub mod author;
 pub mod beacon;
 mod byte_code;
 pub mod container;
@@ -39,6 +41,7 @@ pub mod examine;
 pub mod functional;
 pub mod judge;
 pub mod log;
+pub mod noise;
 pub mod open;
 pub mod package;
 pub mod phase;
@@ -62,6 +65,7 @@ pub mod upload;
 pub mod violation;
 pub mod work;
 
+pub use author::Author;
 pub use beacon::{BeaconShare, Challenge};
 pub use context::TaskContext;
 pub use dawn_crypto::digest::Digest;
@@ -69,6 +73,7 @@ pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
 pub use examine::{Examined, Finding, SubmissionVerifier};
 pub use functional::Functional;
 pub use log::{LogEntry, LogHead};
+pub use noise::{Candidate, NoiseSecret, StewardNoise};
 pub use package::OpenedPackage;
 pub use phase::{Judged, Opened, RoundChallenged, RoundClosed, RoundOpen};
 pub use round_context::{RoundContext, Seat};

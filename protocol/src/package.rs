@@ -55,8 +55,9 @@ pub fn open_package(
     let info = seal_info(&context.session());
     let aad = package_aad(&header.pre_header(), &steward, &context.roster().digest());
     let plaintext = seal::open(key, &info.0, &aad.0, package).map_err(|_| Outcome::Unsealable)?;
-    let plaintext = PackagePlaintext::from_bytes(context.norm_params(), &plaintext)?;
-    let opened = plaintext.expand(context.norm_params())?;
+    let params = context.params_of(submission);
+    let plaintext = PackagePlaintext::from_bytes(params, &plaintext)?;
+    let opened = plaintext.expand(params)?;
     let found = [
         key_commitment(point, &plaintext.blind, &opened.key),
         digit_commitment(point, &plaintext.blind, &opened.proof.digits),

@@ -71,25 +71,36 @@ impl IndexSet {
 /// The policy applied to one round's submissions; prepared once, applied to many sets.
 pub(crate) struct Trimmer<'a> {
     policy: &'a Policy,
-    /// For each submission, its organisation's number.
-    org_of: Vec<usize>,
+    /// Fewest stewards whose noise is in a set.
+    least_noise: usize,
+    /// For each submission of a device, its organisation's number; none of a steward's noise, which belongs to none.
+    org_of: Vec<Option<usize>>,
     /// For each organisation, its submissions in the order in which they stay.
     order: Vec<Vec<usize>>,
 }
 
 impl<'a> Trimmer<'a> {
-    pub(crate) fn new(policy: &'a Policy, root: &Digest, entries: &[Entry]) -> Self {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        least_noise: usize,
+        root: &Digest,
+        entries: &[Entry],
+    ) -> Self {
         let mut numbers: BTreeMap<OrgId, usize> = BTreeMap::new();
         let mut order: Vec<Vec<(Digest, usize)>> = Vec::new();
         let mut org_of = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
+            if entry.noise.is_some() {
+                org_of.push(None);
+                continue;
+            }
             let number = *numbers.entry(entry.org).or_insert(order.len());
             if number == order.len() {
                 order.push(Vec::new());
             }
             let rank = hash(labels::ORG_TRIM, &[&root.0, entry.device.as_bytes()]);
             order[number].push((rank, index));
-            org_of.push(number);
+            org_of.push(Some(number));
         }
         let order = order
             .into_iter()
@@ -100,6 +111,7 @@ impl<'a> Trimmer<'a> {
             .collect();
         Self {
             policy,
+            least_noise,
             org_of,
             order,
         }
@@ -108,8 +120,12 @@ impl<'a> Trimmer<'a> {
     /// Cuts a set to the largest cap that fits. `None` when what is left misses the policy's minima.
     pub(crate) fn cut(&self, set: &IndexSet) -> Option<IndexSet> {
         let mut counts = vec![0u64; self.order.len()];
+        let mut noise = 0;
         for index in set.iter() {
-            counts[self.org_of[index]] += 1;
+            match self.org_of[index] {
+                Some(number) => counts[number] += 1,
+                None => noise += 1,
+            }
         }
         let cap = largest_cap(&counts, u64::from(self.policy.max_org_share_permille));
         let mut kept = set.clone();
@@ -121,6 +137,7 @@ impl<'a> Trimmer<'a> {
         let organisations = counts.iter().filter(|n| (**n).min(cap) > 0).count();
         let accepted: u64 = counts.iter().map(|n| (*n).min(cap)).sum();
         let meets = accepted >= u64::from(self.policy.min_accepted)
+            && noise >= self.least_noise
             && organisations >= usize::from(self.policy.min_organisations);
         meets.then_some(kept)
     }

@@ -7,14 +7,16 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::mask::{MaskError, MaskKey, Masker, PublicMatrix};
 use dawn_crypto::noise::NoiseStream;
-use dawn_crypto::norm::{FunctionalRow, Hidden, NormError, NormProof};
+use dawn_crypto::norm::{FunctionalRow, Hidden, NormError, NormParams, NormProof};
 use dawn_crypto::params::N;
 use dawn_crypto::secret::SecretVec;
 use dawn_crypto::shamir::{ConsistencyProof, ShamirError};
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
 use rand_core::CryptoRng;
 
+use crate::author::Author;
 use crate::container::ContainerHead;
+use crate::noise::{Candidate, NoiseSecret, StewardNoise};
 use crate::phase::RoundOpen;
 use crate::shares::{Shares, publish};
 use crate::submission::SubmissionHeader;
@@ -34,6 +36,9 @@ pub enum PrepareError {
     /// The device's key is not the one that its credential names.
     #[error("the device key is not the one of the credential")]
     OtherKey,
+    /// The task asks for no noise of stewards.
+    #[error("the task asks for no noise of stewards")]
+    NoNoise,
     /// The key could not be shared.
     #[error("the mask key cannot be shared: {0}")]
     Share(#[from] ShamirError),
@@ -132,15 +137,46 @@ impl PreparedSubmission {
             let hidden = Hidden { v, row };
             shares.prove(params, round.threshold(), context, hidden, rng)
         };
-        Self::of(round, credential, device, &key, masked, prove, rng)
+        Self::of(round, credential.into(), device, &key, masked, prove, rng)
+    }
+
+    /// A candidate of a steward's noise (section 4.8): nothing but noise is masked, and everything follows from the secret,
+    /// so that the same candidate of the same session is the same bytes.
+    ///
+    /// # Errors
+    /// [`PrepareError`].
+    pub fn noise(
+        round: &RoundOpen,
+        steward: &SecretKey,
+        candidate: Candidate,
+        secret: &NoiseSecret,
+    ) -> Result<Self, PrepareError> {
+        let (noise, params) = noise_of(round).ok_or(PrepareError::NoNoise)?;
+        let (key, mut stream) = secret.seed(candidate.index).expand();
+        let sigma = Gaussian::new(noise.sigma);
+        let masked = mask_blocks(round, &key, &[], |_, out| sigma.fill(&mut stream, out))?;
+        let prove = |shares: &Shares, context: &[u8], v: &[i32], rng: &mut NoiseStream| {
+            let hidden = Hidden { v, row: None };
+            shares.prove(params, round.threshold(), context, hidden, rng)
+        };
+        let mut rng = secret.shares(candidate.index);
+        Self::of(
+            round,
+            candidate.into(),
+            steward,
+            &key,
+            masked,
+            prove,
+            &mut rng,
+        )
     }
 
     /// Everything is committed before the challenge that depends on it (section 4.3): first the payload
     /// and the key's shares, from which the projection follows, then the digits, then the proofs.
     fn of<R: CryptoRng>(
         round: &RoundOpen,
-        credential: &CredentialChain,
-        device: &SecretKey,
+        author: Author,
+        signer: &SecretKey,
         key: &MaskKey,
         masked: Masked,
         prove: impl FnOnce(&Shares, &[u8], &[i32], &mut R) -> Result<NormProof, NormError>,
@@ -150,7 +186,7 @@ impl PreparedSubmission {
         let mut header = SubmissionHeader {
             round: round.round_id(),
             session: round.session(),
-            credential: credential.clone(),
+            credential: author,
             payload: masked.digest,
             commitments: shares.commitments(),
             digit_commitments: Vec::new(),
@@ -162,14 +198,14 @@ impl PreparedSubmission {
         let proof = prove(&shares, &header.norm_context(), &masked.hidden, rng)?;
         let packages = shares.seal(round, &mut header, proof, rng);
         Ok(Self {
-            header: Signed::sign(&header, device)?,
+            header: Signed::sign(&header, signer)?,
             packages,
             payload: masked.payload,
         })
     }
 
-    /// The submission of a device that lies: it masks any `v`, all padded coordinates of it, and proves
-    /// about digits of its choice, which `digits` makes from the parameters and the context of the
+    /// The submission of a device, or of a steward that contributes noise, that lies: it masks any `v`,
+    /// all padded coordinates of it, and proves about digits of its choice, which `digits` makes from the parameters and the context of the
     /// proof. Everything else is as it should be. Only in simulations.
     ///
     /// # Errors
@@ -177,22 +213,24 @@ impl PreparedSubmission {
     #[cfg(feature = "simulation")]
     pub fn forged<R: CryptoRng>(
         round: &RoundOpen,
-        credential: &CredentialChain,
-        device: &SecretKey,
+        author: impl Into<Author>,
+        signer: &SecretKey,
         v: &[i32],
-        digits: impl FnOnce(&dawn_crypto::norm::NormParams, &[u8]) -> Vec<u32>,
+        digits: impl FnOnce(&NormParams, &[u8]) -> Vec<u32>,
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
         let key = MaskKey::sample(rng);
         let masked = mask_blocks(round, &key, &[], |block, out| {
             out.copy_from_slice(&v[block * N..(block + 1) * N]);
         })?;
-        let params = round.norm_params();
+        let author = author.into();
+        let noise = author.candidate().and_then(|_| noise_of(round));
+        let params = noise.map_or(round.norm_params(), |(_, params)| params);
         let prove = |shares: &Shares, context: &[u8], _: &[i32], rng: &mut R| {
             let digits = digits(params, context);
             Ok(shares.forge(params, round.threshold(), context, &digits, rng))
         };
-        Self::of(round, credential, device, &key, masked, prove, rng)
+        Self::of(round, author, signer, &key, masked, prove, rng)
     }
 
     /// Everything before the payload.
@@ -233,6 +271,12 @@ impl PreparedSubmission {
             .expect("writing to memory does not fail");
         bytes
     }
+}
+
+/// What the task asks of its stewards, with the parameters of the proofs.
+fn noise_of(round: &RoundOpen) -> Option<(StewardNoise, &NormParams)> {
+    let params = round.proof_params().noise.as_ref()?;
+    Some((round.task().options.noise?, params))
 }
 
 /// A masked vector.

@@ -4,6 +4,7 @@
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
 use dawn_crypto::norm::NormSeeds;
+use dawn_crypto::params::MAX_STEWARDS;
 use dawn_identity::{DeviceId, Members, OrgId, Signed};
 
 use crate::round_context::{RoundContext, VerifiedSubmission};
@@ -11,13 +12,18 @@ use crate::statements::MAX_SUBMISSIONS;
 use crate::submission::SubmissionHeader;
 use crate::violation::{Culprit, Rule, Violation};
 
+/// In the place of the organisation of a header that names none and does not verify.
+const NOBODY: OrgId = OrgId(Digest([0; 32]));
+
 /// One submission of a roll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The device; only claimed when [`Entry::refused`] is set.
+    /// The device, or the identifier of a steward's candidate; only claimed when [`Entry::refused`] is set.
     pub device: DeviceId,
     /// Its organisation; only claimed when [`Entry::refused`] is set.
     pub org: OrgId,
+    /// Which candidate of which steward's noise it is; none of a device, and when [`Entry::refused`] is set.
+    pub noise: Option<NoiseEntry>,
     /// Leaf hash of the signed header's bytes.
     pub leaf: Digest,
     /// Digest of the signed header's envelope.
@@ -28,6 +34,15 @@ pub struct Entry {
     pub norm: NormSeeds,
     /// Why the header does not verify; it then counts for nothing.
     pub refused: Option<Box<Violation>>,
+}
+
+/// A candidate of a steward's noise in a roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoiseEntry {
+    /// The steward's evaluation point.
+    pub point: u8,
+    /// Which of its candidates.
+    pub index: u8,
 }
 
 /// The submissions of a closed round in increasing device. It is filled header by header, so that
@@ -87,7 +102,12 @@ impl Roll {
         let verified = context.verify_header(&signed, members);
         self.entries.push(Entry {
             device,
-            org: body.credential.claimed_org(),
+            // A steward's organisation is in the roster, and counts only when its header verifies.
+            org: match &verified {
+                Ok(verified) => verified.org(),
+                Err(_) => body.credential.claimed_org().unwrap_or(NOBODY),
+            },
+            noise: verified.as_ref().ok().and_then(VerifiedSubmission::noise),
             leaf: merkle::leaf_hash(header),
             header: signed.envelope_digest(),
             payload: body.payload,
@@ -95,6 +115,18 @@ impl Roll {
             refused: verified.as_ref().err().cloned().map(Box::new),
         });
         Ok(verified.ok())
+    }
+
+    /// The points, increasing, of the stewards all of whose `candidates` of noise are in it.
+    pub fn complete_noise(&self, candidates: u8) -> Vec<u8> {
+        let mut found = [0; MAX_STEWARDS + 1];
+        let noise = self.entries.iter().filter_map(|entry| entry.noise);
+        // A point is at most 16, and a steward has each candidate once.
+        noise.for_each(|noise| {
+            found[usize::from(noise.point)] += usize::from(candidates > noise.index)
+        });
+        let complete = |point: &u8| found[usize::from(*point)] == usize::from(candidates);
+        (1..=MAX_STEWARDS as u8).filter(complete).collect()
     }
 
     /// The entries in root order.

@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-use dawn_crypto::norm::FunctionalRow;
+use dawn_crypto::norm::{FunctionalRow, NormParams};
 use dawn_crypto::seal::SealingPublicKey;
-use dawn_identity::{Members, SessionId, Signed, Statement, StewardId, Verified, VerifiedDevice};
+use dawn_identity::{
+    DeviceId, Members, OrgId, SessionId, Signed, Statement, StewardId, Verified, VerifiedDevice,
+};
 
+use crate::author::Author;
 use crate::context::TaskContext;
+use crate::noise::Candidate;
+use crate::roll::NoiseEntry;
 use crate::round_id::RoundId;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::submission::{Receipt, SubmissionHeader};
@@ -51,12 +56,31 @@ impl Deref for RoundContext {
     }
 }
 
-/// A header that its device signed, of a device that a member vouches for. Only
+/// A header that its author signed: a device that a member vouches for, or a seated steward. Only
 /// [`RoundContext::verify_header`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedSubmission {
     header: Verified<SubmissionHeader>,
-    device: VerifiedDevice,
+    org: OrgId,
+    author: VerifiedAuthor,
+}
+
+/// Who signed a header.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all authors are devices; a box would gain nothing"
+)]
+pub enum VerifiedAuthor {
+    /// A device of a member.
+    Device(VerifiedDevice),
+    /// The seated steward at a point: a candidate of its noise.
+    Steward {
+        /// Its evaluation point.
+        point: u8,
+        /// Which candidate.
+        candidate: Candidate,
+    },
 }
 
 impl VerifiedSubmission {
@@ -65,9 +89,30 @@ impl VerifiedSubmission {
         &self.header
     }
 
-    /// The device.
-    pub fn device(&self) -> &VerifiedDevice {
-        &self.device
+    /// Who signed it.
+    pub fn author(&self) -> &VerifiedAuthor {
+        &self.author
+    }
+
+    /// Under which identifier it is sorted and stored.
+    pub fn submitter(&self) -> DeviceId {
+        self.header.credential.claimed_device()
+    }
+
+    /// The author's organisation.
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// Which candidate of a steward's noise it is; none of a device.
+    pub fn noise(&self) -> Option<NoiseEntry> {
+        match &self.author {
+            VerifiedAuthor::Device(_) => None,
+            VerifiedAuthor::Steward { point, candidate } => Some(NoiseEntry {
+                point: *point,
+                index: candidate.index,
+            }),
+        }
     }
 }
 
@@ -273,18 +318,31 @@ impl RoundContext {
         )
     }
 
+    /// What the norm proof of a verified submission looks like.
+    pub fn params_of(&self, submission: &VerifiedSubmission) -> &NormParams {
+        let proofs = self.proof_params();
+        let noise = proofs.noise.as_ref();
+        // Nobody's noise verifies in a task that asks for none.
+        let noise = noise.filter(|_| submission.noise().is_some());
+        noise.unwrap_or(&proofs.device)
+    }
+
     /// Verifies a submission's header: it is about this round and session, has the right shape, and
-    /// is signed by a device that a member organisation vouches for at [`Self::credential_time`].
+    /// is signed by a device that a member organisation vouches for at [`Self::credential_time`], or by
+    /// a seated steward that the task asks for noise.
     ///
     /// # Errors
-    /// A [`Violation`] by the device.
+    /// A [`Violation`] by the author.
     pub fn verify_header(
         &self,
         header: &Signed<SubmissionHeader>,
         members: &Members,
     ) -> Result<VerifiedSubmission, Violation> {
         let body = header.peek();
-        let culprit = Culprit::Device(body.credential.claimed_device());
+        let culprit = match &body.credential {
+            Author::Device(chain) => Culprit::Device(chain.claimed_device()),
+            Author::Steward(candidate) => Culprit::Steward(candidate.steward),
+        };
         self.verify_session(culprit, &body.round, &body.session)?;
         Violation::unless(
             body.commitments.len() == usize::from(self.threshold().m()),
@@ -305,7 +363,11 @@ impl RoundContext {
             Rule::HeaderShape,
             "not one package per seated steward",
         )?;
-        let org = body.credential.claimed_org();
+        let chain = match &body.credential {
+            Author::Device(chain) => chain,
+            Author::Steward(candidate) => return self.verify_candidate(header, candidate),
+        };
+        let org = chain.claimed_org();
         let root = members.root(&org).ok_or_else(|| {
             Violation::new(
                 culprit,
@@ -313,14 +375,47 @@ impl RoundContext {
                 format!("organisation {org} is not a member"),
             )
         })?;
-        let device = body
-            .credential
+        let device = chain
             .verify(root, self.credential_time())
             .map_err(|e| Violation::new(culprit, Rule::Credential, e))?;
         let header = header
             .verify(device.key())
             .map_err(|e| Violation::new(culprit, Rule::Signature, e))?;
-        Ok(VerifiedSubmission { header, device })
+        Ok(VerifiedSubmission {
+            header,
+            org,
+            author: VerifiedAuthor::Device(device),
+        })
+    }
+
+    /// Who is a steward in the header signs as one: with the key of the roster, and only what the task asks for.
+    fn verify_candidate(
+        &self,
+        header: &Signed<SubmissionHeader>,
+        candidate: &Candidate,
+    ) -> Result<VerifiedSubmission, Violation> {
+        let culprit = Culprit::Steward(candidate.steward);
+        let noise = self.task().options.noise;
+        Violation::unless(
+            noise.is_some_and(|noise| candidate.index < noise.candidates),
+            culprit,
+            Rule::Noise,
+            "the task asks for no such candidate of noise",
+        )?;
+        let point = self.verify_seated(header, &candidate.steward)?;
+        let (_, key) = self.steward(&candidate.steward)?;
+        let header = header
+            .verify(key)
+            .map_err(|e| Violation::new(culprit, Rule::Signature, e))?;
+        let entry = self.roster().steward_at(point);
+        Ok(VerifiedSubmission {
+            header,
+            org: entry.expect("the roster has the steward's point").org,
+            author: VerifiedAuthor::Steward {
+                point,
+                candidate: *candidate,
+            },
+        })
     }
 
     /// Verifies the aggregator's receipt for a header that was sent.

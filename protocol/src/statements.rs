@@ -8,6 +8,7 @@ use dawn_identity::{BrokenRule, SessionId, Statement, StewardId};
 use minicbor::{Decode, Encode};
 
 use crate::byte_code::byte_code;
+use crate::noise::RevealedSeeds;
 use crate::round_id::RoundId;
 use crate::spec::check_round;
 
@@ -62,6 +63,17 @@ pub enum Outcome {
     CommitmentMismatch = 3,
     /// The header itself does not verify.
     BadHeader = 4,
+    /// A candidate of a steward's noise that the beacon did not pick: nothing is answered.
+    NotChosen = 5,
+    /// As [`Self::Ok`], of a steward's noise, whose answers have another length.
+    OkNoise = 6,
+}
+
+impl Outcome {
+    /// Whether the steward holds its shares and answers.
+    pub const fn is_ok(self) -> bool {
+        matches!(self, Self::Ok | Self::OkNoise)
+    }
 }
 
 byte_code!(Outcome {
@@ -70,6 +82,8 @@ byte_code!(Outcome {
     Malformed = 2 => "malformed",
     CommitmentMismatch = 3 => "commitment-mismatch",
     BadHeader = 4 => "bad-header",
+    NotChosen = 5 => "not-chosen",
+    OkNoise = 6 => "ok-noise",
 });
 
 /// A steward's findings about every submission of a closed round, and what it answers to the
@@ -99,15 +113,19 @@ pub struct PackageReport {
     /// ([`crate::answers::AnswersHasher`]).
     #[n(6)]
     pub answers: Digest,
+    /// The seeds of this steward's candidates of noise that the beacon did not pick; none when it contributed none.
+    #[n(7)]
+    pub reveals: Option<RevealedSeeds>,
 }
 
 impl Statement for PackageReport {
     const KIND: &'static str = "report";
-    const MAX_BYTES: usize = 51_200;
+    const MAX_BYTES: usize = 53_248;
 
     fn check(&self) -> Result<(), BrokenRule> {
         check_round(&self.round)?;
-        check_count(self.outcomes.len())
+        check_count(self.outcomes.len())?;
+        self.reveals.as_ref().map_or(Ok(()), RevealedSeeds::check)
     }
 }
 
@@ -131,6 +149,12 @@ pub enum Decision {
     Projection = 6,
     /// A digit is none, or the norm is above the bound.
     Norm = 7,
+    /// A steward's noise, in the sum.
+    Noise = 8,
+    /// A candidate of a steward's noise that the beacon did not pick.
+    NotChosen = 9,
+    /// A steward's noise whose other candidates were not all submitted, revealed and found to be noise.
+    UnprovenNoise = 10,
 }
 
 byte_code!(Decision {
@@ -142,7 +166,17 @@ byte_code!(Decision {
     AnswersDisagree = 5 => "answers-disagree",
     Projection = 6 => "projection",
     Norm = 7 => "norm",
+    Noise = 8 => "noise",
+    NotChosen = 9 => "not-chosen",
+    UnprovenNoise = 10 => "unproven-noise",
 });
+
+impl Decision {
+    /// Whether the submission is in the sum.
+    pub const fn is_summed(self) -> bool {
+        matches!(self, Self::Accepted | Self::Noise)
+    }
+}
 
 /// The accepted set of a round. Signed by the aggregator; what it says follows from the headers,
 /// the reports, the answers, the payloads and the task ([`crate::judge`]).
@@ -180,24 +214,34 @@ pub struct Verdict {
     /// Digest of the public scalars of all submissions ([`crate::answers::Scalars`]).
     #[n(9)]
     pub scalars: Digest,
-    /// Evaluation points of the stewards that answered wrongly about some submission, increasing.
+    /// Evaluation points of the stewards that answered wrongly about some submission, or did not reveal what they had
+    /// submitted as noise, increasing.
     #[cbor(n(10), with = "minicbor::bytes")]
     pub liars: Vec<u8>,
 }
 
 impl Verdict {
-    /// The number of accepted submissions, `|U|`.
+    /// The number of accepted submissions of devices, `|U|`.
     pub fn accepted_count(&self) -> u32 {
-        let count = self.accepted().count();
-        u32::try_from(count).expect("a verdict has at most 50,000 decisions")
+        self.count(Decision::Accepted)
     }
 
-    /// The indices of the accepted submissions in root order.
+    /// The number of stewards whose noise is in the sum.
+    pub fn noise_count(&self) -> u32 {
+        self.count(Decision::Noise)
+    }
+
+    fn count(&self, of: Decision) -> u32 {
+        let count = self.decisions.iter().filter(|decision| **decision == of);
+        u32::try_from(count.count()).expect("a verdict has at most 50,000 decisions")
+    }
+
+    /// The indices of the submissions in the sum, of devices and of stewards, in root order.
     pub fn accepted(&self) -> impl Iterator<Item = usize> + '_ {
         self.decisions
             .iter()
             .enumerate()
-            .filter(|(_, decision)| **decision == Decision::Accepted)
+            .filter(|(_, decision)| decision.is_summed())
             .map(|(index, _)| index)
     }
 }

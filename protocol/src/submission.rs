@@ -1,4 +1,4 @@
-//! What a device says in a round (`docs/protocol.md`, sections 4.2 to 4.4).
+//! What a device says in a round, and a steward that contributes noise (`docs/protocol.md`, sections 4.2 to 4.4).
 
 use std::fmt;
 
@@ -8,13 +8,12 @@ use dawn_crypto::norm::params::REPETITIONS;
 use dawn_crypto::norm::{NormParams, NormSeeds, ProofShare};
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding, ShareSum};
-use dawn_identity::{
-    BrokenRule, CredentialChain, DeviceId, SessionId, Statement, StewardId, to_canonical,
-};
+use dawn_identity::{BrokenRule, DeviceId, SessionId, Statement, StewardId, to_canonical};
 use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::author::Author;
 use crate::package::OpenedPackage;
 use crate::round_id::RoundId;
 use crate::spec::check_round;
@@ -24,8 +23,8 @@ use crate::statements::Outcome;
 /// (at most 40 KiB), a blind, and the sealing's overhead.
 pub const MAX_PACKAGE_BYTES: usize = 64 * 1024;
 
-/// The header of a submission. Signed by the device, once per round; it binds the payload, the
-/// shares and the packages that travel with it.
+/// The header of a submission. Signed by the device, once per round, or by a steward, once a candidate of its noise; it
+/// binds the payload, the shares and the packages that travel with it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct SubmissionHeader {
@@ -35,9 +34,9 @@ pub struct SubmissionHeader {
     /// The session that the device was shown.
     #[n(1)]
     pub session: SessionId,
-    /// Who the device is.
+    /// Who the author is.
     #[n(2)]
-    pub credential: CredentialChain,
+    pub credential: Author,
     /// Digest of the masked vector's bytes.
     #[n(3)]
     pub payload: Digest,

@@ -2,13 +2,14 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::norm::{NormError, NormParams, Rows};
-use dawn_crypto::params::{Dimension, ParameterError, Q, Sigma};
+use dawn_crypto::params::{Dimension, MAX_STEWARDS, ParameterError, Q, Sigma};
 use dawn_identity::{
     BrokenRule, IssuerCertificate, OrgId, Signed, Statement, TaskId, to_canonical,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use minicbor::{Decode, Encode};
 
+use crate::author::ProofParams;
 use crate::dp;
 use crate::task_options::TaskOptions;
 use crate::task_rules;
@@ -157,16 +158,26 @@ impl Task {
         Dimension::new(self.model.parameters())
     }
 
-    /// What each opened round costs, in micro-rho.
+    /// What each opened round costs at most, in micro-rho, whatever the roster: one honest steward's noise is counted, if
+    /// stewards contribute any.
     ///
     /// # Errors
     /// [`dp::AccountingError`]; never for a task that [`Statement::check`] accepts.
     pub fn charge_micro_rho(&self) -> Result<u64, dp::AccountingError> {
-        dp::charge_micro_rho(
-            self.quantiser.clip,
-            self.sigma_error,
-            self.policy.min_honest,
-        )
+        self.counted_noise(1).charge_micro_rho(self.quantiser.clip)
+    }
+
+    /// The noise that the accountant counts on when at least so many honest stewards contribute theirs
+    /// ([`dp::honest_stewards`]).
+    pub fn counted_noise(&self, honest_stewards: u32) -> dp::CountedNoise {
+        dp::CountedNoise {
+            min_honest: self.policy.min_honest,
+            sigma_error: self.sigma_error,
+            stewards: self.options.noise.map(|noise| dp::CountedStewards {
+                honest: honest_stewards,
+                sigma: noise.sigma,
+            }),
+        }
     }
 
     /// What the norm proofs of the task's submissions look like, with the task's functional, and how long a vector they let
@@ -185,14 +196,33 @@ impl Task {
         }
     }
 
-    /// How large a coordinate of a round's sum could be if every device proved the most that passes:
-    /// `max_submissions gamma B`. It is below `q/4` ([`Task::LARGEST_SUM`]), so that no sum wraps.
+    /// The same of everybody who submits: what is proven of a steward's noise is its length alone.
     ///
     /// # Errors
-    /// As [`Task::norm_params`].
+    /// [`NormError`]; never for a task that [`Statement::check`] accepts.
+    pub fn proof_params(&self) -> Result<ProofParams, NormError> {
+        let noise = self.options.noise.map(|noise| {
+            let rows = Rows::from_number(usize::from(self.projections))?;
+            let dimension = self.dimension().map_err(|_| NormError::TooLarge)?;
+            NormParams::derive(&dimension, 0, noise.sigma, rows)
+        });
+        Ok(ProofParams {
+            device: self.norm_params()?,
+            noise: noise.transpose()?,
+        })
+    }
+
+    /// How large a coordinate of a round's sum could be if every device, and 16 stewards that contribute noise, proved the
+    /// most that passes: `max_submissions gamma B + 16 gamma B_s`. It is below `q/4` ([`Task::LARGEST_SUM`]), so that no sum wraps.
+    ///
+    /// # Errors
+    /// As [`Task::proof_params`].
     pub fn largest_sum(&self) -> Result<u128, NormError> {
-        let norm = u128::from(self.norm_params()?.max_norm());
-        Ok(u128::from(self.policy.max_submissions) * norm)
+        let params = self.proof_params()?;
+        let devices =
+            u128::from(self.policy.max_submissions) * u128::from(params.device.max_norm());
+        let noise = params.noise.map_or(0, |noise| u128::from(noise.max_norm()));
+        Ok(devices + MAX_STEWARDS as u128 * noise)
     }
 
     /// What [`Task::largest_sum`] stays below: `q/4`.

@@ -4,6 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::functional::Functional;
+use crate::noise::StewardNoise;
 
 /// A task's options. The default asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -12,6 +13,9 @@ pub struct TaskOptions {
     /// What is proven of every update beside its norm (section 4.5).
     #[n(0)]
     pub functional: Option<Functional>,
+    /// Noise that stewards contribute (section 4.8); none: the devices carry all of it.
+    #[n(2)]
+    pub noise: Option<StewardNoise>,
 }
 
 /// The field's codec: the default is null, which is left out at the end of an array.

@@ -2,7 +2,7 @@
 //! (`docs/protocol.md`, section 4.1).
 
 use dawn_crypto::norm::NormError;
-use dawn_crypto::params::{MAX_DIM, Parameters};
+use dawn_crypto::params::{MAX_DIM, MAX_STEWARDS, Parameters};
 use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
 
@@ -42,6 +42,7 @@ pub(crate) fn check(task: &Task) -> Result<(), BrokenRule> {
     check_policy(&task.policy)?;
     check_deadlines(&task.deadlines)?;
     check_privacy(&task.privacy)?;
+    check_noise(task)?;
     check_sums(task)
 }
 
@@ -115,6 +116,19 @@ fn check_privacy(privacy: &PrivacyPlan) -> Result<(), BrokenRule> {
     )
 }
 
+/// Noise of stewards fits the proofs and the list, with as many stewards as a roster can have.
+fn check_noise(task: &Task) -> Result<(), BrokenRule> {
+    let Some(noise) = task.options.noise else {
+        return Ok(());
+    };
+    noise.check()?;
+    let candidates = MAX_STEWARDS as u32 * u32::from(noise.candidates);
+    BrokenRule::unless(
+        task.policy.max_submissions + candidates <= MAX_SUBMISSIONS,
+        "the submissions of devices and of 16 stewards are at most 50,000",
+    )
+}
+
 /// Sums never wrap and the ledger never overflows, whatever happens in the rounds.
 fn check_sums(task: &Task) -> Result<(), BrokenRule> {
     let largest = task.largest_sum().map_err(|error| {
@@ -130,7 +144,7 @@ fn check_sums(task: &Task) -> Result<(), BrokenRule> {
     })?;
     BrokenRule::unless(
         largest < Task::LARGEST_SUM,
-        "max_submissions times the norm that proofs let pass is less than q/4, so that no sum wraps",
+        "max_submissions times the norm that proofs let pass, with the noise of 16 stewards, is less than q/4, so that no sum wraps",
     )?;
     let charge = task
         .charge_micro_rho()

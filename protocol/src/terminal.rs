@@ -127,6 +127,9 @@ pub enum AbortReason {
     /// Fewer than T stewards gave their part of the beacon.
     #[n(10)]
     TooFewBeaconShares = 10,
+    /// The noise of fewer than T stewards.
+    #[n(11)]
+    TooLittleNoise = 11,
 }
 
 byte_code!(AbortReason {
@@ -141,6 +144,7 @@ byte_code!(AbortReason {
     AmbiguousOpening = 8 => "ambiguous-opening",
     ModelOverflow = 9 => "model-overflow",
     TooFewBeaconShares = 10 => "too-few-beacon-shares",
+    TooLittleNoise = 11 => "too-little-noise",
 });
 
 /// The end of a round without a result. Signed by the aggregator.

@@ -57,7 +57,7 @@ impl UploadSize {
         let header = SubmissionHeader {
             round: RoundId::new(task.id(), task.rounds),
             session: SessionId(Digest([0; 32])),
-            credential: credential.clone(),
+            credential: credential.into(),
             payload: Digest([0; 32]),
             commitments: digests.clone(),
             digit_commitments: digests.clone(),

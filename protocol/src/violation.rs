@@ -173,6 +173,8 @@ rules! {
     ResultModel => "result-model",
     /// A round is aborted only for a reason that holds.
     AbortReason => "abort-reason",
+    /// A steward submits noise only where the task asks for it, and reports on noise as the beacon says.
+    Noise => "noise",
     /// A receipt names the submission that it was given for.
     Receipt => "receipt",
 }

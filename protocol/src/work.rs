@@ -78,6 +78,13 @@ pub enum WorkItem {
         #[n(4)]
         verdict: Signed<Verdict>,
     },
+    /// Submit the candidates of noise that the task asks for.
+    #[n(5)]
+    ContributeNoise {
+        /// The round's announcement.
+        #[n(0)]
+        announcement: RoundAnnouncement,
+    },
 }
 
 impl WorkItem {
@@ -86,6 +93,7 @@ impl WorkItem {
         match self {
             Self::PublishSealingKey { round } => *round,
             Self::Endorse { spec } => spec.peek().round,
+            Self::ContributeNoise { announcement } => announcement.spec.peek().round,
             Self::ShareBeacon { closed, .. }
             | Self::Report { closed, .. }
             | Self::Open { closed, .. } => closed.peek().round,

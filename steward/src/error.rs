@@ -133,6 +133,9 @@ pub enum Refusal {
     /// This steward did not open every package of the accepted set.
     #[error("this steward is not an opener of round {0}")]
     NotAnOpener(RoundId),
+    /// The task asks for no noise of stewards.
+    #[error("the task of round {0} asks for no noise of stewards")]
+    NoNoise(RoundId),
     /// The round's secrets are gone.
     #[error("the secrets of round {0} have been erased")]
     SecretErased(RoundId),

@@ -184,7 +184,7 @@ impl ExamineWork {
             let file = BufReader::new(File::open(path).map_err(VaultError::from)?);
             let outcomes = &report.peek().outcomes;
             readers.push(AnswerCursor::new(
-                self.challenged.norm_params(),
+                self.challenged.proof_params(),
                 outcomes,
                 file,
             ));

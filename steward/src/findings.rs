@@ -4,13 +4,14 @@
 use dawn_crypto::norm::NormSeeds;
 use dawn_identity::{DeviceId, Digest, OrgId};
 use dawn_protocol::Outcome;
-use dawn_protocol::roll::Entry;
+use dawn_protocol::roll::{Entry, NoiseEntry};
 use dawn_protocol::violation::{Culprit, Rule, Violation};
 
 use crate::vault::VaultError;
 
-/// Bytes per submission: outcome, whether the header verified, and seven digests.
-const RECORD: usize = 2 + 7 * 32;
+/// Bytes per submission: outcome, whether the header verified, the steward's point and the candidate of noise (twice 0 of
+/// a device), and seven digests.
+const RECORD: usize = 4 + 7 * 32;
 /// In the place of an outcome, before the packages have been opened.
 const UNOPENED: u8 = 0xff;
 
@@ -28,6 +29,10 @@ impl Findings {
             let outcome = self.outcomes.get(index);
             bytes.push(outcome.map_or(UNOPENED, |outcome| *outcome as u8));
             bytes.push(u8::from(entry.refused.is_some()));
+            let noise = entry
+                .noise
+                .map_or([0; 2], |noise| [noise.point, noise.index]);
+            bytes.extend_from_slice(&noise);
             let digests = [
                 &entry.device.0,
                 &entry.org.0,
@@ -58,7 +63,7 @@ impl Findings {
                     .find(|outcome| **outcome as u8 == record[0]);
                 findings.outcomes.push(*outcome.ok_or_else(damaged)?);
             }
-            let (digests, _) = record[2..].as_chunks::<32>();
+            let (digests, _) = record[4..].as_chunks::<32>();
             let [device, org, leaf, header, payload, projection, joint] = digests else {
                 return Err(damaged());
             };
@@ -73,6 +78,10 @@ impl Findings {
             findings.entries.push(Entry {
                 device,
                 org: OrgId(Digest(*org)),
+                noise: (record[2] != 0).then_some(NoiseEntry {
+                    point: record[2],
+                    index: record[3],
+                }),
                 leaf: Digest(*leaf),
                 header: Digest(*header),
                 payload: Digest(*payload),
@@ -108,6 +117,10 @@ mod tests {
         Entry {
             device,
             org: OrgId(digest(1)),
+            noise: (seed % 3 == 1).then_some(NoiseEntry {
+                point: seed % 16 + 1,
+                index: seed % 64,
+            }),
             leaf: digest(2),
             header: digest(3),
             payload: digest(4),

@@ -40,6 +40,7 @@ pub mod guard;
 pub mod history;
 mod ledger;
 pub mod list;
+pub mod noise;
 pub mod opening;
 mod parallel;
 pub mod preparation;

@@ -225,9 +225,7 @@ impl StewardState {
 fn outside(outcomes: &[Outcome], decisions: &[Decision]) -> Vec<u32> {
     let both = outcomes.iter().zip(decisions).zip(0u32..);
     let mut outside: Vec<u32> = both
-        .filter(|((outcome, decision), _)| {
-            **outcome == Outcome::Ok && **decision != Decision::Accepted
-        })
+        .filter(|((outcome, decision), _)| outcome.is_ok() && !decision.is_summed())
         .map(|(_, index)| index)
         .collect();
     outside.reverse();

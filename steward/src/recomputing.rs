@@ -11,7 +11,7 @@ use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_identity::Digest;
 use dawn_protocol::answers::Scalars;
 use dawn_protocol::violation::{Culprit, Rule, Violation};
-use dawn_protocol::{Judged, RoundChallenged, RoundContext, RoundId};
+use dawn_protocol::{Judged, Outcome, RoundChallenged, RoundContext, RoundId};
 use rand_core::CryptoRng;
 
 use crate::error::{Refusal, StewardError};
@@ -252,11 +252,12 @@ fn check_scalars(
 
 /// The submissions that have scalars.
 fn verified(challenged: &RoundChallenged) -> Vec<usize> {
-    let entries = challenged.round_closed().roll().entries().iter();
-    let verified = entries
-        .enumerate()
-        .filter(|(_, entry)| entry.refused.is_none());
-    verified.map(|(index, _)| index).collect()
+    let asked = |index: &usize| {
+        let expected = challenged.expected_outcome(*index);
+        expected.is_some_and(Outcome::is_ok)
+    };
+    let count = challenged.round_closed().roll().len();
+    (0..count).filter(asked).collect()
 }
 
 /// Draws `number` different items at random.

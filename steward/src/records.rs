@@ -4,7 +4,7 @@ use dawn_identity::{Digest, SessionId};
 use dawn_protocol::Start;
 use minicbor::{Decode, Encode};
 
-/// The five things that a steward says in a round, each at most once. The numbers are those of the store.
+/// The six things that a steward says in a round, each at most once. The numbers are those of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum AnswerKind {
@@ -18,19 +18,22 @@ pub enum AnswerKind {
     Opening = 3,
     /// Its part of the beacon.
     BeaconShare = 4,
+    /// Its candidates of noise, which all follow from one secret: what is kept of the answer is the request.
+    Noise = 5,
 }
 
 impl AnswerKind {
     /// Every kind, in the order in which they are said.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SealingKey,
         Self::Endorsement,
+        Self::Noise,
         Self::BeaconShare,
         Self::Report,
         Self::Opening,
     ];
 
-    /// The name in messages, which is also the statement's kind.
+    /// The name in messages, which is also the statement's kind; noise is no statement.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SealingKey => "sealing-key",
@@ -38,6 +41,7 @@ impl AnswerKind {
             Self::BeaconShare => "beacon-share",
             Self::Report => "report",
             Self::Opening => "opening",
+            Self::Noise => "noise",
         }
     }
 

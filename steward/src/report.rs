@@ -178,9 +178,10 @@ impl StewardState {
             outcomes: work.outcomes,
             entries: work.challenged.round_closed().roll().entries().to_vec(),
         };
-        let statement = work
+        let mut statement = work
             .challenged
             .report(self.id, findings.outcomes.clone(), digest);
+        statement.reveals = self.reveals(&work.challenged, work.point)?;
         let sum = Zeroizing::new(work.sum.to_bytes());
         self.vault.write(rng, |change| {
             // Another request may have been answered while the pages were read.
@@ -232,7 +233,7 @@ impl ReportWork {
 
     /// How many of the submissions seen so far are not ok.
     pub fn complaints(&self) -> usize {
-        let complaint = |outcome: &&Outcome| **outcome != Outcome::Ok;
+        let complaint = |outcome: &&Outcome| !outcome.is_ok() && **outcome != Outcome::NotChosen;
         self.outcomes.iter().filter(complaint).count()
     }
 
@@ -252,13 +253,19 @@ impl ReportWork {
                 Ok((share, answer)) => {
                     self.sum.add_assign(&share);
                     self.answers.push(&answer).map_err(VaultError::from)?;
-                    Outcome::Ok
+                    self.expected()?
                 }
                 Err(complaint) => complaint,
             };
             self.outcomes.push(outcome);
         }
         Ok(())
+    }
+
+    /// The outcome of the next submission when its package is as it should be.
+    fn expected(&self) -> Result<Outcome, StewardError> {
+        let expected = self.challenged.expected_outcome(self.outcomes.len());
+        expected.ok_or_else(|| StewardError::Own("more submissions than the list has".to_owned()))
     }
 
     /// Opens one package: the share of the key with the answer, or what is wrong with the package.
@@ -276,8 +283,10 @@ impl ReportWork {
         if merkle::leaf_hash(&item.header) != entry.leaf {
             return Err(changed().into());
         }
-        if entry.refused.is_some() {
-            return Ok(Err(Outcome::BadHeader));
+        match self.challenged.expected_outcome(index as usize) {
+            Some(expected) if expected.is_ok() => {}
+            // Nothing is asked about it.
+            expected => return Ok(Err(expected.unwrap_or(Outcome::BadHeader))),
         }
         let header = Signed::from_bytes(&item.header).map_err(|_| changed())?;
         let submission = self.challenged.verify_header(&header, &self.members)?;

@@ -28,15 +28,18 @@ pub enum SecretKind {
     SealingKey,
     /// The sum of the key shares over all submissions reported as ok.
     ShareSum,
+    /// What all candidates of this steward's noise follow from.
+    Noise,
 }
 
 impl SecretKind {
-    const ALL: [Self; 2] = [Self::SealingKey, Self::ShareSum];
+    const ALL: [Self; 3] = [Self::SealingKey, Self::ShareSum, Self::Noise];
 
     fn extension(self) -> &'static str {
         match self {
             Self::SealingKey => "seal",
             Self::ShareSum => "sum",
+            Self::Noise => "noise",
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) fn own_statement(envelope: &Envelope, key: &PublicKey) -> Option<(Rou
                 .peek()
                 .round
         }
+        // Not a statement: the log has none.
+        AnswerKind::Noise => return None,
         AnswerKind::Opening => {
             Signed::<Opening>::from_envelope(envelope)
                 .ok()?

@@ -16,6 +16,7 @@ use crate::beacon::BeaconStep;
 use crate::error::StewardError;
 use crate::examination::{ExamineWork, WantedAnswers};
 use crate::list::ListWork;
+use crate::noise::NoiseWork;
 use crate::opening::{OpenRequest, OpenStep};
 use crate::recomputing::ScalarWork;
 use crate::report::ReportStep;
@@ -24,6 +25,8 @@ use crate::state::StewardState;
 
 /// Most roster epochs that are looked through.
 const MAX_EPOCHS: u64 = 1000;
+/// What the noise of a steward is called in logs.
+const NOISE: &str = "noise";
 /// Entries of one page when the log is read.
 const LOG_PAGE: u32 = 500;
 
@@ -117,6 +120,14 @@ impl Session {
                 })
                 .await?;
                 self.publish::<Endorsement>(&round, bytes).await
+            }
+            WorkItem::ContributeNoise { announcement } => {
+                drop(entries);
+                let work = decide(&self.state, move |state, rng| {
+                    state.noise(&announcement, rng).map(Arc::new)
+                })
+                .await?;
+                self.contribute(work).await
             }
             WorkItem::ShareBeacon {
                 announcement,
@@ -224,6 +235,22 @@ impl Session {
             state.finish_report(*work, rng)
         })
         .await
+    }
+
+    /// Sends every candidate of this steward's noise, one after the other.
+    async fn contribute(&self, work: Arc<NoiseWork>) -> Result<(), RunError> {
+        let round = work.round();
+        for index in 0..work.candidates() {
+            let making = work.clone();
+            let made = decide(&self.state, move |state, _| state.candidate(&making, index)).await?;
+            let header = made.header.clone();
+            let submitter = header.peek().credential.claimed_device();
+            let body = SubmissionBody::Bytes(made.into_bytes().into());
+            let receipt = self.api.submit(&round, &submitter, &body).await?;
+            work.verify_receipt(&receipt, &header)?;
+        }
+        tracing::info!(%round, kind = NOISE, candidates = work.candidates(), "answered");
+        Ok(())
     }
 
     /// Sends the report with the answers that it names. They are gone when the round is over for this steward; then the
@@ -440,6 +467,7 @@ pub(crate) fn item_name(item: &WorkItem) -> &'static str {
     match item {
         WorkItem::PublishSealingKey { .. } => SealingKey::KIND,
         WorkItem::Endorse { .. } => Endorsement::KIND,
+        WorkItem::ContributeNoise { .. } => NOISE,
         WorkItem::ShareBeacon { .. } => BeaconShare::KIND,
         WorkItem::Report { .. } => PackageReport::KIND,
         WorkItem::Open { .. } => Opening::KIND,

@@ -54,6 +54,7 @@ async fn item(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError
             let spec = app.own_statement::<RoundSpec>(&id).await?;
             Ok(spec.map(|spec| WorkItem::Endorse { spec }))
         }
+        Phase::Collecting if said(SealingKey::KIND) => noise(app, row).await,
         Phase::Challenging if said(SealingKey::KIND) && !said(BeaconShare::KIND) => {
             share_beacon(app, row).await
         }
@@ -69,6 +70,20 @@ async fn item(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError
 async fn is_seated(app: &App, row: &DeskRow) -> Result<bool, ContextError> {
     let context = app.round_context(&row.round.round).await?;
     Ok(context.seat_index(row.point).is_some())
+}
+
+/// The candidates of noise that the task asks for, until all are stored.
+async fn noise(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {
+    let id = row.round.round;
+    let task = app.task_context(&id.task).await?;
+    let wanted = task.task().options.noise;
+    let missing = wanted.is_some_and(|noise| row.noise < u32::from(noise.candidates));
+    if !missing || !is_seated(app, row).await? {
+        return Ok(None);
+    }
+    Ok(Some(WorkItem::ContributeNoise {
+        announcement: announcement(app, &id).await?,
+    }))
 }
 
 async fn share_beacon(app: &App, row: &DeskRow) -> Result<Option<WorkItem>, ContextError> {

@@ -66,7 +66,7 @@ async fn take(
         ));
     }
     let context = verify_report(app, id, &signed).await?;
-    let length = answers_len(context.norm_params(), &report.outcomes) as u64;
+    let length = answers_len(context.proof_params(), &report.outcomes) as u64;
     match app.store.said(id, PackageReport::KIND, steward).await? {
         Some(before) if before == signed.body_digest() => return Ok(Stored::Already),
         // Refused, and kept as evidence; its answers are not read.

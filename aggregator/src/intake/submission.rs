@@ -93,13 +93,15 @@ async fn take(
     if let Some(stored) = before.as_ref().filter(repeats) {
         return Ok(again(stored));
     }
-    let members = app
-        .members_with(&signed.peek().credential.claimed_org())
-        .await?;
+    let members = match signed.peek().credential.claimed_org() {
+        Some(org) => app.members_with(&org).await?,
+        // A steward is in the roster: its header needs no member's word.
+        None => app.members().await?,
+    };
     let verified = context
         .verify_header(&signed, &members)
         .map_err(Problem::invalid)?;
-    if verified.device().device() != *device {
+    if verified.submitter() != *device {
         return Err(Problem::forbidden(
             "the header is of another device than the path",
         ));
@@ -107,7 +109,7 @@ async fn take(
     if before.is_some() {
         return Err(second_submission(app, id, device, &header).await);
     }
-    if let Err(problem) = check_round(app, id, &context).await {
+    if let Err(problem) = check_round(app, id, &context, &verified).await {
         // A twin of this request may have been the one that ended the phase.
         let meanwhile = app.store.submission(id, device).await?;
         return meanwhile.as_ref().filter(repeats).map(again).ok_or(problem);
@@ -243,7 +245,12 @@ async fn read_payload(
 }
 
 /// Looks before the large part is read; the transaction looks again.
-async fn check_round(app: &App, id: &RoundId, context: &RoundContext) -> Result<(), Problem> {
+async fn check_round(
+    app: &App,
+    id: &RoundId,
+    context: &RoundContext,
+    verified: &VerifiedSubmission,
+) -> Result<(), Problem> {
     let round = app
         .store
         .round(id)
@@ -252,7 +259,8 @@ async fn check_round(app: &App, id: &RoundId, context: &RoundContext) -> Result<
     if round.phase != Phase::Collecting || now_ms() >= round.deadline_ms {
         return Err(not_collecting(round.phase));
     }
-    if round.submitted >= context.task().policy.max_submissions {
+    // Noise has places of its own: as many as a steward has candidates, each once.
+    if verified.noise().is_none() && round.submitted >= context.task().policy.max_submissions {
         return Err(full());
     }
     Ok(())
@@ -271,7 +279,7 @@ fn row(
     let receipt = Receipt {
         round: context.round_id(),
         session: context.session(),
-        device: verified.device().device(),
+        device: verified.submitter(),
         header: header_digest,
         received_ms,
     };
@@ -280,8 +288,9 @@ fn row(
     let policy = &context.task().policy;
     Ok(NewSubmission {
         round: context.round_id(),
-        device: verified.device().device(),
-        org: verified.device().org(),
+        device: verified.submitter(),
+        org: verified.org(),
+        noise_point: verified.noise().map(|noise| noise.point),
         leaf: leaf_hash(&header),
         header,
         header_digest,

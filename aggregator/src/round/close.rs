@@ -1,8 +1,7 @@
 //! Closing: the list of submissions is fixed under a Merkle root.
 
-use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
-use dawn_protocol::{AbortReason, Closed};
+use dawn_protocol::{AbortReason, Closed, RoundContext};
 
 use super::EngineError;
 use super::ending::{Begun, aborted, sign};
@@ -10,21 +9,15 @@ use crate::app::App;
 use crate::clock::now_ms;
 use crate::store::StoreError;
 use crate::store::rounds::RoundRow;
-use crate::store::transitions::{Closing, Moved};
+use crate::store::transitions::{Closing, Leaf, Moved};
 
 /// Signs the root over everything that is stored, or ends the round when that is too little.
 pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
     let context = app.round_context(&row.round).await?;
     let now = now_ms();
     let task = context.task();
-    let decide = |leaves: &[Digest]| -> Result<Closing, EngineError> {
-        let count = leaves.len() as u32;
-        if count < task.policy.min_accepted {
-            let detail = format!(
-                "{count} of at least {} submissions arrived in time",
-                task.policy.min_accepted
-            );
-            let reason = AbortReason::TooFewSubmissions;
+    let decide = |leaves: &[Leaf]| -> Result<Closing, EngineError> {
+        if let Some((reason, detail)) = too_little(&context, leaves) {
             let begun = Begun::as_specified(context.spec());
             let ending = aborted(app, task, row, begun, reason, &detail)?;
             return Ok(Closing::Ended(ending));
@@ -32,8 +25,8 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
         let closed = Closed {
             round: row.round,
             session: context.session(),
-            root: merkle::root(leaves),
-            count,
+            root: merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>()),
+            count: leaves.len() as u32,
             closed_ms: now,
         };
         let (_, statement) = sign(app, &closed)?;
@@ -42,8 +35,34 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
             deadline_ms: now + u64::from(task.deadlines.challenging_ms),
         })
     };
-    let decide = |leaves: &[Digest]| {
+    let decide = |leaves: &[Leaf]| {
         decide(leaves).map_err(|_| StoreError::Corrupt("the closing cannot be signed"))
     };
     Ok(app.store.close_round(&row.round, &decide, now).await?)
+}
+
+/// Why what is stored is too little for any verdict: submissions of devices, or stewards with all their candidates of noise.
+fn too_little(context: &RoundContext, leaves: &[Leaf]) -> Option<(AbortReason, String)> {
+    let task = context.task();
+    let devices = leaves.iter().filter(|(_, noise)| noise.is_none()).count();
+    let least = task.policy.min_accepted;
+    if devices < least as usize {
+        let detail = format!("{devices} of at least {least} submissions arrived in time");
+        return Some((AbortReason::TooFewSubmissions, detail));
+    }
+    let candidates = task
+        .options
+        .noise
+        .map_or(0, |noise| usize::from(noise.candidates));
+    let complete = |point: &i16| {
+        let of_point = |(_, noise): &&Leaf| *noise == Some(*point);
+        leaves.iter().filter(of_point).count() >= candidates
+    };
+    let points = 1..=i16::from(context.threshold().m());
+    let (stewards, least) = (points.filter(complete).count(), context.least_noise());
+    (stewards < least).then(|| {
+        let detail =
+            format!("the noise of {stewards} of at least {least} stewards arrived in time");
+        (AbortReason::TooLittleNoise, detail)
+    })
 }

@@ -105,7 +105,7 @@ fn examine(
         let key = ObjectKey::answers(&id.task.0, id.number, &report.answers);
         let (_, file) = payloads.open_blocking(&key)?;
         let reader = BufReader::with_capacity(READ_BYTES, file);
-        let cursor = AnswerCursor::new(challenged.norm_params(), &report.outcomes, reader);
+        let cursor = AnswerCursor::new(challenged.proof_params(), &report.outcomes, reader);
         cursors.push((*point, cursor));
     }
     let count = challenged.round_closed().roll().len();

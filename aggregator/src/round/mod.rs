@@ -129,6 +129,7 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         u32::from(threshold.t()),
         u32::from(threshold.a()),
     );
+    let noise = task.task().options.noise;
     let (expected, enough, least) = match row.phase {
         Phase::Keying => (m, a, a),
         // T endorsements open the round at once; others may follow while devices submit.
@@ -136,7 +137,14 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         Phase::Challenging => (seats(app, id).await?, t, t),
         Phase::Reporting => (seats(app, id).await?, a, a),
         Phase::Opening => (open::openers(app, id).await?, a, t),
+        // With the noise of this many stewards, when the task asks for any.
+        Phase::Collecting if noise.is_some() => (seats(app, id).await?, a, t),
         Phase::Collecting | Phase::Done | Phase::Aborted => (0, 0, 0),
+    };
+    let arrived_ms = match (row.phase, noise) {
+        (Phase::Collecting, Some(noise)) => app.store.noise_times(id, noise.candidates).await?,
+        (Phase::Collecting, None) => Vec::new(),
+        (phase, _) => app.store.statement_times(id, awaited(phase)).await?,
     };
     let exhausted = row.phase == Phase::Keying
         && task.exceeds_budget(app.store.spent_micro_rho(&id.task).await?);
@@ -145,7 +153,7 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         deadline_ms: row.deadline_ms,
         grace_ms: u64::from(task.task().deadlines.grace_ms),
         answers: Answers {
-            arrived_ms: app.store.statement_times(id, awaited(row.phase)).await?,
+            arrived_ms,
             expected,
             enough,
             least,

@@ -85,12 +85,13 @@ pub fn next_step(view: &View, now_ms: u64) -> Step {
 
 fn collecting(view: &View, now_ms: u64) -> Step {
     let full = view.target > 0 && view.submitted >= view.target;
-    if full || now_ms >= view.deadline_ms {
+    // What is waited for beside the devices is the stewards' noise, if any.
+    let ready_ms = ready_at(view).filter(|_| full).unwrap_or(u64::MAX);
+    let until_ms = ready_ms.min(view.deadline_ms);
+    if now_ms >= until_ms {
         Step::Close
     } else {
-        Step::Wait {
-            until_ms: view.deadline_ms,
-        }
+        Step::Wait { until_ms }
     }
 }
 
@@ -193,6 +194,7 @@ mod tests {
     #[test]
     fn collecting_ends_at_the_target_or_the_deadline() {
         let mut collecting = view(Phase::Collecting, &[]);
+        collecting.answers.expected = 0;
         collecting.submitted = 9;
         assert_eq!(next_step(&collecting, 999), Step::Wait { until_ms: 1000 });
         assert_eq!(next_step(&collecting, 1000), Step::Close);
@@ -200,6 +202,21 @@ mod tests {
         assert_eq!(next_step(&collecting, 999), Step::Wait { until_ms: 1000 });
         collecting.submitted = 10;
         assert_eq!(next_step(&collecting, 1), Step::Close);
+    }
+
+    #[test]
+    fn collecting_waits_for_the_noise_of_stewards() {
+        let mut collecting = view(Phase::Collecting, &[1, 2, 3, 4]);
+        (collecting.submitted, collecting.target) = (10, 10);
+        assert_eq!(next_step(&collecting, 5), Step::Wait { until_ms: 1000 });
+        collecting.answers.arrived_ms.push(50);
+        assert_eq!(next_step(&collecting, 51), Step::Wait { until_ms: 150 });
+        assert_eq!(next_step(&collecting, 150), Step::Close);
+        collecting.submitted = 9;
+        assert_eq!(next_step(&collecting, 150), Step::Wait { until_ms: 1000 });
+        collecting.submitted = 10;
+        collecting.answers.arrived_ms.push(51);
+        assert_eq!(next_step(&collecting, 52), Step::Close);
     }
 
     #[test]

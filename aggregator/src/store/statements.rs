@@ -349,7 +349,10 @@ impl Store {
             "select rounds.*, roster_stewards.point,
                  array(select kind from statements
                        where statements.task = rounds.task and statements.number = rounds.number
-                         and statements.steward = $1) as said
+                         and statements.steward = $1) as said,
+                 (select count(*)::integer from submissions
+                  where submissions.task = rounds.task and submissions.number = rounds.number
+                    and submissions.noise_point = roster_stewards.point) as noise
              from rounds
              join tasks on tasks.task = rounds.task
              join roster_stewards on roster_stewards.roster = tasks.roster and roster_stewards.steward = $1
@@ -366,6 +369,7 @@ impl Store {
                 round: super::rounds::round_row(row)?,
                 point: u8::try_from(point).map_err(|_| StoreError::Corrupt("a point is not a byte"))?,
                 said: row.try_get("said")?,
+                noise: super::unsigned32(row.try_get("noise")?)?,
             })
         })
         .collect()
@@ -381,6 +385,8 @@ pub struct DeskRow {
     pub point: u8,
     /// Kinds of statement that it has made.
     pub said: Vec<String>,
+    /// How many candidates of its noise are stored.
+    pub noise: u32,
 }
 
 fn statement_row(row: &sqlx::postgres::PgRow) -> Result<StatementRow, StoreError> {

@@ -8,7 +8,9 @@ use sqlx::Row;
 use super::jobs::{self, JobKind};
 use super::rounds::{Phase, job};
 use super::statements::keep_evidence;
-use super::{Store, StoreError, digest, objects, signed, signed32, transaction, unsigned32};
+use super::{
+    Store, StoreError, digest, objects, signed, signed32, transaction, unsigned, unsigned32,
+};
 use crate::payloads::{ObjectKey, Payloads};
 
 /// A verified submission whose objects are durable.
@@ -16,10 +18,12 @@ use crate::payloads::{ObjectKey, Payloads};
 pub struct NewSubmission {
     /// In which round.
     pub round: RoundId,
-    /// By whom.
+    /// By whom: a device, or a candidate of a steward's noise.
     pub device: DeviceId,
     /// Of which organisation.
     pub org: OrgId,
+    /// The point of the steward whose noise it is; none of a device.
+    pub noise_point: Option<u8>,
     /// The signed header.
     pub header: Vec<u8>,
     /// Digest of its envelope.
@@ -54,7 +58,7 @@ pub struct StoredSubmission {
 pub enum Submitted {
     /// Stored.
     Now {
-        /// Whether it was the one that ends collecting.
+        /// Whether it may have been the one that ends collecting.
         target_reached: bool,
     },
     /// Something of this device was stored before.
@@ -136,8 +140,9 @@ impl Store {
             if phase != Phase::Collecting || signed(new.received_ms) >= deadline {
                 return Ok(Submitted::WrongPhase(phase));
             }
-            let count = unsigned32(row.try_get("submitted")?)? + 1;
-            if count > new.most {
+            let noise = new.noise_point.is_some();
+            let count = unsigned32(row.try_get("submitted")?)? + u32::from(!noise);
+            if !noise && count > new.most {
                 return Ok(Submitted::Full);
             }
             let packages = ObjectKey::packages(&id.task.0, id.number, &new.header_digest);
@@ -148,8 +153,8 @@ impl Store {
             }
             sqlx::query(
                 "insert into submissions (task, number, device, org, header, header_digest, leaf, payload, receipt,
-                     received_ms, bytes)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                     received_ms, bytes, noise_point)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             )
             .bind(&id.task.as_bytes()[..])
             .bind(signed32(id.number))
@@ -162,23 +167,40 @@ impl Store {
             .bind(&new.receipt)
             .bind(signed(new.received_ms))
             .bind(signed(new.bytes))
+            .bind(new.noise_point.map(i16::from))
             .execute(&mut *conn)
             .await?;
             sqlx::query(
-                "update rounds set submitted = submitted + 1, submitted_bytes = submitted_bytes + $3
+                "update rounds set submitted = submitted + $4, submitted_bytes = submitted_bytes + $3
                  where task = $1 and number = $2",
             )
             .bind(&id.task.as_bytes()[..])
             .bind(signed32(id.number))
             .bind(signed(new.bytes))
+            .bind(i32::from(!noise))
             .execute(&mut *conn)
             .await?;
-            let target_reached = new.target > 0 && count >= new.target;
+            let target_reached = noise || new.target > 0 && count >= new.target;
             if target_reached {
                 jobs::wake(conn, &job(JobKind::Round, id)).await?;
             }
             Ok(Submitted::Now { target_reached })
         })
+    }
+
+    /// When the noise of each steward that has submitted all its `candidates` was complete, earliest first, unix
+    /// milliseconds.
+    pub async fn noise_times(&self, id: &RoundId, candidates: u8) -> Result<Vec<u64>, StoreError> {
+        let times: Vec<i64> = sqlx::query_scalar(
+            "select max(received_ms) from submissions where task = $1 and number = $2 and noise_point is not null
+             group by noise_point having count(*) >= $3 order by 1",
+        )
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(i64::from(candidates))
+        .fetch_all(&self.pool)
+        .await?;
+        times.into_iter().map(unsigned).collect()
     }
 
     /// Keeps the proof that a device signed two submissions of one round.

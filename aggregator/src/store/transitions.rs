@@ -95,6 +95,9 @@ pub enum Closing {
     Ended(Ending),
 }
 
+/// A submission's leaf, and the point of the steward whose noise it is.
+pub type Leaf = (Digest, Option<i16>);
+
 /// What a verdict changes.
 #[derive(Debug, Clone)]
 pub struct Judging {
@@ -173,20 +176,20 @@ impl Store {
         })
     }
 
-    /// Collecting ends: `decide` gets the leaves of all stored submissions sorted by device and answers
-    /// with the closing or, when they are too few, with the end of the round.
+    /// Collecting ends: `decide` gets the leaves of all stored submissions sorted by device, each with the point of the
+    /// steward whose noise it is, and answers with the closing or, when they are too few, with the end of the round.
     pub async fn close_round(
         &self,
         id: &RoundId,
-        decide: &(dyn Fn(&[Digest]) -> Result<Closing, StoreError> + Sync),
+        decide: &(dyn Fn(&[Leaf]) -> Result<Closing, StoreError> + Sync),
         now_ms: u64,
     ) -> Result<Moved, StoreError> {
         transaction!(self, "close_round", |conn| {
             if !lock_in(conn, id, Phase::Collecting).await? {
                 return Ok(Moved::No);
             }
-            let leaves: Vec<Vec<u8>> = sqlx::query_scalar(
-                "select leaf from submissions where task = $1 and number = $2 order by device",
+            let leaves: Vec<(Vec<u8>, Option<i16>)> = sqlx::query_as(
+                "select leaf, noise_point from submissions where task = $1 and number = $2 order by device",
             )
             .bind(&id.task.as_bytes()[..])
             .bind(signed32(id.number))
@@ -194,8 +197,8 @@ impl Store {
             .await?;
             let leaves = leaves
                 .iter()
-                .map(|leaf| digest(leaf))
-                .collect::<Result<Vec<_>, _>>()?;
+                .map(|(leaf, noise)| Ok((digest(leaf)?, *noise)))
+                .collect::<Result<Vec<Leaf>, StoreError>>()?;
             let (statement, deadline_ms) = match decide(&leaves)? {
                 Closing::Closed {
                     statement,

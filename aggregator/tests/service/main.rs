@@ -10,6 +10,7 @@ mod world;
 mod aborts;
 mod hostile;
 mod log;
+mod noise;
 mod proofs;
 mod registry;
 mod replicas;

@@ -13,11 +13,12 @@ use dawn_identity::{OrgId, SecretKey, Signed, StewardId};
 use dawn_protocol::answers::{AnswerCursor, answers_digest};
 use dawn_protocol::package::open_package;
 use dawn_protocol::phase::{RoundClosed, RoundOpen};
+use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    BeaconShare, Challenge, Closed, Endorsement, Finding, Judged, OpenedPackage, Outcome,
-    PackageReport, RoundAnnouncement, RoundChallenged, RoundId, SealingKey, TaskContext, Verdict,
-    WorkItem,
+    BeaconShare, Candidate, Challenge, Closed, Endorsement, Finding, Judged, NoiseSecret,
+    OpenedPackage, Outcome, PackageReport, RoundAnnouncement, RoundChallenged, RoundId, SealingKey,
+    TaskContext, Verdict, WorkItem,
 };
 use dawn_transport::{Api, SubmissionBody, TransportError};
 use rand_chacha::ChaCha20Rng;
@@ -73,6 +74,7 @@ impl Steward {
             let kind = match &item {
                 WorkItem::PublishSealingKey { .. } => "key",
                 WorkItem::Endorse { .. } => "endorse",
+                WorkItem::ContributeNoise { .. } => "noise",
                 WorkItem::ShareBeacon { .. } => "beacon",
                 WorkItem::Report { .. } => "report",
                 WorkItem::Open { .. } => "open",
@@ -109,6 +111,15 @@ impl Steward {
                     steward: self.id,
                 };
                 api.put_statement(id, &self.sign(&endorsement)).await
+            }
+            WorkItem::ContributeNoise { announcement } => {
+                for made in self.noise(announcement) {
+                    let header = made.header.peek();
+                    let submitter = header.credential.claimed_device();
+                    let body = SubmissionBody::Bytes(made.to_bytes().into());
+                    api.submit(id, &submitter, &body).await?;
+                }
+                Ok(())
             }
             WorkItem::ShareBeacon {
                 announcement,
@@ -161,6 +172,22 @@ impl Steward {
             key: secret.public(),
         };
         self.sign(&statement)
+    }
+
+    fn noise_secret(&self) -> NoiseSecret {
+        NoiseSecret::from_bytes(self.id.0.0)
+    }
+
+    /// The candidates of its noise.
+    pub fn noise(&self, announcement: &RoundAnnouncement) -> Vec<PreparedSubmission> {
+        let round = RoundOpen::from_announcement(&self.task, announcement).unwrap();
+        let candidates = self.task.task().options.noise.unwrap().candidates;
+        let candidate = |index| {
+            let steward = self.id;
+            let candidate = Candidate { index, steward };
+            PreparedSubmission::noise(&round, &self.key, candidate, &self.noise_secret()).unwrap()
+        };
+        (0..candidates).map(candidate).collect()
     }
 
     pub async fn make_share(
@@ -227,11 +254,12 @@ impl Steward {
         let mut outcomes = Vec::new();
         let mut answers = Vec::new();
         for (index, package) in closing.packages.iter().enumerate() {
-            outcomes.push(package.as_ref().err().copied().unwrap_or(Outcome::Ok));
-            let Ok(opened) = package else {
+            let expected = challenged.expected_outcome(index).unwrap();
+            let complaint = package.as_ref().err().copied();
+            outcomes.push(complaint.filter(|_| expected.is_ok()).unwrap_or(expected));
+            let (Ok(opened), Some(verifier)) = (package, challenged.verifier(index)) else {
                 continue;
             };
-            let verifier = challenged.verifier(index).unwrap();
             let check = verifier.public_check(MatrixBlocks::Expanded(&matrix), None);
             let answer = verifier.answer(opened, &check.unwrap().u).unwrap();
             let mut elements = answer.elements().to_vec();
@@ -241,7 +269,13 @@ impl Steward {
             answers.extend(elements.iter().flat_map(|word| word.to_le_bytes()));
         }
         assert_eq!(answers.len(), challenged.answers_len(&outcomes));
-        let report = challenged.report(self.id, outcomes, answers_digest(&answers));
+        let mut report = challenged.report(self.id, outcomes, answers_digest(&answers));
+        let point = self.task.roster().point_of(&self.id).unwrap();
+        let chosen = challenged.chosen_candidate(point);
+        report.reveals = self.task.task().options.noise.map(|noise| {
+            let secret = self.noise_secret();
+            secret.reveal(noise.candidates, chosen.unwrap())
+        });
         (self.sign(&report), answers)
     }
 }
@@ -266,7 +300,7 @@ async fn judged(
         let mut bytes = Vec::new();
         api.download_answers(&id, &report.answers, 1 << 24, &mut bytes)
             .await?;
-        let mut cursor = AnswerCursor::new(challenged.norm_params(), &report.outcomes, &bytes[..]);
+        let mut cursor = AnswerCursor::new(challenged.proof_params(), &report.outcomes, &bytes[..]);
         for answers in &mut all {
             let answer = cursor.next_answer().unwrap();
             answers.extend(answer.map(|answer| (point, answer)));

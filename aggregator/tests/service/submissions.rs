@@ -356,7 +356,7 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
         "another's credential",
         &name,
         signed(&device.key, &|header| {
-            header.credential = other.chain.clone()
+            header.credential = other.chain.clone().into()
         }),
         422,
     );
@@ -378,7 +378,9 @@ async fn whatever_is_wrong_is_refused_and_leaves_nothing() {
     case(
         "a stranger",
         &foreign,
-        signed(&device.key, &|header| header.credential = chain.clone()),
+        signed(&device.key, &|header| {
+            header.credential = chain.clone().into()
+        }),
         422,
     );
 

@@ -47,7 +47,11 @@ pub fn with_result(
     transcript(world, &round)
 }
 
-fn with_verdict(world: &World, round: &PlayedRound, change: impl FnOnce(&mut Verdict)) -> Vec<u8> {
+pub fn with_verdict(
+    world: &World,
+    round: &PlayedRound,
+    change: impl FnOnce(&mut Verdict),
+) -> Vec<u8> {
     let mut round = round.clone();
     round.verdict = round
         .verdict

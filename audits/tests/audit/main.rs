@@ -12,6 +12,7 @@ mod directories;
 mod honest;
 mod lies;
 mod logs;
+mod noise;
 mod service;
 mod stewards;
 

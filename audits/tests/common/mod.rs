@@ -16,7 +16,8 @@ use dawn_identity::{
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{
-    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskContext,
+    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskContext,
+    TaskOptions,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub collecting_ms: u32,
     pub created: u64,
     pub functional: Option<Functional>,
+    /// Noise of stewards.
+    pub noise: Option<StewardNoise>,
 }
 
 impl Default for Plan {
@@ -74,6 +77,7 @@ impl Default for Plan {
             collecting_ms: 60_000,
             created: NOW,
             functional: None,
+            noise: None,
         }
     }
 }
@@ -165,7 +169,7 @@ impl World {
             .collect();
         let roster = SignedRoster::assemble(roster, signatures).unwrap();
         let owner = &organisations[0];
-        let mut task = Task {
+        let task = Task {
             version: PROTOCOL_VERSION,
             name: "test".into(),
             owner: owner.id(),
@@ -203,9 +207,11 @@ impl World {
             data_source: "numbers".into(),
             created: plan.created,
             projections: 128,
-            options: Default::default(),
+            options: TaskOptions {
+                functional: plan.functional,
+                noise: plan.noise,
+            },
         };
-        task.options.functional = plan.functional;
         let task = Signed::sign(&task, owner.issuer()).unwrap();
         let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();
         let mut devices: Vec<TestDevice> = (0..plan.devices)

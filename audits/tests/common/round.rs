@@ -16,8 +16,8 @@ use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::{
-    AbortReason, Aborted, Challenge, Closed, Endorsement, Finding, Opening, Outcome, PackageReport,
-    RoundAnnouncement, RoundOpen, RoundSpec, SealingKey, Verdict,
+    AbortReason, Aborted, Candidate, Challenge, Closed, Endorsement, Finding, NoiseSecret, Opening,
+    Outcome, PackageReport, RoundAnnouncement, RoundOpen, RoundSpec, SealingKey, Verdict,
 };
 use rand_core::Rng;
 
@@ -55,6 +55,15 @@ pub struct Script {
     pub cheats: Vec<(usize, Cheat)>,
     /// The aggregator names scalars that let in who cheats.
     pub false_scalars: bool,
+    /// Stewards that contribute no noise.
+    pub noiseless: Vec<u8>,
+    /// Stewards that do not reveal their candidates of noise.
+    pub secretive: Vec<u8>,
+}
+
+/// What the candidates of a steward's noise follow from.
+pub fn noise_secret(point: u8) -> NoiseSecret {
+    NoiseSecret::from_bytes([point; 32])
 }
 
 /// Everything said in one round, with what it started from.
@@ -262,6 +271,31 @@ impl World {
         if played.submissions.len() < open.task().policy.min_accepted as usize {
             return played;
         }
+        let noise = open.task().options.noise;
+        let seats = open.seats().iter().map(|seat| seat.point);
+        let noisy = seats.filter(|point| !script.noiseless.contains(point));
+        for (noise, point) in noise
+            .iter()
+            .flat_map(|noise| noisy.clone().map(move |p| (noise, p)))
+        {
+            for index in 0..noise.candidates {
+                let steward = self.steward_id(point);
+                let made = PreparedSubmission::noise(
+                    &open,
+                    self.steward_key(point),
+                    Candidate { index, steward },
+                    &noise_secret(point),
+                );
+                played.submissions.push(made.unwrap());
+            }
+        }
+        played
+            .submissions
+            .sort_by_key(|s| s.header.peek().credential.claimed_device());
+        if noisy.count() < open.least_noise() {
+            played.terminal = self.abort(&open, AbortReason::TooLittleNoise);
+            return played;
+        }
         self.finish(&open, &announced.secrets, script, &mut played);
         played
     }
@@ -343,7 +377,7 @@ impl World {
             for (place, submission) in played.submissions.iter().enumerate() {
                 let (Some(header), Some((verifier, check))) = (&verified[place], &checks[place])
                 else {
-                    outcomes.push(Outcome::BadHeader);
+                    outcomes.push(round.expected_outcome(place).unwrap());
                     continue;
                 };
                 if script.complaints.contains(&(*point, place)) {
@@ -358,12 +392,18 @@ impl World {
                     elements[0] = (elements[0] + 1) % (Q - 1);
                     answer = Answer::new(open.norm_params(), elements).unwrap();
                 }
-                outcomes.push(Outcome::Ok);
+                outcomes.push(round.expected_outcome(place).unwrap());
                 answers.extend(answer.to_bytes());
                 about[place].push((*point, answer));
             }
             let digest = answers_digest(&answers);
-            let report = round.report(self.steward_id(*point), outcomes, digest);
+            let mut report = round.report(self.steward_id(*point), outcomes, digest);
+            let noise = open.task().options.noise;
+            let noise = noise.filter(|_| !script.secretive.contains(point));
+            report.reveals = noise.map(|noise| {
+                let chosen = round.chosen_candidate(*point).unwrap();
+                noise_secret(*point).reveal(noise.candidates, chosen)
+            });
             let report = Signed::sign(&report, self.steward_key(*point)).unwrap();
             played.reports.push(report);
             played.answers.push(answers);
@@ -372,7 +412,8 @@ impl World {
         for (place, check) in checks.iter().enumerate() {
             let (Some((verifier, check)), answers) = (check, &about[place]) else {
                 scalars.push([0; 2]);
-                played.findings.push(Finding::NONE);
+                let nothing = round.examine(place, &[], [0; 2]);
+                played.findings.push(nothing);
                 continue;
             };
             let mut pair = check.masked.unwrap();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use dawn_learn::ModelSpec;
-use dawn_sim::demo::{self, Attack, DataSource, DemoOptions, Filter};
+use dawn_sim::demo::{self, Attack, DataSource, DemoOptions, Filter, NoiseBy};
 
 use crate::output;
 
@@ -45,6 +45,11 @@ pub struct Arguments {
     /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
     epsilon: Option<f64>,
+    /// Who carries the noise of --epsilon: devices; stewards, each of which contributes as much as all honest devices
+    /// would, so that devices carry only what masking needs; or split, where devices carry what a cheating one gains
+    /// little from.
+    #[arg(long, default_value = "devices")]
+    noise: NoiseBy,
     /// Round in which one steward is killed for good; 0 for none.
     #[arg(long, default_value_t = 3)]
     kill_steward_in: u32,
@@ -74,6 +79,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         attack: arguments.attack,
         filter: arguments.filter,
         epsilon: arguments.epsilon,
+        noise: arguments.noise,
         kill_steward_in: arguments.kill_steward_in,
         out: arguments.out,
         seed: arguments.seed,

@@ -47,7 +47,7 @@ impl Explanation {
         explanation.proof(task, &norm, threshold);
         explanation.sums(task, &norm)?;
         explanation.upload(task, threshold)?;
-        explanation.privacy(task)?;
+        explanation.privacy(task, threshold)?;
         explanation.honesty(task, threshold);
         Ok(explanation)
     }
@@ -218,9 +218,10 @@ impl Explanation {
         Ok(())
     }
 
-    fn privacy(&mut self, task: &Task) -> Result<()> {
+    fn privacy(&mut self, task: &Task, threshold: &Threshold) -> Result<()> {
         const SECTION: &str = "What the opened sums tell about one device";
-        let charge = task.charge_micro_rho()?;
+        let noise = task.counted_noise(dp::honest_stewards(threshold));
+        let charge = noise.charge_micro_rho(task.quantiser.clip)?;
         let exponent = task.privacy.delta_exponent;
         let dim = task.dimension()?;
         let epsilon = |rounds: u32| {
@@ -228,8 +229,7 @@ impl Explanation {
                 micro_rho: charge.saturating_mul(u64::from(rounds)),
                 rounds,
                 padded_dimension: dim.padded(),
-                min_honest: task.policy.min_honest,
-                sigma_error: task.sigma_error,
+                noise,
             };
             dp::epsilon(&spending, exponent)
         };
@@ -257,6 +257,19 @@ impl Explanation {
             }
         };
         self.fact(SECTION, "charge_micro_rho", json!(charge), text);
+        let Some(asked) = task.options.noise else {
+            self.fact(SECTION, "steward_noise", Value::Null, String::new());
+            return Ok(());
+        };
+        let (honest, sigma) = (dp::honest_stewards(threshold), asked.sigma.to_f64());
+        let passes = asked.undetected(threshold.m(), threshold.t());
+        let text = format!(
+            "of that, stewards contribute noise of deviation {sigma:.2} each, of which that of {honest} is counted; a steward that works with the \
+             aggregator gets one wrong candidate of {} into the sum with probability {passes:.3} a round at most",
+            asked.candidates
+        );
+        let value = json!({"sigma": sigma, "candidates": asked.candidates, "counted": honest, "cheating_steward_passes": passes});
+        self.fact(SECTION, "steward_noise", value, text);
         Ok(())
     }
 

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
 use dawn_crypto::norm::Rows;
-use dawn_crypto::params::Sigma;
+use dawn_crypto::params::{Dimension, Sigma};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
 use dawn_learn::{ModelSpec, Preset};
 use dawn_protocol::{
-    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, TaskOptions,
+    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskOptions,
+    dp,
 };
 use dawn_transport::Api;
 use serde::Deserialize;
@@ -92,6 +93,8 @@ struct Description {
     test_only: bool,
     /// What is asked of updates beside their norm.
     functional: Option<FunctionalField>,
+    /// Noise that stewards contribute; none when absent.
+    noise: Option<NoiseFields>,
 }
 
 /// `"direction"`, or `"counts"`, of which the clip bound is one.
@@ -109,6 +112,20 @@ impl From<FunctionalField> for Functional {
             FunctionalField::Counts => Self::Counts,
         }
     }
+}
+
+/// How much noise stewards contribute: of a deviation, or what is missing to a privacy target over all rounds, of which
+/// devices then carry as much as a cheating one gains little from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoiseFields {
+    /// Standard deviation of a steward's noise.
+    sigma: Option<f64>,
+    /// Epsilon over all rounds at the task's delta, which the noise is split for.
+    epsilon: Option<f64>,
+    /// Candidates of a steward: 2, 4, 8, 16, 32 or 64.
+    #[serde(default = "candidates")]
+    candidates: u8,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +163,10 @@ fn projections() -> u16 {
     256
 }
 
+fn candidates() -> u8 {
+    16
+}
+
 fn delta() -> u8 {
     6
 }
@@ -163,18 +184,32 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             description.check_rows()?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?.digest();
-            let roster = api.roster(description.epoch).await?.peek().digest();
+            let roster = api.roster(description.epoch).await?;
+            let roster = roster.peek();
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)?;
-            let task = description.into_task(&owner, federation, roster, seed)?;
+            let task = description.into_task(
+                &owner,
+                federation,
+                (roster.digest(), &roster.threshold),
+                seed,
+            )?;
             task.check().context("the task breaks a rule")?;
-            let charge = task.charge_micro_rho()?;
+            let noise = task.counted_noise(dp::honest_stewards(&roster.threshold));
+            let charge = noise.charge_micro_rho(task.quantiser.clip)?;
+            let (m, t) = (roster.threshold.m(), roster.threshold.t());
+            let passes = task.options.noise.map(|noise| noise.undetected(m, t));
             let signed = Signed::sign(&task, owner.issuer())?;
             api.post_task(&signed).await?;
-            let made = json!({"task": task.id(), "parameters": task.model.parameters(), "charge_micro_rho": charge});
+            let made = json!({"task": task.id(), "parameters": task.model.parameters(), "charge_micro_rho": charge, "cheating_steward_passes": passes});
             output::report(json, &made, |_| {
+                let noise = passes.map_or_else(String::new, |passes| {
+                    format!(
+                        "\na steward with a wrong candidate of noise, together with the aggregator, passes with probability {passes:.3} a round"
+                    )
+                });
                 format!(
-                    "task {} ({} parameters, {charge} micro-rho a round)",
+                    "task {} ({} parameters, {charge} micro-rho a round){noise}",
                     task.id(),
                     task.model.parameters()
                 )
@@ -187,15 +222,16 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             server,
             json,
         } => {
-            let (task, epoch) = read_task(&file)?;
+            let given = Given::read(&file)?;
             let threshold = match server {
-                Some(server) => roster_threshold(&Api::new(&server)?, epoch).await?,
+                Some(server) => roster_threshold(&Api::new(&server)?, given.epoch()).await?,
                 None => {
                     let malicious =
                         malicious.unwrap_or_else(|| dawn_sim::demo::tolerated(stewards));
                     Threshold::new(stewards, malicious)?
                 }
             };
+            let task = given.into_task(&threshold)?;
             let explanation = Explanation::of(&task, &threshold)?;
             output::report(json, &explanation.to_json(), |_| explanation.to_string())
         }
@@ -206,26 +242,45 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// A signed task, or one made of a description with what only its maker has left blank; and the epoch of the roster.
-fn read_task(file: &Path) -> Result<(Task, u64)> {
-    /// How a COSE_Sign1 envelope begins, and no description does.
-    const ENVELOPE: u8 = 0xd2;
-    let bytes = files::read(file)?;
-    if bytes.first() == Some(&ENVELOPE) {
-        let signed = Signed::<Task>::from_bytes(&bytes)
-            .with_context(|| format!("{} holds no valid task", file.display()))?;
-        return Ok((signed.peek().clone(), one()));
+/// A signed task, or its description.
+enum Given {
+    Signed(Box<Task>),
+    Described(Box<Description>),
+}
+
+impl Given {
+    fn read(file: &Path) -> Result<Self> {
+        /// How a COSE_Sign1 envelope begins, and no description does.
+        const ENVELOPE: u8 = 0xd2;
+        let bytes = files::read(file)?;
+        if bytes.first() == Some(&ENVELOPE) {
+            let signed = Signed::<Task>::from_bytes(&bytes)
+                .with_context(|| format!("{} holds no valid task", file.display()))?;
+            return Ok(Self::Signed(Box::new(signed.peek().clone())));
+        }
+        Ok(Self::Described(Box::new(Description::read(file)?)))
     }
-    let description = Description::read(file)?;
-    let epoch = description.epoch;
-    let validity = Validity::starting(files::now(), 1);
-    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let owner = Organisation::generate("explained", validity, &mut rng)?;
-    let unknown = Digest([0; 32]);
-    Ok((
-        description.into_task(&owner, unknown, unknown, [0; 32])?,
-        epoch,
-    ))
+
+    /// The epoch of the roster.
+    fn epoch(&self) -> u64 {
+        match self {
+            Self::Signed(_) => one(),
+            Self::Described(description) => description.epoch,
+        }
+    }
+
+    /// The task; what only its maker has is left blank.
+    fn into_task(self, threshold: &Threshold) -> Result<Task> {
+        let description = match self {
+            Self::Signed(task) => return Ok(*task),
+            Self::Described(description) => description,
+        };
+        let validity = Validity::starting(files::now(), 1);
+        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+        let owner = Organisation::generate("explained", validity, &mut rng)?;
+        let unknown = Digest([0; 32]);
+        description.into_task(&owner, unknown, (unknown, threshold), [0; 32])
+    }
 }
 
 async fn roster_threshold(api: &Api, epoch: u64) -> Result<Threshold> {
@@ -252,7 +307,7 @@ impl Description {
         self,
         owner: &Organisation,
         federation: Digest,
-        roster: Digest,
+        roster: (Digest, &Threshold),
         initial_seed: [u8; 32],
     ) -> Result<Task> {
         let preset: Preset = self.preset.parse().map_err(anyhow::Error::msg)?;
@@ -260,10 +315,8 @@ impl Description {
         if let Some(clip) = self.clip {
             settings.quantiser.clip = clip;
         }
-        let sigma_error = match self.sigma_error {
-            Some(sigma) => Sigma::from_f64_ceil(sigma)?,
-            None => Sigma::ERROR_MIN,
-        };
+        let (roster, threshold) = roster;
+        let split = self.split(settings.quantiser.clip, threshold)?;
         let PolicyFields {
             min_accepted,
             min_honest,
@@ -284,7 +337,7 @@ impl Description {
             initial_seed,
             train: settings.train,
             quantiser: settings.quantiser,
-            sigma_error,
+            sigma_error: split.sigma_error,
             rounds: self.rounds,
             policy: Policy {
                 min_accepted,
@@ -312,7 +365,39 @@ impl Description {
             projections: self.projections,
             options: TaskOptions {
                 functional: self.functional.map(Functional::from),
+                noise: split.stewards.map(|sigma| StewardNoise {
+                    sigma,
+                    candidates: self.noise.map_or_else(candidates, |noise| noise.candidates),
+                }),
             },
         })
+    }
+
+    /// Who carries how much noise.
+    fn split(&self, clip: u32, threshold: &Threshold) -> Result<dp::Split> {
+        let given = self.sigma_error.map(Sigma::from_f64_ceil).transpose()?;
+        let least = given.unwrap_or(Sigma::ERROR_MIN);
+        let Some(noise) = &self.noise else {
+            return Ok(dp::Split::of_devices(least));
+        };
+        match (noise.sigma, noise.epsilon) {
+            (Some(sigma), None) => Ok(dp::Split::of_stewards(least, Sigma::from_f64_ceil(sigma)?)),
+            (None, Some(target)) => {
+                ensure!(
+                    given.is_none(),
+                    "noise.epsilon says how much devices carry: leave sigma_error out"
+                );
+                let plan = dp::Plan {
+                    clip,
+                    rounds: self.rounds,
+                    padded_dimension: Dimension::new(self.model.parameters())?.padded(),
+                    min_honest: self.policy.min_honest,
+                    delta_exponent: self.delta_exponent,
+                };
+                plan.split(target, dp::honest_stewards(threshold))
+                    .context("that epsilon needs more noise than the largest supported deviation")
+            }
+            _ => bail!("[noise] has either sigma or epsilon"),
+        }
     }
 }

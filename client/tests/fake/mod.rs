@@ -201,7 +201,7 @@ async fn submit(State(stage): State<Shared>, body: Bytes) -> Response {
     let mut receipt = Receipt {
         round: open.round_id(),
         session: open.session(),
-        device: verified.device().device(),
+        device: verified.submitter(),
         header: header.envelope_digest(),
         received_ms: now() * 1000,
     };

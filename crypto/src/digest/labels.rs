@@ -85,6 +85,20 @@ labels! {
     /// HPKE associated data of a package.
     PACKAGE_AAD = "package associated data";
 
+    // Noise of stewards.
+    /// Identifier of a candidate of a steward's noise.
+    NOISE_SUBMITTER = "noise candidate identifier";
+    /// Which candidate of a steward the beacon picks.
+    NOISE_CHOICE = "noise candidate choice";
+    /// Seed of the stream of a candidate's mask key.
+    NOISE_KEY = "noise candidate mask key";
+    /// Seed of the stream of a candidate's noise.
+    NOISE_ERROR = "noise candidate error";
+    /// Seed of a candidate, from the secret that a steward keeps.
+    NOISE_SEED = "noise candidate seed";
+    /// Seed of everything else that is random about a candidate.
+    NOISE_SHARES = "noise candidate shares";
+
     // Streams.
     /// Seed of a round's public matrix.
     MATRIX_SEED = "matrix seed";

@@ -10,7 +10,7 @@ use dawn_crypto::shamir::{ShareSum, Threshold, share_key};
 use dawn_identity::{DeviceId, OrgId};
 use dawn_protocol::judge::{Ballot, Judgement, judge};
 use dawn_protocol::open::{MaskedSum, open};
-use dawn_protocol::roll::{Entry, Roll};
+use dawn_protocol::roll::{Entry, NoiseEntry, Roll};
 use dawn_protocol::violation::{Culprit, Rule, Violation};
 use dawn_protocol::{AbortReason, Decision, Examined, Finding, Outcome, Policy};
 use rand_chacha::ChaCha20Rng;
@@ -52,6 +52,13 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             leaf: Digest([0; 32]),
             header: Digest([0; 32]),
             payload: Digest([0; 32]),
+            noise: match refused.is_none() && input.ratio(1, 4)? {
+                true => Some(NoiseEntry {
+                    point: place % 16 + 1,
+                    index: 0,
+                }),
+                false => None,
+            },
             norm: NormSeeds {
                 projection: Digest([0; 32]),
                 joint: Digest([0; 32]),
@@ -85,6 +92,8 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
                 Examined::Disagree,
                 Examined::Projection,
                 Examined::Norm,
+                Examined::NotChosen,
+                Examined::Unproven,
             ])?,
         });
     }
@@ -96,10 +105,14 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             outcomes,
         })
         .collect();
-    let found = judge(&threshold, &policy, &root, &roll, &ballots, &findings);
+    let noise = input.int_in_range(0..=2)?;
+    let found = judge(
+        &threshold, &policy, noise, &root, &roll, &ballots, &findings,
+    );
+    let policy = (&policy, noise);
     assert_eq!(
         found,
-        by_definition(&threshold, &policy, &root, &entries, &reports, &findings)
+        by_definition(&threshold, policy, &root, &entries, &reports, &findings)
     );
     Ok(found.is_ok())
 }
@@ -107,7 +120,7 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
 /// Every step of section 4.6, as it is written there.
 fn by_definition(
     threshold: &Threshold,
-    policy: &Policy,
+    policy: (&Policy, usize),
     root: &Digest,
     entries: &[Entry],
     reports: &[(u8, Vec<Outcome>)],
@@ -118,7 +131,7 @@ fn by_definition(
         return Err(AbortReason::TooFewReports);
     }
     let ok = |report: &(u8, Vec<Outcome>), index: usize| {
-        entries[index].refused.is_none() && report.1[index] == Outcome::Ok
+        entries[index].refused.is_none() && report.1[index].is_ok()
     };
     let among = |points: u16, point: u8| points & 1 << (point - 1) != 0;
     let holds = |report: &(u8, Vec<Outcome>), index: usize| {
@@ -150,10 +163,19 @@ fn by_definition(
             best = Some((set, kept));
         }
     }
-    let (set, accepted) = best.ok_or(AbortReason::Policy)?;
+    let valid = |(entry, finding): &(&Entry, &Finding)| {
+        entry.noise.is_some() && finding.result == Examined::Valid
+    };
+    let little = entries.iter().zip(findings).filter(valid).count() < policy.1;
+    let (set, accepted) = best.ok_or(match little {
+        true => AbortReason::TooLittleNoise,
+        false => AbortReason::Policy,
+    })?;
     let decide = |index: usize| {
         if entries[index].refused.is_some() {
             Decision::BadHeader
+        } else if findings[index].result == Examined::NotChosen {
+            Decision::NotChosen
         } else if reports.iter().filter(|report| ok(report, index)).count() < a {
             Decision::TooFewStewards
         } else if findings[index].result != Examined::Valid {
@@ -161,10 +183,16 @@ fn by_definition(
                 Examined::Disagree => Decision::AnswersDisagree,
                 Examined::Projection => Decision::Projection,
                 Examined::Norm => Decision::Norm,
-                Examined::TooFew | Examined::Valid => Decision::TooFewStewards,
+                Examined::Unproven => Decision::UnprovenNoise,
+                Examined::TooFew | Examined::Valid | Examined::NotChosen => {
+                    Decision::TooFewStewards
+                }
             }
         } else if accepted.contains(&index) {
-            Decision::Accepted
+            match entries[index].noise {
+                Some(_) => Decision::Noise,
+                None => Decision::Accepted,
+            }
         } else if set.iter().all(|place| holds(&reports[*place], index)) {
             Decision::OrganisationShare
         } else {
@@ -193,7 +221,17 @@ fn by_definition(
 }
 
 /// What the policy leaves of a set; none when that is not enough.
-fn cut(policy: &Policy, root: &Digest, entries: &[Entry], set: &[usize]) -> Option<Vec<usize>> {
+fn cut(
+    (policy, least_noise): (&Policy, usize),
+    root: &Digest,
+    entries: &[Entry],
+    set: &[usize],
+) -> Option<Vec<usize>> {
+    // Noise belongs to no organisation, and none of it is cut.
+    let (noise, set): (Vec<usize>, Vec<usize>) = set
+        .iter()
+        .partition(|index| entries[**index].noise.is_some());
+    let set = &set[..];
     let count = |org: &OrgId| {
         set.iter()
             .filter(|index| entries[**index].org == *org)
@@ -226,8 +264,11 @@ fn cut(policy: &Policy, root: &Digest, entries: &[Entry], set: &[usize]) -> Opti
     let mut left: Vec<OrgId> = kept.iter().map(|index| entries[*index].org).collect();
     left.sort();
     left.dedup();
-    let enough = kept.len() >= policy.min_accepted as usize
+    let enough = noise.len() >= least_noise
+        && kept.len() >= policy.min_accepted as usize
         && left.len() >= usize::from(policy.min_organisations);
+    kept.extend(noise);
+    kept.sort_unstable();
     enough.then_some(kept)
 }
 

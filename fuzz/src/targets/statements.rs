@@ -101,10 +101,11 @@ fn task(task: &Task, body: &[u8]) {
         .charge_micro_rho()
         .expect("an accepted task has a charge");
     assert!(charge.checked_mul(task.rounds.into()).is_some());
-    let norm = task
-        .norm_params()
+    let params = task
+        .proof_params()
         .expect("an accepted task has a norm proof");
-    let largest = u64::from(task.policy.max_submissions) * norm.max_norm();
+    let noise = params.noise.map_or(0, |noise| noise.max_norm());
+    let largest = u64::from(task.policy.max_submissions) * params.device.max_norm() + 16 * noise;
     assert!(largest < u64::from(Q) / 4);
 }
 

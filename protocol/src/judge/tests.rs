@@ -33,6 +33,7 @@ fn roll(organisations: impl IntoIterator<Item = usize>) -> Roll {
         leaf: number(index),
         header: number(index),
         payload: number(index),
+        noise: None,
         norm: NormSeeds {
             projection: number(index),
             joint: number(index),
@@ -79,6 +80,7 @@ fn run_with(
     judge(
         &Threshold::new(m, f).unwrap(),
         policy,
+        0,
         &ROOT,
         roll,
         &ballots,
@@ -276,6 +278,7 @@ fn a_victim_with_many_devices_of_one_organisation_is_not_opened() {
     let other = judge(
         &Threshold::new(6, 1).unwrap(),
         &half,
+        0,
         &Digest([5; 32]),
         &roll,
         &[1u8, 2, 3, 4, 5].map(|point| Ballot {

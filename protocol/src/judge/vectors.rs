@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Ballot, judge};
 use crate::examine::{Examined, Finding};
-use crate::roll::{Entry, Roll};
+use crate::roll::{Entry, NoiseEntry, Roll};
 use crate::statements::{Decision, Outcome};
 use crate::task::Policy;
 use crate::violation::{Culprit, Rule, Violation};
@@ -24,6 +24,8 @@ struct Vector {
     f: u8,
     root: Digest,
     policy: PolicyVector,
+    #[serde(default)]
+    least_noise: usize,
     submissions: Vec<Submission>,
     reports: Vec<Report>,
     findings: Vec<FindingVector>,
@@ -42,6 +44,8 @@ struct Submission {
     device: DeviceId,
     org: u8,
     refused: bool,
+    /// Point and index of a candidate of a steward's noise.
+    noise: Option<[u8; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +73,8 @@ impl FindingVector {
                 "disagree" => Examined::Disagree,
                 "projection" => Examined::Projection,
                 "norm" => Examined::Norm,
+                "not-chosen" => Examined::NotChosen,
+                "unproven" => Examined::Unproven,
                 other => panic!("{other}"),
             },
         }
@@ -100,6 +106,9 @@ fn judgements_are_those_of_another_program() {
             leaf: submission.device.0,
             header: submission.device.0,
             payload: submission.device.0,
+            noise: submission
+                .noise
+                .map(|[point, index]| NoiseEntry { point, index }),
             norm: NormSeeds {
                 projection: submission.device.0,
                 joint: submission.device.0,
@@ -143,6 +152,7 @@ fn judgements_are_those_of_another_program() {
         let found = judge(
             &threshold,
             &policy,
+            vector.least_noise,
             &vector.root,
             &roll,
             &ballots,

@@ -48,26 +48,30 @@ impl RoundChallenged {
     }
 
     /// What verifies the norm proof of a submission, by its number in root order. `None` when its
-    /// header does not verify, and when there is no such submission.
+    /// header does not verify, when it is noise that was not chosen, and when there is no such submission.
     pub fn verifier(&self, index: usize) -> Option<SubmissionVerifier> {
+        let params = self.proof_params().of(self.expected_outcome(index)?)?;
         let entry = self.closed.roll.entries().get(index)?;
-        entry.refused.is_none().then(|| {
-            SubmissionVerifier::new(
-                self.norm_params(),
-                self.threshold(),
-                self.dimension().blocks(),
-                &self.beacon,
-                &entry.header,
-                &entry.norm,
-            )
-            .with_row(self.functional_row())
-        })
+        let verifier = SubmissionVerifier::new(
+            params,
+            self.threshold(),
+            self.dimension().blocks(),
+            &self.beacon,
+            &entry.header,
+            &entry.norm,
+        );
+        // Noise has no direction and counts nothing.
+        let row = self.functional_row();
+        Some(verifier.with_row(row.filter(|_| entry.noise.is_none())))
     }
 
     /// Examines a submission: the answers of all stewards that reported `Ok` on it, in increasing
     /// point, and its scalars. [`Finding::NONE`] when its header does not verify, and when the points are
     /// not increasing points of stewards.
     pub fn examine(&self, index: usize, answers: &[(u8, Answer)], scalars: [u32; 2]) -> Finding {
+        if self.expected_outcome(index) == Some(Outcome::NotChosen) {
+            return Finding::NOT_CHOSEN;
+        }
         // Before the weights of the projections are prepared, which takes longest.
         if answers.len() < usize::from(self.threshold().a()) {
             return Finding::NONE;
@@ -78,18 +82,19 @@ impl RoundChallenged {
 
     /// Bytes of the answers of a steward with these findings.
     pub fn answers_len(&self, outcomes: &[Outcome]) -> usize {
-        answers::answers_len(self.norm_params(), outcomes)
+        answers::answers_len(self.proof_params(), outcomes)
     }
 
-    /// Reads the scalars of all submissions: canonical, and zeros where the header does not verify.
+    /// Reads the scalars of all submissions: canonical, and zeros where nothing is asked.
     ///
     /// # Errors
     /// [`AnswersError`].
     pub fn scalars(&self, bytes: &[u8]) -> Result<Scalars, AnswersError> {
-        let entries = self.closed.roll.entries();
-        let scalars = Scalars::from_bytes(bytes, entries.len())?;
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.refused.is_some() && scalars.get(index) != Some([0; 2]) {
+        let count = self.closed.roll.len();
+        let scalars = Scalars::from_bytes(bytes, count)?;
+        for index in 0..count {
+            let asked = self.expected_outcome(index).is_some_and(Outcome::is_ok);
+            if !asked && scalars.get(index) != Some([0; 2]) {
                 return Err(AnswersError::Refused { index });
             }
         }
@@ -97,7 +102,7 @@ impl RoundChallenged {
     }
 
     /// The report of a steward with these findings, whose answers have this digest
-    /// ([`crate::answers::answers_digest`]).
+    /// ([`crate::answers::answers_digest`]), and which contributed no noise.
     pub fn report(
         &self,
         steward: StewardId,
@@ -112,6 +117,7 @@ impl RoundChallenged {
             outcomes,
             challenge: self.digest,
             answers,
+            reveals: None,
         }
     }
 
@@ -141,6 +147,12 @@ impl RoundChallenged {
             culprit,
             Rule::ReportLength,
             "not one finding per submission",
+        )?;
+        Violation::unless(
+            self.reports_noise_rightly(&statement.outcomes),
+            culprit,
+            Rule::Noise,
+            "the findings about noise are not those that the beacon asks for",
         )?;
         self.verify_seated(report, &statement.steward)
     }
@@ -178,14 +190,17 @@ impl RoundChallenged {
                 outcomes: &report.peek().outcomes,
             });
         }
-        let judgement = judge(
+        let proven = self.proven_noise(reports);
+        let mut judgement = judge(
             self.threshold(),
             &self.task().policy,
+            self.least_noise(),
             &self.closed.closed.root,
             &self.closed.roll,
             &ballots,
-            findings,
+            &self.with_proven(findings, &proven),
         )?;
+        judgement.add_liars(&proven.liars);
         if self.exceeds_budget(spent_before_micro_rho) {
             return Err(AbortReason::BudgetExhausted.into());
         }

@@ -51,9 +51,13 @@ impl Judged {
     }
 
     /// The largest magnitude of a coordinate of the sum over the accepted set, check coordinates
-    /// included: `|U| gamma B`.
+    /// included: `|U| gamma B`, and as much for every steward whose noise is in the sum.
     pub fn bound(&self) -> u64 {
-        u64::from(self.verdict.accepted_count()).saturating_mul(self.norm_bound())
+        let noise = self.proof_params().noise;
+        let noise = noise.map_or(0, |params| params.max_norm());
+        let of = |count: u32, most: u64| u64::from(count).saturating_mul(most);
+        let devices = of(self.verdict.accepted_count(), self.norm_bound());
+        devices.saturating_add(of(self.verdict.noise_count(), noise))
     }
 
     /// The answer of a steward to this verdict.

@@ -5,7 +5,9 @@
 mod challenged;
 mod closed;
 mod judged;
+mod noise;
 mod open;
+
 mod opened;
 
 pub use challenged::RoundChallenged;

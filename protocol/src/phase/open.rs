@@ -63,8 +63,12 @@ impl RoundOpen {
     pub fn verify_closed(&self, closed: &Signed<Closed>) -> Result<(), Violation> {
         let statement = self.verify_aggregator(closed)?;
         self.verify_session(Culprit::Aggregator, &statement.round, &statement.session)?;
+        let noise = self.task().options.noise;
+        let candidates = noise.map_or(0, |noise| {
+            u32::from(noise.candidates) * u32::from(self.threshold().m())
+        });
         Violation::unless(
-            statement.count <= self.task().policy.max_submissions,
+            statement.count <= self.task().policy.max_submissions + candidates,
             Culprit::Aggregator,
             Rule::ClosedRoot,
             "more submissions than the policy allows",

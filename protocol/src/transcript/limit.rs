@@ -12,10 +12,12 @@ pub fn max_bytes(task: &Task) -> u64 {
     // A task whose model has no dimension is refused wherever it is read.
     let payload = task.dimension().map_or(0, |d| d.payload_bytes() as u64);
     let model = Model::encoded_len(task.model) as u64;
-    let submissions = u64::from(task.policy.max_submissions);
+    let noise = task.options.noise;
+    let candidates = noise.map_or(0, |noise| u64::from(noise.candidates) * MAX_STEWARDS as u64);
+    let submissions = u64::from(task.policy.max_submissions) + candidates;
     let answer = task
-        .norm_params()
-        .map_or(0, |norm| 4 * norm.answer_len() as u64);
+        .proof_params()
+        .map_or(0, |proofs| proofs.max_answer_bytes() as u64);
     let record = |kind: Kind| {
         let most = match kind {
             Kind::Payload => payload,

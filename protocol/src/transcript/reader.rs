@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
+use crate::author::ProofParams;
 use dawn_crypto::digest::{Hasher, labels};
-use dawn_crypto::norm::NormParams;
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_learn::Model;
 
@@ -27,7 +27,7 @@ pub struct TranscriptReader<R> {
     repeated: usize,
     model_bytes: u64,
     payload_bytes: u64,
-    norm: Option<NormParams>,
+    proofs: Option<ProofParams>,
     answers_bytes: u64,
     /// Nothing more is read after an error.
     failed: bool,
@@ -45,7 +45,7 @@ impl<R: Read> TranscriptReader<R> {
             repeated: 0,
             model_bytes: 0,
             payload_bytes: 0,
-            norm: None,
+            proofs: None,
             answers_bytes: 0,
             failed: false,
         }
@@ -101,12 +101,12 @@ impl<R: Read> TranscriptReader<R> {
                 let dimension = task.dimension().map_err(|e| malformed(e.to_string()))?;
                 self.payload_bytes = dimension.payload_bytes() as u64;
                 self.model_bytes = Model::encoded_len(task.model) as u64;
-                let norm = task.norm_params().map_err(|e| malformed(e.to_string()))?;
-                self.norm = Some(norm);
+                let proofs = task.proof_params().map_err(|e| malformed(e.to_string()))?;
+                self.proofs = Some(proofs);
             }
             Record::Report(report) => {
                 let outcomes = &report.peek().outcomes;
-                let len = self.norm.map(|norm| answers_len(&norm, outcomes));
+                let len = self.proofs.map(|proofs| answers_len(&proofs, outcomes));
                 self.answers_bytes = len.unwrap_or(0) as u64;
             }
             Record::End(digest) => {

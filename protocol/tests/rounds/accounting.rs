@@ -1,7 +1,10 @@
 //! What rounds cost, against an independent computation.
 
 use dawn_crypto::params::Sigma;
-use dawn_protocol::dp::{AccountingError, Plan, Spending, charge_micro_rho, epsilon};
+use dawn_protocol::dp::{
+    AccountingError, CountedNoise, CountedStewards, Plan, Spending, Split, charge_micro_rho,
+    epsilon, honest_stewards,
+};
 use proptest::prelude::*;
 
 use crate::world::World;
@@ -44,8 +47,7 @@ fn spending(micro_rho: u64) -> Spending {
         micro_rho,
         rounds: 10,
         padded_dimension: 4096,
-        min_honest: 50,
-        sigma_error: sigma(100.0),
+        noise: CountedNoise::of_devices(sigma(100.0), 50),
     }
 }
 
@@ -102,8 +104,7 @@ fn without_privacy_there_is_no_epsilon_rather_than_a_wrong_one() {
         micro_rho: 60_000_000,
         rounds: 100_000,
         padded_dimension: 1 << 24,
-        min_honest: 50_000,
-        sigma_error: Sigma::ERROR_MIN,
+        noise: CountedNoise::of_devices(Sigma::ERROR_MIN, 50_000),
     };
     assert_eq!(epsilon(&worn_out, 30), None);
 }
@@ -150,4 +151,78 @@ fn a_tasks_epsilon_is_that_of_its_verdicts() {
     assert!(context.epsilon(3 * charge).is_some());
     assert_eq!(context.epsilon(0), Some(0.0));
     assert!(context.epsilon(charge).unwrap() < context.epsilon(2 * charge).unwrap());
+}
+
+#[test]
+fn the_noise_of_honest_stewards_is_counted_with_that_of_devices() {
+    let with = |honest, deviation| CountedNoise {
+        stewards: Some(CountedStewards {
+            honest,
+            sigma: sigma(deviation),
+        }),
+        ..CountedNoise::of_devices(sigma(10.0), 2)
+    };
+    // C = 100: 10^4 / (2 (2 * 100 + 3 * 600)) = 2.5 rho.
+    assert_eq!(with(3, 600f64.sqrt()).charge_micro_rho(100), Ok(2_499_999));
+    // 10^4 / (2 (200 + 3 * 10^4)) = 0.16556.. rho, rounded up.
+    assert_eq!(with(3, 100.0).charge_micro_rho(100), Ok(165_563));
+    // A steward that may have contributed nothing is not counted.
+    let none = with(0, 1e6).charge_micro_rho(100);
+    assert_eq!(none, charge_micro_rho(100, sigma(10.0), 2));
+    // Of T stewards at least T - f are honest.
+    for ((m, f), honest) in [((3, 0), 2), ((6, 1), 3), ((8, 1), 4), ((11, 2), 5)] {
+        let threshold = dawn_crypto::shamir::Threshold::new(m, f).unwrap();
+        assert_eq!(honest_stewards(&threshold), honest, "{m} {f}");
+    }
+    // The gap between a sum of discrete Gaussians and one is that of the smaller deviation.
+    let tight = Spending {
+        noise: CountedNoise::of_devices(sigma(2.0), 2),
+        ..spending(1_000)
+    };
+    let wide = Spending {
+        noise: CountedNoise {
+            stewards: Some(CountedStewards {
+                honest: 3,
+                sigma: sigma(1e4),
+            }),
+            ..tight.noise
+        },
+        ..tight
+    };
+    assert!(epsilon(&wide, 6).unwrap() >= epsilon(&tight, 6).unwrap());
+}
+
+#[test]
+fn a_split_leaves_devices_no_weapon_and_reaches_the_target() {
+    let plan = Plan {
+        clip: 1 << 13,
+        rounds: 10,
+        padded_dimension: 4096,
+        min_honest: 50,
+        delta_exponent: 6,
+    };
+    let split = plan.split(8.0, 3).unwrap();
+    let (error, stewards) = (split.sigma_error, split.stewards.unwrap());
+    // sqrt(1 + D sigma^2 / C^2) is 1.25 within a unit: 0.75 * 2^13 / 2^6 = 96.
+    assert_eq!(error, sigma(96.0));
+    let epsilon = |stewards| {
+        let split = Split::of_stewards(error, stewards);
+        plan.epsilon_with(&plan.counted(&split, 3)).unwrap()
+    };
+    assert!(epsilon(stewards) <= 8.0);
+    assert!(epsilon(Sigma::new(stewards.get() - 1).unwrap()) > 8.0);
+    // The variance is what devices alone would carry, but for rounding.
+    let alone = plan.calibrate(8.0).unwrap().to_f64().powi(2) * 50.0;
+    let together = error.to_f64().powi(2) * 50.0 + stewards.to_f64().powi(2) * 3.0;
+    assert!((together / alone - 1.0).abs() < 1e-3, "{together} {alone}");
+    // Where that is little, devices carry all of it.
+    let small = Plan { clip: 10, ..plan };
+    let devices = small.split(8.0, 3).unwrap();
+    assert_eq!(devices, Split::of_devices(Sigma::ERROR_MIN));
+    // No device has less than a mask needs, however much of a weapon that is.
+    let weak = Plan { clip: 100, ..plan };
+    let split = weak.split(0.1, 3).unwrap();
+    assert_eq!(split.sigma_error, Sigma::ERROR_MIN);
+    assert!(split.stewards.is_some());
+    assert_eq!(plan.split(0.0, 3), None);
 }

@@ -220,7 +220,7 @@ fn headers_count_only_from_members_devices_in_this_session() {
     // Another device's credential.
     let other = world.device(2);
     let mut borrowed = submission.header.peek().clone();
-    borrowed.credential = other.credential.clone();
+    borrowed.credential = other.credential.clone().into();
     let borrowed = Signed::sign(&borrowed, &device.key).unwrap();
     assert_violates!(
         round

@@ -51,7 +51,7 @@ fn write(out: &mut [u32], value: u32) {
     out[last] = value >> (2 * last);
 }
 
-fn digits(
+pub fn digits(
     how: Digits,
     params: &NormParams,
     context: &[u8],

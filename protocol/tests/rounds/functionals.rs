@@ -33,7 +33,8 @@ fn opened(world: &World, round: &Round, closed: &ClosedRound) -> Opened {
 }
 
 fn decision(opened: &Opened, closed: &ClosedRound, device: &Device) -> Decision {
-    let own = |s: &PreparedSubmission| s.header.peek().credential == device.credential;
+    let own =
+        |s: &PreparedSubmission| s.header.peek().credential == device.credential.clone().into();
     let place = closed.submissions.iter().position(own).unwrap();
     opened.judged().verdict().decisions[place]
 }

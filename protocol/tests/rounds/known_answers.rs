@@ -1,17 +1,22 @@
-//! `test_vectors/v1/session.json`, which `test_vectors/generate.py` computes from the documents alone. Every case is
+//! `session.json` and `noise.json` of `test_vectors/v1/`, which `test_vectors/generate.py` computes from the documents alone. Every case is
 //! read by one reader; a corrupted one must be refused with the error that it names
 //! (`test_vectors/README.md`). The other files of that directory are read by `dawn-crypto`.
 
 use std::collections::BTreeSet;
 
 use dawn_crypto::digest::Digest;
+use dawn_crypto::params::{Dimension, Sigma};
 use dawn_identity::envelope::EnvelopeError;
 use dawn_identity::{
-    DecodeError, OrgId, SessionId, Signed, Statement, StewardId, TaskId, from_canonical_bounded,
-    to_canonical,
+    DecodeError, DeviceId, OrgId, SessionId, Signed, Statement, StewardId, TaskId,
+    from_canonical_bounded, to_canonical,
 };
+use dawn_protocol::dp::{CountedNoise, CountedStewards};
+use dawn_protocol::noise::{self, NoiseSeed};
 use dawn_protocol::submission::{package_aad, seal_info};
-use dawn_protocol::{RoundId, RoundSpec, Rule, SealingKey, SubmissionHeader, Task, digests};
+use dawn_protocol::{
+    Author, Candidate, RoundId, RoundSpec, Rule, SealingKey, SubmissionHeader, Task, digests,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -66,21 +71,38 @@ struct File {
     corrupted: Vec<Map<String, Value>>,
 }
 
-const READERS: [(&str, Reader); 4] = [
-    ("task", task),
-    ("sealing-key", sealing_key),
-    ("round-spec", round_spec),
-    ("header", header),
-];
-
 fn take_text(case: &mut Map<String, Value>, key: &str) -> String {
     case.remove(key).unwrap().as_str().unwrap().to_owned()
 }
 
 #[test]
 fn session_answers() {
-    let file: File =
-        serde_json::from_str(include_str!("../../../test_vectors/v1/session.json")).unwrap();
+    check(
+        include_str!("../../../test_vectors/v1/session.json"),
+        &[
+            ("task", task),
+            ("sealing-key", sealing_key),
+            ("round-spec", round_spec),
+            ("header", header),
+        ],
+    );
+}
+
+#[test]
+fn noise_answers() {
+    check(
+        include_str!("../../../test_vectors/v1/noise.json"),
+        &[
+            ("candidate", candidate),
+            ("choice", choice),
+            ("author", author),
+            ("charge", charge),
+        ],
+    );
+}
+
+fn check(text: &str, readers: &[(&'static str, Reader)]) {
+    let file: File = serde_json::from_str(text).unwrap();
     assert_eq!(file.protocol, "dawn v1");
     let corrupted = file.corrupted.into_iter().map(|case| (case, true));
     let cases = file.cases.into_iter().map(|case| (case, false));
@@ -91,7 +113,7 @@ fn session_answers() {
             let at = case.remove("at").map(|at| at.as_u64().unwrap());
             (take_text(&mut case, "error"), at)
         });
-        let (kind, reader) = READERS
+        let (kind, reader) = readers
             .iter()
             .find(|(known, _)| *known == kind)
             .unwrap_or_else(|| panic!("{name}: nothing reads the kind {kind}"));
@@ -101,7 +123,7 @@ fn session_answers() {
         assert_eq!(found, expected, "{kind}: {name}");
     }
     // Every kind has right and corrupted cases.
-    assert_eq!(used.len(), 2 * READERS.len());
+    assert_eq!(used.len(), 2 * readers.len());
 }
 
 fn fields<T: serde::de::DeserializeOwned>(case: Value) -> T {
@@ -203,4 +225,79 @@ fn header(case: Value) -> Result<(), Refusal> {
     let aad = package_aad(&header.pre_header(), &case.steward, &case.roster);
     equal(aad, case.package_aad)?;
     equal(seal_info(&header.session), case.seal_info)
+}
+
+fn candidate(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        matrix_seed: Digest,
+        d: usize,
+        deviation: u64,
+        seed: Digest,
+        payload: Digest,
+    }
+    let case: Case = fields(case);
+    let dimension = Dimension::new(case.d).unwrap();
+    let sigma = Sigma::new(case.deviation).unwrap();
+    let seed = NoiseSeed::from_bytes(case.seed.0);
+    let found = noise::masked_noise(&case.matrix_seed.0, &dimension, sigma, &seed);
+    equal(found, case.payload)
+}
+
+fn choice(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        beacon: Digest,
+        steward: StewardId,
+        candidates: u8,
+        index: u8,
+    }
+    let case: Case = fields(case);
+    let found = noise::choice(&case.beacon, &case.steward, case.candidates);
+    equal(found, case.index)
+}
+
+fn author(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        body: String,
+        index: u8,
+        steward: StewardId,
+        submitter: DeviceId,
+    }
+    let case: Case = fields(case);
+    let author: Author = from_canonical_bounded(&bytes(&case.body), 100)?;
+    let candidate = Candidate {
+        index: case.index,
+        steward: case.steward,
+    };
+    equal(&author, &Author::Steward(candidate))?;
+    equal(to_canonical(&author), bytes(&case.body))?;
+    equal(author.claimed_device(), case.submitter)
+}
+
+fn charge(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        clip: u32,
+        min_honest: u32,
+        error_deviation: u64,
+        stewards: u32,
+        noise_deviation: u64,
+        micro_rho: u64,
+    }
+    let case: Case = fields(case);
+    let sigma = |units| Sigma::new(units).unwrap();
+    let noise = CountedNoise {
+        stewards: Some(CountedStewards {
+            honest: case.stewards,
+            sigma: sigma(case.noise_deviation),
+        }),
+        ..CountedNoise::of_devices(sigma(case.error_deviation), case.min_honest)
+    };
+    equal(noise.charge_micro_rho(case.clip), Ok(case.micro_rho))
 }

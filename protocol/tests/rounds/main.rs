@@ -12,6 +12,7 @@ mod contexts;
 mod forging;
 mod functionals;
 mod known_answers;
+mod noise;
 mod norms;
 mod opening;
 mod packages;

@@ -21,7 +21,8 @@ const ALL: [u8; 6] = [1, 2, 3, 4, 5, 6];
 const HALF: u32 = Q / 2;
 
 fn place(closed: &ClosedRound, device: &Device) -> usize {
-    let credential = |s: &PreparedSubmission| s.header.peek().credential == device.credential;
+    let credential =
+        |s: &PreparedSubmission| s.header.peek().credential == device.credential.clone().into();
     closed.submissions.iter().position(credential).unwrap()
 }
 
@@ -406,9 +407,9 @@ fn answers_and_scalars_are_read_whole_and_canonical() {
         .flatten()
         .flat_map(Answer::to_bytes)
         .collect();
-    let params = world.context.norm_params();
+    let params = world.context.proof_params();
     assert_eq!(bytes.len(), closed.challenged.answers_len(outcomes));
-    assert_eq!(bytes.len(), 2 * 4 * params.answer_len());
+    assert_eq!(bytes.len(), 2 * 4 * params.device.answer_len());
     let check = |bytes: &[u8]| check_answers(params, outcomes, bytes, &statement.answers);
     check(&bytes).unwrap();
     let mut cursor = AnswerCursor::new(params, outcomes, &bytes[..]);

@@ -91,7 +91,7 @@ fn copied_and_replayed_packages_do_not_open() {
         assert_eq!(outcome(&world, &round, &copy, point), Outcome::Unsealable);
     }
     let mut header = stolen.header.peek().clone();
-    header.credential = thief.credential.clone();
+    header.credential = thief.credential.clone().into();
     let whole = PreparedSubmission {
         header: Signed::sign(&header, &thief.key).unwrap(),
         ..stolen.clone()

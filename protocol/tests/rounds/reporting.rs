@@ -5,9 +5,14 @@ use dawn_crypto::norm::projection::PublicCheck;
 use dawn_identity::Signed;
 use dawn_protocol::answers::{Scalars, answers_digest};
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::{Finding, Judged, Outcome, PackageReport, Verdict, Violation};
+use dawn_protocol::{Finding, Judged, NoiseSecret, Outcome, PackageReport, Verdict, Violation};
 
 use crate::world::{ClosedRound, Round, World};
+
+/// What all candidates of a steward's noise follow from.
+pub fn noise_secret(point: u8) -> NoiseSecret {
+    NoiseSecret::from_bytes([point; 32])
+}
 
 /// What a steward reports and answers.
 #[derive(Clone)]
@@ -25,6 +30,10 @@ impl World {
     /// A steward's honest report and answers.
     pub fn honest(&self, round: &Round, closed: &ClosedRound, point: u8) -> Reported {
         let answer = |index: usize| {
+            let expected = closed.challenged.expected_outcome(index).unwrap();
+            if !expected.is_ok() {
+                return Err(expected);
+            }
             let opened = self.package(round, closed, point, index)?;
             let verifier = closed.challenged.verifier(index).unwrap();
             let u = &closed.checks[index].as_ref().unwrap().u;
@@ -32,7 +41,10 @@ impl World {
         };
         let (outcomes, answers) = (0..closed.submissions.len())
             .map(|index| match answer(index) {
-                Ok(answer) => (Outcome::Ok, Some(answer)),
+                Ok(answer) => (
+                    closed.challenged.expected_outcome(index).unwrap(),
+                    Some(answer),
+                ),
                 Err(outcome) => (outcome, None),
             })
             .unzip();
@@ -54,9 +66,13 @@ impl World {
             .collect();
         assert_eq!(bytes.len(), closed.challenged.answers_len(&outcomes));
         let digest = answers_digest(&bytes);
-        let report = closed
+        let mut report = closed
             .challenged
             .report(self.steward_id(point), outcomes, digest);
+        if let Some(noise) = self.context.task().options.noise {
+            let chosen = closed.challenged.chosen_candidate(point).unwrap();
+            report.reveals = Some(noise_secret(point).reveal(noise.candidates, chosen));
+        }
         Reported {
             point,
             signed: self.by_steward(&report, point),

@@ -126,7 +126,7 @@ fn a_device_cannot_make_an_honest_steward_look_like_a_liar() {
         let cheat = closed
             .submissions
             .iter()
-            .position(|s| s.header.peek().credential == device.credential)
+            .position(|s| s.header.peek().credential == device.credential.clone().into())
             .unwrap();
         let all = [1, 2, 3, 4, 5, 6];
         let reports = world.reports(&round, &closed, &all);

@@ -73,9 +73,10 @@ fn report() -> PackageReport {
         session: session(),
         root: digest(0x66),
         steward: steward(),
-        outcomes: Outcome::ALL.to_vec(),
+        outcomes: Outcome::ALL[..5].to_vec(),
         challenge: digest(0x67),
         answers: digest(0x68),
+        reveals: None,
     }
 }
 
@@ -105,7 +106,7 @@ fn verdict() -> Verdict {
         round: round(),
         session: session(),
         root: digest(0x66),
-        decisions: Decision::ALL.to_vec(),
+        decisions: Decision::ALL[..8].to_vec(),
         openers: vec![1, 2, 4, 5, 6],
         reports: vec![digest(0x77), digest(0x78)],
         charge_micro_rho: 1000,
@@ -224,7 +225,8 @@ fn large() -> &'static Large {
                 session: session(),
                 credential: owner
                     .issue_device(&key(5).public(), "watch 7", validity)
-                    .unwrap(),
+                    .unwrap()
+                    .into(),
                 payload: digest(0x55),
                 commitments: vec![digest(0x56); 3],
                 digit_commitments: vec![digest(0x58); 3],

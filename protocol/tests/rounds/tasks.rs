@@ -3,7 +3,7 @@
 use dawn_crypto::params::Sigma;
 use dawn_identity::{BrokenRule, Signed, Statement};
 use dawn_learn::ModelSpec;
-use dawn_protocol::{Digest, Task};
+use dawn_protocol::{Digest, StewardNoise, Task};
 
 use crate::world::World;
 
@@ -122,4 +122,48 @@ fn a_ledger_that_could_overflow_is_refused() {
     task.check().unwrap();
     task.rounds = 100_000;
     assert!(task.check().is_err());
+}
+
+#[test]
+fn tasks_that_ask_for_the_wrong_noise_are_refused() {
+    let world = World::with_task(6, 1, |task| {
+        task.options.noise = Some(StewardNoise {
+            sigma: Sigma::ERROR_MIN,
+            candidates: 4,
+        });
+    });
+    let broken = |change: &dyn Fn(&mut StewardNoise)| {
+        let mut task = world.task.peek().clone();
+        change(task.options.noise.as_mut().unwrap());
+        task.check().is_err()
+    };
+    assert!(!broken(&|_| ()));
+    for candidates in [0, 1, 3, 6, 65, 128] {
+        assert!(
+            broken(&|noise| noise.candidates = candidates),
+            "{candidates}"
+        );
+    }
+    for candidates in [2, 4, 8, 16, 32, 64] {
+        assert!(
+            !broken(&|noise| noise.candidates = candidates),
+            "{candidates}"
+        );
+    }
+    assert!(broken(
+        &|noise| noise.sigma = Sigma::new(Sigma::ERROR_MIN.get() - 1).unwrap()
+    ));
+    assert!(broken(&|noise| noise.sigma = Sigma::MAX));
+    // The noise of 16 stewards has its place in the sum.
+    let wide = world.task.peek().clone();
+    let fits = |deviation: f64| {
+        let mut task = wide.clone();
+        let noise = task.options.noise.as_mut().unwrap();
+        noise.sigma = Sigma::from_f64_ceil(deviation).unwrap();
+        task.check().is_ok()
+    };
+    assert!(fits(200_000.0) && !fits(400_000.0));
+    let mut crowded = world.task.peek().clone();
+    crowded.policy.max_submissions = 49_990;
+    assert!(crowded.check().is_err());
 }

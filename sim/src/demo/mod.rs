@@ -46,7 +46,7 @@ pub use attack::Attack;
 pub use federation::tolerated;
 pub use filter::Filter;
 pub use options::DemoOptions;
-pub use setting::DataSource;
+pub use setting::{DataSource, NoiseBy};
 pub use summary::DemoSummary;
 
 use devices::{Player, Uploads, World, drop_outs};
@@ -76,7 +76,15 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     stage.start_stewards(&founded)?;
     let owner = &founded.members[0].organisation;
     let roster = founded.roster.peek().digest();
-    let task = setting.task(&options, founded.founding.digest(), roster, owner, now)?;
+    let threshold = founded.roster.peek().threshold;
+    let task = setting.task(
+        &options,
+        founded.founding.digest(),
+        roster,
+        owner,
+        &threshold,
+        now,
+    )?;
     let task_id = task.peek().id();
     let described = options.describe(&setting, task.peek());
     options.say(&format!("setting: {described}"));

@@ -16,8 +16,10 @@ use dawn_protocol::{Decision, Digest, Opening, RoundSpec, SubmissionHeader, Term
 
 /// One round as its transcript tells it.
 pub struct Observed {
-    /// Devices in root order.
+    /// Who submitted, in root order: devices, and candidates of stewards' noise.
     pub devices: Vec<DeviceId>,
+    /// How many of them are candidates of noise.
+    pub candidates: usize,
     /// The verdict, when there was one.
     pub verdict: Option<Verdict>,
     /// How the round ended.
@@ -36,11 +38,7 @@ impl Observed {
             .openings
             .retain(|(_, o)| points.contains_key(&o.steward));
         if let Some(verdict) = &observed.verdict {
-            let accepted: Vec<bool> = verdict
-                .decisions
-                .iter()
-                .map(|d| *d == Decision::Accepted)
-                .collect();
+            let accepted: Vec<bool> = verdict.decisions.iter().map(|d| d.is_summed()).collect();
             observed.masked = Some(sum_payloads(path, &accepted)?);
         }
         Ok(observed)
@@ -48,6 +46,7 @@ impl Observed {
 
     fn statements(path: &Path) -> Result<Self> {
         let mut devices = Vec::new();
+        let mut candidates = 0;
         let (mut spec, mut verdict, mut terminal) = (None, None, None);
         let mut openings = Vec::new();
         each_record(path, |record| {
@@ -55,7 +54,9 @@ impl Observed {
                 Record::Spec(s) => spec = Some(s.peek().clone()),
                 Record::Header(bytes) => {
                     let header = Signed::<SubmissionHeader>::from_bytes(&bytes)?;
-                    devices.push(header.peek().credential.claimed_device());
+                    let author = &header.peek().credential;
+                    candidates += usize::from(author.candidate().is_some());
+                    devices.push(author.claimed_device());
                 }
                 Record::Verdict(v) => verdict = Some(v.peek().clone()),
                 Record::Opening(o) => openings.push((o.body_digest(), o.peek().clone())),
@@ -66,6 +67,7 @@ impl Observed {
         })?;
         Ok(Self {
             devices,
+            candidates,
             verdict,
             terminal: terminal.context("the transcript has no end of the round")?,
             spec: spec.context("the transcript has no round specification")?,
@@ -93,7 +95,7 @@ impl Observed {
     pub fn rejections(&self) -> BTreeMap<String, u32> {
         let mut reasons = BTreeMap::new();
         let decisions = self.verdict.iter().flat_map(|v| &v.decisions);
-        for decision in decisions.filter(|d| **d != Decision::Accepted) {
+        for decision in decisions.filter(|d| !d.is_summed() && **d != Decision::NotChosen) {
             *reasons.entry(decision.name().to_owned()).or_default() += 1;
         }
         reasons

@@ -11,7 +11,7 @@ use dawn_protocol::Task;
 use super::attack::Attack;
 use super::devices::derive;
 use super::filter::Filter;
-use super::setting::{DataSource, Setting};
+use super::setting::{DataSource, NoiseBy, Setting};
 
 /// File that marks a folder as the output of a demo: only such a folder is ever emptied.
 const MARKER: &str = ".dawn-demo";
@@ -39,6 +39,8 @@ pub struct DemoOptions {
     pub filter: Option<Filter>,
     /// Privacy target over all rounds; noise is the least that masking allows when absent.
     pub epsilon: Option<f64>,
+    /// Who carries the noise of the privacy target.
+    pub noise: NoiseBy,
     /// The round in which one steward is killed for good; none when 0.
     pub kill_steward_in: u32,
     /// Folder for transcripts and report.
@@ -97,6 +99,10 @@ impl DemoOptions {
                 "--epsilon must be a positive number"
             );
         }
+        ensure!(
+            self.epsilon.is_some() || self.noise == NoiseBy::Devices,
+            "--noise says who carries the noise of --epsilon: give both"
+        );
         Ok(())
     }
 
@@ -118,6 +124,14 @@ impl DemoOptions {
             Some(epsilon) => format!("noise for epsilon {epsilon} over all rounds"),
             None => "the least noise that masking allows".into(),
         };
+        let stewards = match task.options.noise {
+            Some(noise) => format!(
+                ", {:.1} per steward, one of {} candidates",
+                noise.sigma.to_f64(),
+                noise.candidates
+            ),
+            None => String::new(),
+        };
         let attack = match self.attack {
             Some(attack) => format!(
                 "{:.0} % of the devices are malicious ({attack}), ",
@@ -130,7 +144,7 @@ impl DemoOptions {
             None => String::new(),
         };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{filter}{privacy} (sigma {:.1} per device, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

@@ -5,10 +5,13 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use dawn_crypto::params::{Dimension, Sigma};
+use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed};
 use dawn_learn::data::{PartitionSpec, Shard, Split, digits, fashion_mnist, partition};
 use dawn_learn::{Dataset, ModelSpec, Preset};
-use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Task, dp};
+use dawn_protocol::{
+    Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskOptions, dp,
+};
 
 use super::{DemoOptions, Filter};
 
@@ -68,6 +71,36 @@ impl fmt::Display for DataSource {
         })
     }
 }
+
+/// Who carries the noise of a privacy target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoiseBy {
+    /// The devices, all of it.
+    #[default]
+    Devices,
+    /// The stewards: devices carry what masking needs.
+    Stewards,
+    /// Devices as much as a cheating one gains little from, and stewards the rest.
+    Split,
+}
+
+impl FromStr for NoiseBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "devices" => Ok(Self::Devices),
+            "stewards" => Ok(Self::Stewards),
+            "split" => Ok(Self::Split),
+            other => Err(format!(
+                "{other:?} carries no noise: use devices, stewards or split"
+            )),
+        }
+    }
+}
+
+/// Candidates of a steward in the demo: one that cheats is found out in seven of eight rounds, unless the server helps.
+const CANDIDATES: u8 = 8;
 
 /// Data and split.
 pub struct Setting {
@@ -129,12 +162,13 @@ impl Setting {
         federation: Digest,
         roster: Digest,
         owner: &Organisation,
+        threshold: &Threshold,
         now: u64,
     ) -> Result<Signed<Task>> {
         let settings = self.preset.settings(&self.model);
         let policy = policy(options);
-        let (sigma_error, budget_micro_rho) = match options.epsilon {
-            None => (Sigma::ERROR_MIN, None),
+        let (noise, budget_micro_rho) = match options.epsilon {
+            None => (dp::Split::of_devices(Sigma::ERROR_MIN), None),
             Some(target) => {
                 let plan = dp::Plan {
                     clip: settings.quantiser.clip,
@@ -143,13 +177,21 @@ impl Setting {
                     min_honest: policy.min_honest,
                     delta_exponent: DELTA_EXPONENT,
                 };
-                let sigma = plan.calibrate(target).context(
+                let honest = dp::honest_stewards(threshold);
+                let noise = match options.noise {
+                    NoiseBy::Devices => plan.calibrate(target).map(dp::Split::of_devices),
+                    NoiseBy::Stewards => plan
+                        .calibrate_stewards(target, Sigma::ERROR_MIN, honest)
+                        .map(|sigma| dp::Split::of_stewards(Sigma::ERROR_MIN, sigma)),
+                    NoiseBy::Split => plan.split(target, honest),
+                };
+                let noise = noise.context(
                     "that epsilon needs more noise than the largest supported deviation: allow more epsilon, fewer rounds or more devices",
                 )?;
-                (sigma, Some(plan.total_micro_rho(sigma)?))
+                (noise, Some(plan.total_with(&plan.counted(&noise, honest))?))
             }
         };
-        let mut task = Task {
+        let task = Task {
             version: PROTOCOL_VERSION,
             name: format!("{} demo", options.data),
             owner: owner.id(),
@@ -160,7 +202,7 @@ impl Setting {
             initial_seed: options.seed_for("initial model"),
             train: settings.train,
             quantiser: settings.quantiser,
-            sigma_error,
+            sigma_error: noise.sigma_error,
             rounds: options.rounds,
             policy,
             deadlines: Deadlines {
@@ -180,9 +222,14 @@ impl Setting {
             data_source: options.data.to_string(),
             created: now,
             projections: 256,
-            options: Default::default(),
+            options: TaskOptions {
+                functional: options.filter.map(Filter::functional),
+                noise: noise.stewards.map(|sigma| StewardNoise {
+                    sigma,
+                    candidates: CANDIDATES,
+                }),
+            },
         };
-        task.options.functional = options.filter.map(Filter::functional);
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
     }
 }

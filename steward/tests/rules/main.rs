@@ -11,6 +11,7 @@ mod garbage;
 mod histories;
 mod http;
 mod lies;
+mod noise;
 mod once;
 mod reporting;
 mod restored;

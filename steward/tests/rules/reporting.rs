@@ -7,9 +7,14 @@ use dawn_crypto::norm::Answer;
 use dawn_crypto::norm::projection::PublicCheck;
 use dawn_identity::{Digest, Signed};
 use dawn_protocol::answers::{AnswerCursor, Scalars, answers_digest};
-use dawn_protocol::{Finding, Judged, Outcome, PackageReport, Verdict};
+use dawn_protocol::{Finding, Judged, NoiseSecret, Outcome, PackageReport, Verdict};
 
 use crate::world::{ClosedRound, Round, World};
+
+/// What the candidates of another steward's noise follow from.
+pub fn noise_secret(point: u8) -> NoiseSecret {
+    NoiseSecret::from_bytes([point; 32])
+}
 
 /// A steward's report with the answers that it names.
 #[derive(Clone)]
@@ -51,7 +56,12 @@ impl World {
         let mut outcomes = Vec::new();
         let mut answers = Vec::new();
         for index in 0..closed.submissions.len() {
+            let expected = closed
+                .challenged
+                .expected_outcome(index)
+                .expect("in the list");
             match self.package_of(round, closed, point, index) {
+                _ if !expected.is_ok() => outcomes.push(expected),
                 Err(outcome) => outcomes.push(outcome),
                 Ok(opened) => {
                     let verifier = closed.challenged.verifier(index).expect("verifies");
@@ -60,7 +70,7 @@ impl World {
                     let mut elements = answer.elements().to_vec();
                     change(index, &mut elements);
                     answers.extend(elements.iter().flat_map(|element| element.to_le_bytes()));
-                    outcomes.push(Outcome::Ok);
+                    outcomes.push(expected);
                 }
             }
         }
@@ -77,7 +87,14 @@ impl World {
     ) -> Reported {
         let steward = self.context.steward_id(point).expect("steward");
         let digest = answers_digest(&answers);
-        let report = closed.challenged.report(steward, outcomes, digest);
+        let mut report = closed.challenged.report(steward, outcomes, digest);
+        if let Some(noise) = self.context.task().options.noise {
+            let chosen = closed
+                .challenged
+                .chosen_candidate(point)
+                .expect("asked for");
+            report.reveals = Some(noise_secret(point).reveal(noise.candidates, chosen));
+        }
         Reported {
             point,
             signed: self.by_steward(&report, point),
@@ -135,7 +152,7 @@ impl World {
         reports: &[Reported],
         scalars: &Scalars,
     ) -> Vec<Finding> {
-        let params = self.context.norm_params();
+        let params = self.context.proof_params();
         let mut readers: Vec<_> = reports
             .iter()
             .map(|r| {
