@@ -132,24 +132,19 @@ impl Matrix {
     }
 
     fn pair_rows<const N: usize, const PAIRS: usize>(&self, rows: usize, out: &mut [i16]) {
-        const ZEROS: [i16; 64] = [0; 64];
         let (groups, pairs) = (self.width.div_ceil(N), rows.div_ceil(2));
-        let columns = groups * N;
         let (out, _) = out[..groups * pairs * PAIRS].as_chunks_mut::<PAIRS>();
         for pair in 0..pairs {
-            let even = &self.mantissas[2 * pair * self.stride..][..columns];
-            let odd = &self.mantissas[(2 * pair + 1) * self.stride..][..columns];
-            let last = 2 * pair + 1 == rows;
-            let (even, odd) = (even.as_chunks::<N>().0, odd.as_chunks::<N>().0);
-            for (group, even) in even.iter().enumerate() {
-                let odd = if last { &ZEROS[..N] } else { &odd[group] };
-                let out = &mut out[group * pairs + pair];
-                for (out, (&even, &odd)) in out
-                    .as_chunks_mut::<2>()
-                    .0
-                    .iter_mut()
-                    .zip(even.iter().zip(odd))
-                {
+            let groups_of = |row: usize| {
+                let row = &self.mantissas[row * self.stride..][..groups * N];
+                row.as_chunks::<N>().0
+            };
+            let (even, odd) = (groups_of(2 * pair), groups_of(2 * pair + 1));
+            let alone = 2 * pair + 1 == rows;
+            for (group, (even, odd)) in even.iter().zip(odd).enumerate() {
+                let odd = if alone { &[0; N] } else { odd };
+                let (out, _) = out[group * pairs + pair].as_chunks_mut::<2>();
+                for ((out, &even), &odd) in out.iter_mut().zip(even).zip(odd) {
                     *out = [even, odd];
                 }
             }

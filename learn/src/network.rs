@@ -16,7 +16,8 @@ pub(crate) struct Network {
     pub(crate) sums: Sums,
     /// After `forward`: a row of classes for each sample.
     pub(crate) logits: Vec<i64>,
-    start: Vec<i32>,
+    /// For a row of the widest layer.
+    pub(crate) start: Vec<i32>,
 }
 
 impl Network {

@@ -17,6 +17,9 @@ pub mod labels {
 /// Number `i` of the stream is the little-endian u64 at byte `8 i`.
 pub(crate) struct Stream {
     output: blake3::OutputReader,
+    /// Numbers are taken from here: BLAKE3 computes blocks, several at once.
+    buffer: [u8; 1024],
+    used: usize,
 }
 
 impl Stream {
@@ -26,13 +29,20 @@ impl Stream {
         hasher.update(&step.to_le_bytes());
         Self {
             output: hasher.finalize_xof(),
+            buffer: [0; 1024],
+            used: 1024,
         }
     }
 
     pub(crate) fn next_u64(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        self.output.fill(&mut bytes);
-        u64::from_le_bytes(bytes)
+        if self.used == self.buffer.len() {
+            self.output.fill(&mut self.buffer);
+            self.used = 0;
+        }
+        let (words, _) = self.buffer.as_chunks::<8>();
+        let word = words[self.used / 8];
+        self.used += 8;
+        u64::from_le_bytes(word)
     }
 
     /// Uniform in `0..bound`, without bias: numbers beyond the largest multiple of `bound` are skipped.

@@ -72,15 +72,20 @@ pub(crate) fn argmax(logits: &[i64]) -> usize {
 
 /// Writes the gradient of the cross-entropy by the logits, `p - onehot(label)`, in units of 2^-24.
 pub(crate) fn gradient(logits: &[i64], exponent: i32, label: usize, out: &mut [i64]) {
-    let largest = logits.iter().copied().max().unwrap_or(0);
+    let largest = logits
+        .iter()
+        .fold(i64::MIN, |largest, &logit| largest.max(logit));
     let mut sum = 0;
     for (out, &logit) in out.iter_mut().zip(logits) {
         *out = exp_negative(distance(largest, logit, exponent)) as i64;
         sum += *out;
     }
     // The largest logit contributes 2^31, at most 256 classes: 2^31 <= sum <= 2^39, and 2^(31+24) fits.
+    let sum = sum.unsigned_abs();
+    let inverse = u64::MAX / sum;
     for (class, out) in out.iter_mut().enumerate() {
-        let probability = ((*out << PROBABILITY_BITS) + sum / 2) / sum;
+        let numerator = (out.unsigned_abs() << PROBABILITY_BITS) + sum / 2;
+        let probability = divide(numerator, sum, inverse).cast_signed();
         *out = probability
             - if class == label {
                 1 << PROBABILITY_BITS
@@ -88,6 +93,14 @@ pub(crate) fn gradient(logits: &[i64], exponent: i32, label: usize, out: &mut [i
                 0
             };
     }
+}
+
+/// `numerator / divisor` with `inverse = (2^64 - 1) / divisor`, for divisors of at most 2^39 and quotients of at most 2^25: then
+/// the product with the inverse is at most one too small. One division for a whole row of classes.
+#[inline]
+fn divide(numerator: u64, divisor: u64, inverse: u64) -> u64 {
+    let quotient = ((u128::from(numerator) * u128::from(inverse)) >> 64) as u64;
+    quotient + u64::from(numerator - quotient * divisor >= divisor)
 }
 
 /// The cross-entropy `-ln p(label)` in units of 2^-16.
@@ -161,6 +174,25 @@ mod tests {
             }
             let exact_loss = -(exact[label] / total).ln();
             assert!((loss(&logits, 20, label) as f64 / 65536.0 - exact_loss).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn division_by_the_inverse_is_the_division() {
+        for divisor in [
+            1 << 31,
+            (1 << 31) + 1,
+            3_333_333_333,
+            (1 << 39) - 1,
+            1 << 39,
+        ] {
+            let inverse = u64::MAX / divisor;
+            for quotient in [0, 1, 2, 77_777, (1 << 24) - 1, 1 << 24] {
+                for rest in [0, 1, divisor / 2, divisor - 1] {
+                    let numerator = quotient * divisor + rest;
+                    assert_eq!(divide(numerator, divisor, inverse), quotient);
+                }
+            }
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) struct Trainer {
     /// Inputs of a layer as left operand of the gradient, and gradients by its outputs as right operand.
     columns: Vec<i16>,
     panels: Vec<i16>,
-    /// Gradient of the logits, and of biases.
+    /// Gradient of the logits.
     wide: Vec<i64>,
 }
 
@@ -67,7 +67,7 @@ impl Trainer {
         Self {
             columns: vec![0; most(|layer| layer.blocks) * pairs * 2 * ROWS],
             panels: vec![0; most(|layer| layer.panels) * pairs * PANEL],
-            wide: vec![0; most(Layer::width).max(rows * model.spec().classes())],
+            wide: vec![0; rows * model.spec().classes()],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
             learning,
@@ -249,17 +249,18 @@ impl Trainer {
 
     fn descend_biases(&mut self, index: usize, rows: usize, rate: Rate) {
         let learning = &mut self.learning[index];
-        let sums = &mut self.wide[..learning.gradient.width];
+        // At most 1024 mantissas: far below 2^31.
+        let sums = &mut self.network.start[..learning.gradient.width];
         sums.fill(0);
         for row in 0..rows {
             for (sum, &mantissa) in sums.iter_mut().zip(learning.gradient.row(row)) {
-                *sum += i64::from(mantissa);
+                *sum += i32::from(mantissa);
             }
         }
         let step = rate.at(learning.gradient.exponent);
         let mut velocity = learning.bias_velocity.iter_mut();
         for (bias, &gradient) in learning.biases.iter_mut().zip(&*sums) {
-            step.take(bias, gradient, self.momentum, velocity.next());
+            step.take(bias, gradient.into(), self.momentum, velocity.next());
         }
     }
 

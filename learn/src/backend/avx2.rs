@@ -5,6 +5,7 @@
 use super::Kernels;
 use super::shapes::Scale;
 use super::simd::{Simd, intrinsics, kernels, memory};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// The processor has AVX2, and AVX-VNNI if so: made by [`avx2`] and [`avx_vnni`] only.
@@ -58,6 +59,7 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         } else {
             _mm256_add_epi32(sum, _mm256_madd_epi16(b, a))
         };
+        fn opaque(pairs: __m256i) -> __m256i = opaque(pairs);
         fn splat(word: i32) -> __m256i = _mm256_set1_epi32(word);
         fn add(a: __m256i, b: __m256i) -> __m256i = _mm256_add_epi32(a, b);
         fn sub(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32(a, b);
@@ -100,4 +102,15 @@ pub(super) struct Lanes {
     right: __m256i,
     left: __m256i,
     after: __m256i,
+}
+
+/// No instruction, but the compiler must have the value in a register and does not know it afterwards.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn opaque(mut pairs: __m256i) -> __m256i {
+    // SAFETY: there is no instruction.
+    unsafe {
+        asm!("/* {0} */", inout(ymm_reg) pairs, options(pure, nomem, nostack, preserves_flags));
+    }
+    pairs
 }

@@ -9,12 +9,14 @@
 //! | `vector` | the same kernels, written once for all instruction sets |
 //! | `sse2`, `avx2`, `avx512`, `neon` | the instruction sets |
 //! | `self_test` | what a vector backend must show before it is used |
+//! | [`measure`] | products for measurements, beside the processor's peak |
 //!
 //! Bits cannot depend on the backend: every sum is a sum of integers that is known beforehand to fit an `i32`, in
 //! whatever order it is added; `layer` and `rate` decide that from the magnitudes of the operands, and compute everything else
 //! in 64 bits. One backend serves a process: the fastest that the processor has and that passes its self-test, or the one
 //! that the environment variable [`VARIABLE`] names.
 
+pub mod measure;
 mod portable;
 mod self_test;
 mod shapes;
@@ -65,6 +67,9 @@ pub(crate) trait Kernels: Sync {
     fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32;
     /// `out[i] = values[i] / 2^shift` as `fixed` narrows; values are below 2^30, the shift is at most 30.
     fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]);
+    /// Multiplies and adds pairs of mantissas in registers, and nothing else. Returns how many mantissas were multiplied, and a
+    /// sum of all, which wraps.
+    fn spin(&self, iterations: u64) -> (u64, i32);
 }
 
 /// A set of instructions that the kernels are written for. The choice never changes a bit of a result.

@@ -43,6 +43,7 @@ impl Simd for Neon {
     intrinsics! {
         fn multiply_add(sum: int32x4_t, a: int16x4x2_t, b: int16x4x2_t) -> int32x4_t =
             vmlal_s16(vmlal_s16(sum, b.0, a.0), b.1, a.1);
+        fn opaque(pairs: int16x4x2_t) -> int16x4x2_t = core::hint::black_box(pairs);
         fn splat(word: i32) -> int32x4_t = vdupq_n_s32(word);
         fn add(a: int32x4_t, b: int32x4_t) -> int32x4_t = vaddq_s32(a, b);
         fn sub(a: int32x4_t, b: int32x4_t) -> int32x4_t = vsubq_s32(a, b);

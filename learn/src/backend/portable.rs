@@ -108,6 +108,18 @@ impl Kernels for Portable {
             *out = mantissa(value, shift);
         }
     }
+
+    fn spin(&self, iterations: u64) -> (u64, i32) {
+        let mut sums = [0; LANES];
+        for _ in 0..iterations {
+            let b = core::hint::black_box([3i16; PANEL]);
+            add_pairs(&mut sums, (5, 7), &b);
+        }
+        (
+            iterations * PANEL as u64,
+            sums.into_iter().fold(0, i32::wrapping_add),
+        )
+    }
 }
 
 #[inline]

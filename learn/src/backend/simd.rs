@@ -40,6 +40,8 @@ pub(super) trait Simd: Copy {
 
     /// `sum + a.even * b.even + a.odd * b.odd` in every lane.
     fn multiply_add(self, sum: Self::V, a: Self::Pair, b: Self::Pairs) -> Self::V;
+    /// The same, of which the compiler does not know that.
+    fn opaque(self, pairs: Self::Pairs) -> Self::Pairs;
     /// The same word in every lane.
     fn splat(self, word: i32) -> Self::V;
     /// `a + b`, wrapping.
@@ -135,6 +137,10 @@ macro_rules! kernels {
             fn narrow(token: Token, values: &[i32], shift: u32, out: &mut [i16]) {
                 vector::narrow(token, values, shift, out);
             }
+            #[target_feature(enable = $features)]
+            fn spin(token: Token, iterations: u64) -> (u64, i32) {
+                vector::spin(token, iterations)
+            }
 
             impl Kernels for Token {
                 fn product(&self, p: &Product<'_>, out: &mut [i32]) {
@@ -167,6 +173,10 @@ macro_rules! kernels {
                     record($backend);
                     // SAFETY: as for the product.
                     unsafe { narrow(*self, values, shift, out) }
+                }
+                fn spin(&self, iterations: u64) -> (u64, i32) {
+                    // SAFETY: as for the product.
+                    unsafe { spin(*self, iterations) }
                 }
             }
         };

@@ -5,6 +5,7 @@
 use super::Kernels;
 use super::shapes::Scale;
 use super::simd::{Simd, intrinsics, kernels, memory};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 /// An x86-64 processor.
@@ -51,6 +52,7 @@ impl Simd for Sse2 {
     intrinsics! {
         fn multiply_add(sum: __m128i, a: __m128i, b: __m128i) -> __m128i =
             _mm_add_epi32(sum, _mm_madd_epi16(b, a));
+        fn opaque(pairs: __m128i) -> __m128i = opaque(pairs);
         fn splat(word: i32) -> __m128i = _mm_set1_epi32(word);
         fn add(a: __m128i, b: __m128i) -> __m128i = _mm_add_epi32(a, b);
         fn sub(a: __m128i, b: __m128i) -> __m128i = _mm_sub_epi32(a, b);
@@ -111,4 +113,15 @@ pub(super) struct Lanes {
     right: __m128i,
     left: __m128i,
     after: __m128i,
+}
+
+/// No instruction, but the compiler must have the value in a register and does not know it afterwards.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn opaque(mut pairs: __m128i) -> __m128i {
+    // SAFETY: there is no instruction.
+    unsafe {
+        asm!("/* {0} */", inout(xmm_reg) pairs, options(pure, nomem, nostack, preserves_flags));
+    }
+    pairs
 }

@@ -119,6 +119,9 @@ fn a_wrong_kernel_is_refused() {
             Portable.pack(master, width, shift, packed);
             packed[1] += i16::from(self.0 == "pack");
         }
+        fn spin(&self, iterations: u64) -> (u64, i32) {
+            Portable.spin(iterations)
+        }
         fn rectify(&self, values: &mut [i32]) -> u32 {
             Portable.rectify(values) ^ u32::from(self.0 == "rectify")
         }

@@ -24,20 +24,25 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
     (b, panel_stride): (*const i16, usize),
     pairs: usize,
 ) -> [[S::V; V]; R] {
-    for k in 0..pairs {
-        // SAFETY: the caller answers for these reads.
+    let rows: [usize; R] = core::array::from_fn(|r| r * row_stride);
+    let vectors: [usize; V] = core::array::from_fn(|v| {
+        let (panel, lane) = (v * S::WIDTH / LANES, v * S::WIDTH % LANES);
+        panel * panel_stride + 2 * lane
+    });
+    let (mut a, mut b) = (a, b);
+    for _ in 0..pairs {
+        // SAFETY: the caller answers for these reads; the pointers may end beyond what is readable, where they are not used.
         unsafe {
-            let right: [S::Pairs; V] = core::array::from_fn(|v| {
-                let (panel, lane) = (v * S::WIDTH / LANES, v * S::WIDTH % LANES);
-                s.load_pairs(b.add(panel * panel_stride + k * PANEL + 2 * lane))
-            });
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let left = s.broadcast(a.add(r * row_stride + k * pair_stride));
+            let right = vectors.map(|offset| s.load_pairs(b.add(offset)));
+            for (sums, offset) in sums.iter_mut().zip(rows) {
+                let left = s.broadcast(a.add(offset));
                 for (sum, right) in sums.iter_mut().zip(right) {
                     *sum = s.multiply_add(*sum, left, right);
                 }
             }
         }
+        a = a.wrapping_add(pair_stride);
+        b = b.wrapping_add(PANEL);
     }
     sums
 }
@@ -322,4 +327,36 @@ pub(super) fn narrow<S: Simd>(s: S, values: &[i32], shift: u32, out: &mut [i16])
             s.store_mantissas(out.as_mut_ptr().add(at), mantissas);
         }
     }
+}
+
+/// [`super::Kernels::spin`]: multiplications with operands that stay in registers, and sums enough to hide the latency. One
+/// operand is new to the compiler in every iteration, or it would compute the products once for all.
+#[inline(always)]
+pub(super) fn spin<S: Simd>(s: S, iterations: u64) -> (u64, i32) {
+    const LEFT: usize = 4;
+    const RIGHT: usize = 2;
+    let left = core::hint::black_box([3i16, 5, 7, 11, 13]);
+    let right = core::hint::black_box([7i16; PANEL]);
+    // SAFETY: a broadcast reads two mantissas, a vector of pairs at most a panel.
+    let (left, mut right): ([S::Pair; LEFT], _) = unsafe {
+        let left = core::array::from_fn(|i| s.broadcast(left.as_ptr().add(i)));
+        (left, [s.load_pairs(right.as_ptr()); RIGHT])
+    };
+    let mut sums = [[s.splat(0); RIGHT]; LEFT];
+    for _ in 0..iterations {
+        right = right.map(|right| s.opaque(right));
+        for (sums, left) in sums.iter_mut().zip(left) {
+            for (sum, right) in sums.iter_mut().zip(right) {
+                *sum = s.multiply_add(*sum, left, right);
+            }
+        }
+    }
+    let all = sums
+        .into_iter()
+        .flatten()
+        .fold(s.splat(0), |all, sum| s.or(all, sum));
+    (
+        iterations * (LEFT * RIGHT * S::WIDTH * 2) as u64,
+        s.or_lanes(all).cast_signed(),
+    )
 }
