@@ -142,11 +142,14 @@ impl Matrix {
             let (even, odd) = (groups_of(2 * pair), groups_of(2 * pair + 1));
             let alone = 2 * pair + 1 == rows;
             for (group, (even, odd)) in even.iter().zip(odd).enumerate() {
-                let odd = if alone { &[0; N] } else { odd };
-                let (out, _) = out[group * pairs + pair].as_chunks_mut::<2>();
-                for ((out, &even), &odd) in out.iter_mut().zip(even).zip(odd) {
-                    *out = [even, odd];
+                let (even, odd) = (*even, if alone { [0; N] } else { *odd });
+                // By way of a local array, of which the compiler makes vectors.
+                let mut both = [0; PAIRS];
+                for i in 0..N {
+                    both[2 * i] = even[i];
+                    both[2 * i + 1] = odd[i];
                 }
+                out[group * pairs + pair] = both;
             }
         }
     }

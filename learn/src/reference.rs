@@ -4,7 +4,7 @@
 use crate::backend::Backend;
 use crate::data::Dataset;
 use crate::model::Model;
-use crate::randomness::{labels, permutation};
+use crate::randomness::{index, labels, permutation};
 use crate::softmax;
 use crate::train::{TrainSpec, train_with};
 use proptest::prelude::*;
@@ -64,13 +64,13 @@ fn step(
     w: &mut [i128],
     v: &mut [i128],
     data: &Dataset,
-    batch: &[(u64, u32)],
+    batch: &[u64],
     spec: &TrainSpec,
 ) {
     let (layers, rows) = (model.spec().layers(), batch.len());
     let samples: Vec<i128> = batch
         .iter()
-        .flat_map(|&(_, sample)| data.row(sample as usize).iter().map(|&x| x.into()))
+        .flat_map(|&entry| data.row(index(entry)).iter().map(|&x| x.into()))
         .collect();
     let mut inputs = vec![narrow(&samples, data.exponent().into(), 24)];
     let weights: Vec<Tensor> = layers
@@ -93,21 +93,17 @@ fn step(
             inputs.push(narrow(&sums, exponent, 24));
             continue;
         }
-        let mut all = Vec::new();
-        for (logits, &(_, sample)) in sums.chunks(layer.outputs).zip(batch) {
-            let logits: Vec<i64> = logits
-                .iter()
-                .map(|&z| z.try_into().expect("64 bits"))
-                .collect();
-            let mut out = vec![0; layer.outputs];
-            softmax::gradient(
-                &logits,
-                exponent,
-                data.labels()[sample as usize].into(),
-                &mut out,
-            );
-            all.extend(out.into_iter().map(i128::from));
-        }
+        let logits: Vec<i64> = sums
+            .iter()
+            .map(|&z| z.try_into().expect("64 bits"))
+            .collect();
+        let labels = batch
+            .iter()
+            .map(|&entry| data.labels()[index(entry)].into());
+        let mut out = vec![0; logits.len()];
+        let mut totals = vec![softmax::Total::default(); rows];
+        softmax::gradient(&logits, exponent, labels, &mut totals, &mut out);
+        let all: Vec<i128> = out.into_iter().map(i128::from).collect();
         gradient = narrow(&all, 24, 32);
     }
     let rule = Rule::new(spec, rows);

@@ -3,6 +3,8 @@
 //! Logits come as accumulators with an exponent. Distances to the largest logit are taken in units of 2^-16;
 //! `exp(-d) = 2^-(d log2 e)` comes from a table of 257 entries with linear interpolation, relative error below 2e-5.
 
+use crate::fixed::{scale, shift_right_rounded};
+
 /// Fraction bits of a probability.
 pub(crate) const PROBABILITY_BITS: u32 = 24;
 /// Fraction bits of a loss (in nats).
@@ -42,12 +44,9 @@ const EXP2: [u32; 257] = {
 
 /// `exp(-distance)` in units of 2^-31, for a distance in units of 2^-16.
 fn exp_negative(distance: i64) -> u64 {
-    // Beyond 32 nats the result is zero; the clamp keeps the product below 2^54.
+    // Beyond 32 nats the result is zero, by the last shift; the clamp keeps the product below 2^54.
     let exponent = (distance.unsigned_abs().min(32 << 16) * LOG2_E) >> 32;
     let whole = exponent >> 16;
-    if whole >= 32 {
-        return 0;
-    }
     let place = ((exponent >> 8) & 0xff) as usize;
     let rest = exponent & 0xff;
     let (high, low) = (u64::from(EXP2[place]), u64::from(EXP2[place + 1]));
@@ -56,7 +55,12 @@ fn exp_negative(distance: i64) -> u64 {
 
 /// The distance of a logit to the largest one in units of 2^-16, at most [`DISTANCE_MAX`].
 fn distance(largest: i64, logit: i64, exponent: i32) -> i64 {
-    crate::fixed::scale(largest - logit, LOSS_BITS as i32 - exponent, DISTANCE_MAX)
+    let power = LOSS_BITS as i32 - exponent;
+    if (-62..0).contains(&power) {
+        // The usual case, without the others' branches; a distance is not negative.
+        return shift_right_rounded(largest - logit, power.unsigned_abs()).min(DISTANCE_MAX);
+    }
+    scale(largest - logit, power, DISTANCE_MAX)
 }
 
 /// The class with the largest logit; the first one of several.
@@ -70,28 +74,47 @@ pub(crate) fn argmax(logits: &[i64]) -> usize {
     best
 }
 
-/// Writes the gradient of the cross-entropy by the logits, `p - onehot(label)`, in units of 2^-24.
-pub(crate) fn gradient(logits: &[i64], exponent: i32, label: usize, out: &mut [i64]) {
-    let largest = logits
-        .iter()
-        .fold(i64::MIN, |largest, &logit| largest.max(logit));
-    let mut sum = 0;
-    for (out, &logit) in out.iter_mut().zip(logits) {
-        *out = exp_negative(distance(largest, logit, exponent)) as i64;
-        sum += *out;
+/// The sum of a row's exponentials, and `(2^64 - 1) /` it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Total {
+    sum: u64,
+    inverse: u64,
+}
+
+/// Writes the gradients of the cross-entropy by the logits, `p - onehot(label)`, in units of 2^-24: a row for each label. All
+/// exponentials first, then all divisions, so that none has to wait for the end of its own row.
+pub(crate) fn gradient(
+    logits: &[i64],
+    exponent: i32,
+    labels: impl ExactSizeIterator<Item = usize>,
+    totals: &mut [Total],
+    out: &mut [i64],
+) {
+    let classes = logits.len() / labels.len();
+    let rows = logits
+        .chunks_exact(classes)
+        .zip(out.chunks_exact_mut(classes));
+    for ((logits, out), total) in rows.zip(&mut *totals) {
+        let largest = logits
+            .iter()
+            .fold(i64::MIN, |largest, &logit| largest.max(logit));
+        total.sum = 0;
+        for (out, &logit) in out.iter_mut().zip(logits) {
+            let exponential = exp_negative(distance(largest, logit, exponent));
+            *out = exponential.cast_signed();
+            total.sum += exponential;
+        }
     }
     // The largest logit contributes 2^31, at most 256 classes: 2^31 <= sum <= 2^39, and 2^(31+24) fits.
-    let sum = sum.unsigned_abs();
-    let inverse = u64::MAX / sum;
-    for (class, out) in out.iter_mut().enumerate() {
-        let numerator = (out.unsigned_abs() << PROBABILITY_BITS) + sum / 2;
-        let probability = divide(numerator, sum, inverse).cast_signed();
-        *out = probability
-            - if class == label {
-                1 << PROBABILITY_BITS
-            } else {
-                0
-            };
+    for total in &mut totals[..labels.len()] {
+        total.inverse = u64::MAX / total.sum;
+    }
+    for ((out, total), label) in out.chunks_exact_mut(classes).zip(totals).zip(labels) {
+        for out in &mut *out {
+            let numerator = (out.unsigned_abs() << PROBABILITY_BITS) + total.sum / 2;
+            *out = divide(numerator, total.sum, total.inverse).cast_signed();
+        }
+        out[label] -= 1 << PROBABILITY_BITS;
     }
 }
 
@@ -135,6 +158,16 @@ fn log2_above_31(value: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn one_gradient(logits: &[i64], exponent: i32, label: usize, out: &mut [i64]) {
+        gradient(
+            logits,
+            exponent,
+            [label].into_iter(),
+            &mut [Total::default()],
+            out,
+        );
+    }
+
     #[test]
     fn the_table_is_the_power_of_two() {
         for (i, &entry) in EXP2.iter().enumerate() {
@@ -167,7 +200,7 @@ mod tests {
         let total: f64 = exact.iter().sum();
         for label in 0..4 {
             let mut out = [0; 4];
-            gradient(&logits, 20, label, &mut out);
+            one_gradient(&logits, 20, label, &mut out);
             for class in 0..4 {
                 let p = exact[class] / total - if class == label { 1.0 } else { 0.0 };
                 assert!((out[class] as f64 / 2f64.powi(24) - p).abs() < 1e-4);
@@ -201,7 +234,7 @@ mod tests {
         let logits = [1 << 57, -(1 << 57)];
         for exponent in [-100, 0, 48] {
             let mut out = [0; 2];
-            gradient(&logits, exponent, 1, &mut out);
+            one_gradient(&logits, exponent, 1, &mut out);
             assert_eq!(out, [1 << 24, -(1 << 24)], "{exponent}");
             assert!(loss(&logits, exponent, 1) >= 1 << 25);
             assert_eq!(loss(&logits, exponent, 0), 0);

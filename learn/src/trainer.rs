@@ -13,6 +13,7 @@ use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::network::Network;
 use crate::quantise::Delta;
+use crate::randomness::index;
 use crate::rate::{Rate, STEP_TO_MASTER, Step};
 use crate::softmax;
 use crate::train::TrainSpec;
@@ -41,8 +42,9 @@ pub(crate) struct Trainer {
     /// Inputs of a layer as left operand of the gradient, and gradients by its outputs as right operand.
     columns: Vec<i16>,
     panels: Vec<i16>,
-    /// Gradient of the logits.
+    /// Gradient of the logits, and what the softmax keeps for each row.
     wide: Vec<i64>,
+    totals: Vec<softmax::Total>,
 }
 
 impl Trainer {
@@ -68,6 +70,7 @@ impl Trainer {
             columns: vec![0; most(|layer| layer.blocks) * pairs * 2 * ROWS],
             panels: vec![0; most(|layer| layer.panels) * pairs * PANEL],
             wide: vec![0; rows * model.spec().classes()],
+            totals: vec![softmax::Total::default(); rows],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
             learning,
@@ -75,11 +78,11 @@ impl Trainer {
         }
     }
 
-    /// One step on one batch of (random number, sample) pairs.
-    pub(crate) fn step(&mut self, data: &Dataset, batch: &[(u64, u32)]) {
+    /// One step on one batch, a part of a permutation.
+    pub(crate) fn step(&mut self, data: &Dataset, batch: &[u64]) {
         let rows = batch.len();
         self.network
-            .load_samples(data, batch.iter().map(|&(_, sample)| sample as usize));
+            .load_samples(data, batch.iter().map(|&entry| index(entry)));
         let learning = &self.learning;
         let biases = |layer: &Layer, index: usize| &learning[index].biases[..layer.shape.outputs];
         let exponent = self.network.forward(rows, biases);
@@ -94,17 +97,23 @@ impl Trainer {
         }
     }
 
-    fn logit_gradient(&mut self, data: &Dataset, batch: &[(u64, u32)], exponent: i32) {
+    fn logit_gradient(&mut self, data: &Dataset, batch: &[u64], exponent: i32) {
         let Some(last) = self.learning.last_mut() else {
             return;
         };
         let classes = last.gradient.width;
-        let logits = self.network.logits.chunks_exact(classes);
-        for ((logits, out), &(_, sample)) in
-            logits.zip(self.wide.chunks_exact_mut(classes)).zip(batch)
-        {
-            softmax::gradient(logits, exponent, data.labels()[sample as usize].into(), out);
-        }
+        let used = batch.len() * classes;
+        let labels = batch
+            .iter()
+            .map(|&entry| data.labels()[index(entry)].into());
+        let logits = &self.network.logits[..used];
+        softmax::gradient(
+            logits,
+            exponent,
+            labels,
+            &mut self.totals,
+            &mut self.wide[..used],
+        );
         last.gradient.narrow_wide(
             (&self.wide, classes),
             batch.len(),

@@ -6,7 +6,7 @@
 //! Dirichlet(alpha) and then assigning samples by them, and no logarithm is needed.
 
 use super::{DataError, Dataset};
-use crate::randomness::{Stream, labels, permutation};
+use crate::randomness::{Stream, index, labels, permutation};
 
 /// Every device gets at least this many samples.
 pub const MIN_SAMPLES: usize = 4;
@@ -149,7 +149,7 @@ fn shuffled(samples: &[u32], seed: &[u8; 32], step: u64) -> Vec<u32> {
     );
     order
         .into_iter()
-        .map(|(_, place)| samples[place as usize])
+        .map(|entry| samples[index(entry)])
         .collect()
 }
 
