@@ -8,6 +8,7 @@
 //! | `soundness` | how often vectors that are too long pass the norm proof, against the predicted probability (feature `prepare`) |
 //! | `honest` | whether honest submissions at the bound ever fail (feature `prepare`) |
 //! | `scene` | the federation that both are measured in |
+//! | `train` | training in fixed point, and its matrix products, against f32 (feature `prepare`; the baselines in `float`: feature `bench`) |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
 //! The bench `norm` needs no module: the norm proof's projection, against AES of the bytes that its matrix is made of.
@@ -16,10 +17,14 @@
 //! results are in `benches/results/`.
 
 pub mod core;
+#[cfg(feature = "bench")]
+mod float;
 #[cfg(feature = "prepare")]
 pub mod honest;
 #[cfg(feature = "prepare")]
 pub mod prepare;
+#[cfg(feature = "bench")]
+mod products;
 #[cfg(feature = "prepare")]
 pub mod prove;
 #[cfg(feature = "opendp")]
@@ -28,3 +33,5 @@ pub mod samplers;
 pub mod scene;
 #[cfg(feature = "prepare")]
 pub mod soundness;
+#[cfg(any(feature = "prepare", feature = "bench"))]
+pub mod train;

@@ -8,6 +8,8 @@ use dawn_benches::core::{Measured, Operation, measure};
 use dawn_benches::{honest, prepare, prove, soundness};
 use dawn_crypto::backend::BackendKind;
 
+use super::bench_train as train;
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Sample a key and an error, mask one update, digest it.
@@ -20,6 +22,8 @@ pub enum Command {
     Prepare(Options),
     /// Make, answer and judge a proven submission; beside Prio3SumVec.
     Prove(ProveOptions),
+    /// Train a model in fixed point; beside f32 and candle when built with the feature `bench`.
+    Train(train::Options),
     /// Try vectors that are too long, and compare how many pass the norm proof with what is predicted.
     Soundness(SoundnessOptions),
     /// Make honest submissions at the bound, and count those that the norm proof refuses.
@@ -100,6 +104,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Unmask(options) => (Operation::Unmask, options),
         Command::Prepare(options) => return prepare(options).await,
         Command::Prove(options) => return prove(options).await,
+        Command::Train(options) => return train::run(options).await,
         Command::Soundness(options) => return soundness(options).await,
         Command::Honest(options) => return honest(options).await,
     };

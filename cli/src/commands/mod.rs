@@ -3,6 +3,7 @@
 pub mod aggregator;
 pub mod audit;
 pub mod bench;
+mod bench_train;
 pub mod client;
 pub mod demo;
 pub mod device;
