@@ -7,7 +7,7 @@
 - Files stay readable: at most 500 lines of Rust, Python, SQL or shell.
 - Every crate takes the workspace's lints.
 - Relative links in the documentation lead somewhere.
-- Sections of docs/protocol.md that code cites exist, and so do the tests that its table of attacks names.
+- Sections of docs/protocol.md that code cites exist, and so do the tests that its table of attacks and docs/attacks.md name.
 """
 
 import pathlib
@@ -96,16 +96,15 @@ def check_file(name, text, sections, complain):
                     complain(name, f"links to {target}, which does not exist")
 
 
-def check_named_tests(protocol, names, complain):
-    """Every `module::test` in the last section of the protocol is a function somewhere."""
-    table = protocol.partition("\n## 6. ")[2]
+def check_named_tests(document, text, names, complain):
+    """Every `module::test` in the text is a function somewhere."""
     functions = set()
     for name in names:
         if name.endswith(".rs"):
             functions.update(re.findall(r"\bfn (\w+)", (ROOT / name).read_text()))
-    for path in re.findall(r"`(?:\w+::)+\w+`", table):
+    for path in re.findall(r"`(?:\w+::)+\w+`", text):
         if path.strip("`").split("::")[-1] not in functions:
-            complain("docs/protocol.md", f"names the test {path}, which does not exist")
+            complain(document, f"names the test {path}, which does not exist")
 
 
 def main():
@@ -121,7 +120,11 @@ def main():
         sections = set(re.findall(r"^#+ (\d+(?:\.\d+)*)\.? ", protocol.read_text(), flags=re.MULTILINE))
     names = tracked()
     if protocol.exists():
-        check_named_tests(protocol.read_text(), names, complain)
+        table = protocol.read_text().partition("\n## 6. ")[2]
+        check_named_tests("docs/protocol.md", table, names, complain)
+    attacks = ROOT / "docs/attacks.md"
+    if attacks.exists():
+        check_named_tests("docs/attacks.md", attacks.read_text(), names, complain)
     for name in names:
         if name.endswith((".rs", ".py", ".sql", ".sh", ".md")):
             check_file(name, (ROOT / name).read_text(), sections, complain)

@@ -7,7 +7,7 @@ mod output;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    aggregator, audit, bench, client, demo, device, federation, org, roster, steward, task,
+    aggregator, audit, bench, client, data, demo, device, federation, org, roster, steward, task,
 };
 
 /// Privacy-preserving secure aggregation that a stranger can audit.
@@ -46,6 +46,9 @@ enum Command {
     /// A device that takes part.
     #[command(subcommand)]
     Client(client::Command),
+    /// Data sets that are not built in.
+    #[command(subcommand)]
+    Data(data::Command),
     /// Re-executes what the service did.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -79,6 +82,7 @@ fn main() -> std::process::ExitCode {
             Command::Device(c) => device::run(c).await,
             Command::Task(c) => task::run(c).await,
             Command::Client(c) => client::run(c).await,
+            Command::Data(c) => data::run(c).await,
             Command::Audit(c) => audit::run(c).await,
             Command::Bench(c) => bench::run(c).await,
         }

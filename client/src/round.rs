@@ -104,21 +104,22 @@ impl OpenRound {
         Ok(PreparedSubmission::new(message))
     }
 
-    /// The submission of a device that lies: it masks any `v`, of all padded coordinates, and proves about the
-    /// digits that `digits` makes from the proof's parameters and context. Only in simulations.
+    /// The submission of a device that lies: `make` is given the round, the device's credential and its key. Only in
+    /// simulations.
     ///
     /// # Errors
-    /// As [`Self::prepare`].
+    /// Those of `make`.
     #[cfg(feature = "simulation")]
-    pub fn prepare_forged<R: CryptoRng>(
+    pub fn prepare_with(
         &self,
-        v: &[i32],
-        digits: impl FnOnce(&dawn_crypto::norm::NormParams, &[u8]) -> Vec<u32>,
-        rng: &mut R,
+        make: impl FnOnce(
+            &RoundOpen,
+            &dawn_identity::CredentialChain,
+            &dawn_identity::SecretKey,
+        ) -> Result<Message, dawn_protocol::prepare::PrepareError>,
     ) -> Result<PreparedSubmission, ClientError> {
         let device = &self.inner.device;
-        let (open, chain, key) = (&self.open, &device.chain, &device.key);
-        let message = Message::forged(open, chain, key, v, digits, rng)?;
+        let message = make(&self.open, &device.chain, &device.key)?;
         Ok(PreparedSubmission::new(message))
     }
 

@@ -1,5 +1,8 @@
 //! How a device makes its one message of a round (`docs/protocol.md`, sections 4.2 to 4.4).
 
+#[cfg(feature = "simulation")]
+mod tampering;
+
 use std::io::{self, Write};
 
 use dawn_crypto::declassify;
@@ -20,6 +23,9 @@ use crate::noise::{Candidate, NoiseSecret, StewardNoise};
 use crate::phase::RoundOpen;
 use crate::shares::{Shares, publish};
 use crate::submission::SubmissionHeader;
+
+#[cfg(feature = "simulation")]
+pub use tampering::Tampering;
 
 /// Why no submission could be made. Nothing about the update is in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,8 +177,6 @@ impl PreparedSubmission {
         )
     }
 
-    /// Everything is committed before the challenge that depends on it (section 4.3): first the payload
-    /// and the key's shares, from which the projection follows, then the digits, then the proofs.
     fn of<R: CryptoRng>(
         round: &RoundOpen,
         author: Author,
@@ -183,54 +187,13 @@ impl PreparedSubmission {
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
         let shares = Shares::new(key, round.threshold(), rng)?;
-        let mut header = SubmissionHeader {
-            round: round.round_id(),
-            session: round.session(),
-            credential: author,
-            payload: masked.digest,
-            commitments: shares.commitments(),
-            digit_commitments: Vec::new(),
-            proof_commitments: Vec::new(),
-            consistency: ConsistencyProof::default(),
-            packages: Vec::new(),
-        };
-        publish(&mut header);
-        let proof = prove(&shares, &header.norm_context(), &masked.hidden, rng)?;
-        let packages = shares.seal(round, &mut header, proof, rng);
+        let committed = shares.commitments();
+        let (header, packages) = assemble(round, author, shares, committed, &masked, prove, rng)?;
         Ok(Self {
             header: Signed::sign(&header, signer)?,
             packages,
             payload: masked.payload,
         })
-    }
-
-    /// The submission of a device, or of a steward that contributes noise, that lies: it masks any `v`,
-    /// all padded coordinates of it, and proves about digits of its choice, which `digits` makes from the parameters and the context of the
-    /// proof. Everything else is as it should be. Only in simulations.
-    ///
-    /// # Errors
-    /// [`PrepareError`].
-    #[cfg(feature = "simulation")]
-    pub fn forged<R: CryptoRng>(
-        round: &RoundOpen,
-        author: impl Into<Author>,
-        signer: &SecretKey,
-        v: &[i32],
-        digits: impl FnOnce(&NormParams, &[u8]) -> Vec<u32>,
-        rng: &mut R,
-    ) -> Result<Self, PrepareError> {
-        let key = MaskKey::sample(rng);
-        let masked = mask_blocks(round, &key, &[], |block, out| {
-            out.copy_from_slice(&v[block * N..(block + 1) * N]);
-        })?;
-        let author = author.into();
-        let noise = author.candidate().and_then(|_| noise_of(round));
-        let params = noise.map_or(round.norm_params(), |(_, params)| params);
-        let prove = |shares: &Shares, context: &[u8], _: &[i32], rng: &mut R| {
-            let digits = digits(params, context);
-            Ok(shares.forge(params, round.threshold(), context, &digits, rng))
-        };
-        Self::of(round, author, signer, &key, masked, prove, rng)
     }
 
     /// Everything before the payload.
@@ -271,6 +234,35 @@ impl PreparedSubmission {
             .expect("writing to memory does not fail");
         bytes
     }
+}
+
+/// Everything is committed before the challenge that depends on it (section 4.3): first the payload and
+/// the key's shares, from which the projection follows, then the digits, then the proofs. Gives the header and the
+/// packages.
+fn assemble<R: CryptoRng>(
+    round: &RoundOpen,
+    author: Author,
+    shares: Shares,
+    commitments: Vec<Digest>,
+    masked: &Masked,
+    prove: impl FnOnce(&Shares, &[u8], &[i32], &mut R) -> Result<NormProof, NormError>,
+    rng: &mut R,
+) -> Result<(SubmissionHeader, Vec<Vec<u8>>), PrepareError> {
+    let mut header = SubmissionHeader {
+        round: round.round_id(),
+        session: round.session(),
+        credential: author,
+        payload: masked.digest,
+        commitments,
+        digit_commitments: Vec::new(),
+        proof_commitments: Vec::new(),
+        consistency: ConsistencyProof::default(),
+        packages: Vec::new(),
+    };
+    publish(&mut header);
+    let proof = prove(&shares, &header.norm_context(), &masked.hidden, rng)?;
+    let packages = shares.seal(round, &mut header, proof, rng);
+    Ok((header, packages))
 }
 
 /// What the task asks of its stewards, with the parameters of the proofs.

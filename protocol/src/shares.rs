@@ -47,6 +47,17 @@ impl Shares {
         })
     }
 
+    /// Moves the first element of one steward's share beside the polynomial; it is given explicitly then.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn move_key(&mut self, point: u8) -> Result<(), ShamirError> {
+        let place = usize::from(point) - 1;
+        let mut elements = self.expanded[place].elements().to_vec();
+        elements[0] = dawn_crypto::field::add(elements[0], 1);
+        self.keys[place] = ShareEncoding::Explicit(elements);
+        self.expanded[place] = self.keys[place].expand()?;
+        Ok(())
+    }
+
     /// The commitments to the key's shares, by point.
     pub(crate) fn commitments(&self) -> Vec<Digest> {
         let shares = self.blinds.iter().zip(&self.expanded);

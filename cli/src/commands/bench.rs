@@ -1,4 +1,4 @@
-//! `dawn bench`: what the arithmetic costs on this machine, beside its limits.
+//! `dawn bench`: what the arithmetic costs on this machine, beside its limits; and what it buys.
 
 use std::process::ExitCode;
 
@@ -28,6 +28,8 @@ pub enum Command {
     Soundness(SoundnessOptions),
     /// Make honest submissions at the bound, and count those that the norm proof refuses.
     Honest(HonestOptions),
+    /// Train under attack with every defence: the accuracy that each leaves.
+    Attacks(super::bench_attacks::Arguments),
 }
 
 #[derive(Args)]
@@ -107,6 +109,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Train(options) => return train::run(options).await,
         Command::Soundness(options) => return soundness(options).await,
         Command::Honest(options) => return honest(options).await,
+        Command::Attacks(arguments) => return super::bench_attacks::run(arguments).await,
     };
     let json = options.json;
     // Seconds of computation: not on the threads that serve.

@@ -5,15 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use dawn_learn::ModelSpec;
-use dawn_sim::demo::{self, Attack, DataSource, DemoOptions, Filter, NoiseBy};
+use dawn_sim::attack::{Attack, StewardAttack};
+use dawn_sim::demo::{self, DataSource, DemoOptions, Filter, NoiseBy};
 
 use crate::output;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What is learnt from: digits (built in) or fashion (Debian package dataset-fashion-mnist).
+    /// What is learnt from: digits (built in) or fashion (`dawn data fetch fashion`, or Debian's package
+    /// dataset-fashion-mnist).
     #[arg(long, default_value = "digits")]
     data: DataSource,
+    /// The folder of the data (see `dawn data fetch`); where a package installs it when absent.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
     /// The model. When absent: for digits mlp:64-32-10, with --epsilon logistic:64-10; for fashion
     /// mlp:784-64-10, with --epsilon logistic:784-10. Noise grows with the number of parameters.
     #[arg(long)]
@@ -30,10 +35,16 @@ pub struct Arguments {
     /// Share of the devices that fail in each round, at a random point.
     #[arg(long, default_value_t = 0.2)]
     dropout: f64,
-    /// What malicious devices do: scale, sign-flip, within-bound, label-flip, gaussian, half-modulus, random, wrap,
-    /// forged-digits or foreign-proof; none is malicious when absent.
-    #[arg(long)]
-    attack: Option<Attack>,
+    /// What malicious devices do, several with commas go round among them: scale, sign-flip, within-bound, label-flip,
+    /// alie, ipm, gaussian, half-modulus, random, wrap, forged-digits, wrong-slack, foreign-proof, late-key,
+    /// off-polynomial-1, off-polynomial-2, off-polynomial-3, swapped-packages, bad-package or replay; none is malicious
+    /// when absent.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    attack: Vec<Attack>,
+    /// What the last steward does, several with commas in one round each: wrong-answers, complain-about-all, silent or
+    /// wrong-opening; it is honest when absent.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    steward_attack: Vec<StewardAttack>,
     /// Share of the devices that are malicious; 0.2 when an attack is given.
     #[arg(long)]
     byzantine: Option<f64>,
@@ -45,14 +56,14 @@ pub struct Arguments {
     /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
     epsilon: Option<f64>,
+    /// Round in which one steward is killed for good; 0 for none. 3 when absent, or none when a steward is malicious.
+    #[arg(long)]
+    kill_steward_in: Option<u32>,
     /// Who carries the noise of --epsilon: devices; stewards, each of which contributes as much as all honest devices
     /// would, so that devices carry only what masking needs; or split, where devices carry what a cheating one gains
     /// little from.
     #[arg(long, default_value = "devices")]
     noise: NoiseBy,
-    /// Round in which one steward is killed for good; 0 for none.
-    #[arg(long, default_value_t = 3)]
-    kill_steward_in: u32,
     /// Folder for transcripts, logs and the report. What an earlier demo left in it is deleted first;
     /// a folder that no demo made is refused.
     #[arg(long, default_value = "dawn-demo")]
@@ -68,6 +79,7 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let options = DemoOptions {
         data: arguments.data,
+        data_dir: arguments.data_dir,
         model: arguments.model,
         organisations: arguments.orgs,
         devices: arguments.devices,
@@ -75,12 +87,23 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         dropout: arguments.dropout,
         byzantine: arguments
             .byzantine
-            .unwrap_or(if arguments.attack.is_some() { 0.2 } else { 0.0 }),
-        attack: arguments.attack,
+            .unwrap_or(if arguments.attack.is_empty() {
+                0.0
+            } else {
+                0.2
+            }),
+        kill_steward_in: arguments.kill_steward_in.unwrap_or(
+            if arguments.steward_attack.is_empty() {
+                3
+            } else {
+                0
+            },
+        ),
+        attacks: arguments.attack,
+        steward_attacks: arguments.steward_attack,
         filter: arguments.filter,
         epsilon: arguments.epsilon,
         noise: arguments.noise,
-        kill_steward_in: arguments.kill_steward_in,
         out: arguments.out,
         seed: arguments.seed,
         binary: std::env::current_exe().context("cannot find the dawn binary itself")?,

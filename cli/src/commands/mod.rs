@@ -3,8 +3,10 @@
 pub mod aggregator;
 pub mod audit;
 pub mod bench;
+pub mod bench_attacks;
 mod bench_train;
 pub mod client;
+pub mod data;
 pub mod demo;
 pub mod device;
 mod explain;

@@ -36,7 +36,8 @@ impl Testbed {
         let mut rng = ChaCha20Rng::from_seed([7; 32]);
         let now = now();
         let founded = found(stage.api(), orgs, now, &mut rng).await.unwrap();
-        stage.start_stewards(&founded).unwrap();
+        let all = founded.members.len();
+        stage.start_stewards(&founded, all).unwrap();
         let owner = &founded.members[0].organisation;
         let model = "logistic:64-10".parse().unwrap();
         let settings = Preset::Plain.settings(&model);

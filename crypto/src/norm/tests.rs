@@ -413,3 +413,36 @@ fn answers_of_another_length_or_not_canonical_are_refused() {
     assert!(verification.verifier.decide(&other, [0, 0]).is_err());
     let _ = labels::NORM_CHALLENGE;
 }
+
+/// A device that ground the joint randomness of some repetitions until they decide true about wrong digits: each that is left
+/// refuses it alone.
+#[test]
+fn one_repetition_that_decides_true_is_worth_nothing() {
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    let submission = Submission::new(&update(100), threshold(3, 0), &mut rng);
+    let mut digits = submission.digits(submission.hidden()).to_vec();
+    // Another representation of the same projections: the linear check holds.
+    digits[0] = field::add(digits[0], 4);
+    digits[1] = field::sub(digits[1], 1);
+    let proof = submission.prove_digits(&digits, &mut rng);
+    let verification = submission.verification(&proof, 1);
+    let opened = verification.opened(&proof, &[1, 2]);
+    let len = submission.params.verifier_len();
+    let decide = |ground: &[usize]| {
+        let mut elements = opened.elements().to_vec();
+        for repetition in ground {
+            // A message of zeros decides true.
+            elements[2 + repetition * len..2 + (repetition + 1) * len].fill(0);
+        }
+        let answer = Answer::new(&submission.params, elements).expect("length");
+        verification.verifier.decide(&answer, verification.masked)
+    };
+    for ground in 0..REPETITIONS {
+        let repetition = usize::from(ground == 0);
+        assert_eq!(decide(&[ground]), Err(Rejection::Proof { repetition }));
+        let others: Vec<usize> = (0..REPETITIONS).filter(|r| *r != ground).collect();
+        let repetition = ground;
+        assert_eq!(decide(&others), Err(Rejection::Proof { repetition }));
+    }
+    assert_eq!(decide(&[0, 1, 2, 3, 4]), Ok(()));
+}

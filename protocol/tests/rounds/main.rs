@@ -20,6 +20,7 @@ mod preparing;
 mod reporting;
 mod shares;
 mod statements;
+mod tampered;
 mod tasks;
 mod transcripts;
 mod vectors;

@@ -7,19 +7,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
-use dawn_crypto::gaussian::Gaussian;
-use dawn_crypto::norm::{Hidden, NormParams};
-use dawn_crypto::params::Q;
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
 use dawn_learn::{Dataset, Model, train};
+use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{RoundId, Task};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, Rng as _, SeedableRng as _};
 use tokio::sync::Semaphore;
 
-use super::attack::Attack;
 use super::breaking::break_upload;
 use super::federation::Device;
+use crate::attack::{Allies, Attack, Coalition};
 
 /// Where a device fails in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +60,8 @@ pub struct Uploaded {
     pub index: usize,
     /// `v = x + e`, one value per coordinate: what the sum must consist of.
     pub vector: Vec<i32>,
-    /// Whether the device is malicious.
-    pub malicious: bool,
+    /// What the device did, when it is malicious.
+    pub attack: Option<Attack>,
     /// The seed of its training.
     pub training_seed: [u8; 32],
     /// Bytes of its upload.
@@ -102,10 +100,10 @@ pub struct World {
     pub uploads: Uploads,
     /// Two cores play all devices: so many may compute at once.
     pub cores: Arc<Semaphore>,
-    /// What malicious devices do.
-    pub attack: Option<Attack>,
-    /// Which devices are malicious.
-    pub malicious: Vec<bool>,
+    /// What each device does, when it is malicious.
+    pub attacks: Vec<Option<Attack>>,
+    /// What malicious devices know together.
+    pub coalition: Arc<Coalition>,
     /// Seed of everything that the demo chooses.
     pub seed: [u8; 32],
 }
@@ -117,6 +115,8 @@ pub struct Player {
     client: Client,
     data: Arc<Dataset>,
     world: Arc<World>,
+    /// Its last submission, when it is malicious.
+    last: Arc<Mutex<Option<Message>>>,
 }
 
 impl Player {
@@ -143,6 +143,7 @@ impl Player {
             client,
             data,
             world,
+            last: Arc::default(),
         })
     }
 
@@ -180,11 +181,17 @@ impl Player {
             "device",
             &[u64::from(number), index as u64],
         );
-        let malicious = self.world.malicious.get(index) == Some(&true);
-        let attack = self.world.attack.filter(|_| malicious);
+        let attack = self.world.attacks.get(index).copied().flatten();
+        let coalition = Arc::clone(&self.world.coalition);
+        let last = Arc::clone(&self.last);
         let permit = Arc::clone(&self.world.cores).acquire_owned().await?;
         let (open, prepared, upload) = tokio::task::spawn_blocking(move || -> Result<_> {
-            let (prepared, upload) = prepare(&open, index, &data, seed, attack)?;
+            let device = Behaviour {
+                attack,
+                data: &data,
+                coalition: &coalition,
+            };
+            let (prepared, upload) = prepare(&open, index, &device, seed, &last)?;
             drop(permit);
             Ok((open, prepared, upload))
         })
@@ -230,41 +237,34 @@ impl Player {
 fn prepare(
     open: &OpenRound,
     index: usize,
-    data: &Dataset,
+    device: &Behaviour<'_>,
     seed: [u8; 32],
-    attack: Option<Attack>,
+    last: &Mutex<Option<Message>>,
 ) -> Result<(PreparedSubmission, Uploaded)> {
     let task = open.verified().task();
     let dimension = open.verified().dimension();
     let training_seed = derive(&seed, "training", &[]);
     let mut rng = ChaCha20Rng::from_seed(derive(&seed, "secrets", &[]));
-    let (prepared, mut vector) = match attack {
+    let (prepared, mut vector) = match device.attack {
         None => {
             let mut vector = Vec::with_capacity(dimension.padded());
-            let delta = train(open.model(), data, &task.train, training_seed)?;
+            let delta = train(open.model(), device.data, &task.train, training_seed)?;
             let update = open.quantise(&delta, &mut rng)?;
             let shown = |block: &[i32]| vector.extend_from_slice(block);
             (open.prepare_observed(&update, &mut rng, shown)?, vector)
         }
         Some(attack) => {
-            let behaviour = Behaviour {
-                attack: Some(attack),
-                data,
-            };
-            let sent = behaviour.update(open.model(), task, training_seed, &mut rng)?;
-            let mut vector = vec![0; dimension.padded()];
-            Gaussian::new(task.sigma_error).fill(&mut rng, &mut vector);
-            for (v, x) in vector.iter_mut().zip(&sent) {
-                *v = centred(i64::from(*v) + i64::from(*x));
-            }
-            let row = open.verified().functional_row();
-            let hidden = Hidden {
-                v: &vector,
-                row: row.as_deref(),
-            };
-            let digits =
-                |params: &NormParams, context: &[u8]| attack.digits(params, context, hidden);
-            (open.prepare_forged(&vector, digits, &mut rng)?, vector)
+            let sent = device.update(open.model(), task, training_seed, &mut rng)?;
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut vector = Vec::new();
+            let prepared = open.prepare_with(|round, credential, key| {
+                let crafted =
+                    attack.craft(round, credential, key, &sent, last.as_ref(), &mut rng)?;
+                vector = crafted.vector;
+                *last = Some(crafted.message.clone());
+                Ok(crafted.message)
+            })?;
+            (prepared, vector)
         }
     };
     vector.truncate(dimension.coordinates());
@@ -274,7 +274,7 @@ fn prepare(
         Uploaded {
             index,
             vector,
-            malicious: attack.is_some(),
+            attack: device.attack,
             training_seed,
             bytes,
         },
@@ -287,6 +287,8 @@ pub struct Behaviour<'a> {
     pub attack: Option<Attack>,
     /// What it has.
     pub data: &'a Dataset,
+    /// What it knows of others, when it is malicious.
+    pub coalition: &'a Coalition,
 }
 
 impl Behaviour<'_> {
@@ -298,27 +300,21 @@ impl Behaviour<'_> {
         training_seed: [u8; 32],
         rng: &mut R,
     ) -> Result<Vec<i32>> {
+        let (spec, quantiser) = (&task.train, &task.quantiser);
         let Some(attack) = self.attack else {
-            let delta = train(model, self.data, &task.train, training_seed)?;
-            return Ok(task.quantiser.quantise(&delta, rng)?);
+            let delta = train(model, self.data, spec, training_seed)?;
+            return Ok(quantiser.quantise(&delta, rng)?);
         };
-        let delta = train(model, &attack.data(self.data)?, &task.train, training_seed)?;
-        let honest = task.quantiser.quantise(&delta, rng)?;
+        let delta = train(model, &attack.data(self.data)?, spec, training_seed)?;
+        let honest = quantiser.quantise(&delta, rng)?;
+        let allies = if attack.colludes() {
+            self.coalition.allies(model, spec, quantiser)?
+        } else {
+            Arc::new(Allies::alone(&honest, 1))
+        };
         let seed = derive(&training_seed, "attack", &[]);
-        Ok(attack.update(&honest, task.quantiser.clip, seed))
+        Ok(attack.update(&honest, &allies, quantiser.clip, seed))
     }
-}
-
-/// The representative modulo q that is nearest to zero.
-pub fn centred(value: i64) -> i32 {
-    let modulus = i64::from(Q);
-    let residue = value.rem_euclid(modulus);
-    let centred = if residue > modulus / 2 {
-        residue - modulus
-    } else {
-        residue
-    };
-    i32::try_from(centred).expect("half the modulus fits")
 }
 
 /// A seed that follows from the demo's seed, a purpose and numbers.

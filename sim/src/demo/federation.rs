@@ -8,10 +8,14 @@ use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, CredentialChain, Federation, FoundingDocument, Organisation, Roster, RosterEntry,
-    SecretKey, SignedRoster, StewardId, Validity,
+    SecretKey, Signed, SignedRoster, StewardId, Validity,
 };
+use dawn_protocol::{Task, TaskContext};
 use dawn_transport::Api;
 use rand_core::CryptoRng;
+
+use crate::attack::StewardAttack;
+use crate::attack::lying::LyingSteward;
 
 /// How long the demo's issuer certificates and device credentials last.
 const VALIDITY_SECONDS: u64 = 30 * 24 * 3600;
@@ -135,6 +139,22 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
 }
 
 impl Founded {
+    /// The steward of the last member, malicious.
+    pub fn lying_steward(
+        &self,
+        task: &Signed<Task>,
+        attacks: Vec<StewardAttack>,
+        seed: [u8; 32],
+    ) -> Result<LyingSteward> {
+        let member = self.members.last().context("nobody is a member")?;
+        let federation = self.founding.verify()?;
+        let task = TaskContext::verify(&federation, &[], &self.roster, task)?;
+        let key = SecretKey::from_seed(&member.steward.to_seed());
+        let vrf = VrfSecretKey::from_seed(&member.vrf.to_seed());
+        let id = member.steward_id();
+        Ok(LyingSteward::new(id, key, vrf, task, attacks, seed))
+    }
+
     /// Enrols one device of a member.
     pub fn enrol<R: CryptoRng>(
         &self,

@@ -9,14 +9,12 @@
 //! | [`processes`] | server and stewards as processes that can be killed |
 //! | [`server`] | starting and stopping them all |
 //! | [`devices`], [`breaking`] | the device population and how it fails |
-//! | [`attack`] | what malicious devices send, and how they try to prove it |
 //! | [`filter`] | what is asked of updates beside their norm |
 //! | [`observe`] | reading a round's transcript |
 //! | [`rounds`] | following the rounds and comparing them with the truth |
 //! | [`plain`] | the same training without masks and noise: without attackers, and without a defence |
-//! | [`summary`], [`report`], [`svg`] | what is shown |
+//! | [`summary`], [`report`] | what is shown |
 
-pub mod attack;
 pub mod breaking;
 pub mod devices;
 pub mod federation;
@@ -30,7 +28,6 @@ pub mod rounds;
 pub mod server;
 pub mod setting;
 pub mod summary;
-pub mod svg;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,13 +39,13 @@ use rand_core::SeedableRng as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-pub use attack::Attack;
 pub use federation::tolerated;
 pub use filter::Filter;
 pub use options::DemoOptions;
 pub use setting::{DataSource, NoiseBy};
 pub use summary::DemoSummary;
 
+use crate::attack::{self, Coalition};
 use devices::{Player, Uploads, World, drop_outs};
 use rounds::Follower;
 use server::Stage;
@@ -73,7 +70,8 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     let api = stage.api().clone();
     let now = unix_seconds();
     let founded = federation::found(&api, options.organisations, now, &mut rng).await?;
-    stage.start_stewards(&founded)?;
+    let honest = founded.members.len() - usize::from(!options.steward_attacks.is_empty());
+    stage.start_stewards(&founded, honest)?;
     let owner = &founded.members[0].organisation;
     let roster = founded.roster.peek().digest();
     let threshold = founded.roster.peek().threshold;
@@ -90,6 +88,21 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     options.say(&format!("setting: {described}"));
     options.explain_columns();
 
+    let attacks = attack::assigned(
+        options.devices as usize,
+        options.byzantine,
+        &options.attacks,
+        options.seed_for("malicious devices"),
+    );
+    let malicious = setting.shards.iter().zip(&attacks);
+    let malicious = malicious.filter(|(_, attack)| attack.is_some());
+    let coalition = Arc::new(Coalition::new(
+        malicious
+            .map(|(shard, _)| Arc::new(shard.clone()))
+            .collect(),
+        attacks.len(),
+        options.seed_for("coalition"),
+    ));
     let uploads = Uploads::default();
     let world = Arc::new(World {
         server: stage.url().to_owned(),
@@ -107,12 +120,8 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         cores: Arc::new(Semaphore::new(
             std::thread::available_parallelism().map_or(2, usize::from),
         )),
-        attack: options.attack,
-        malicious: attack::malicious(
-            options.devices as usize,
-            options.byzantine,
-            options.seed_for("malicious devices"),
-        ),
+        coalition: Arc::clone(&coalition),
+        attacks,
         seed: options.seed_for("devices"),
     });
     let state = tempfile::tempdir()?;
@@ -135,12 +144,25 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     }
     api.post_task(&task).await.context("posting the task")?;
     let mut devices = JoinSet::new();
+    if !options.steward_attacks.is_empty() {
+        let seed = options.seed_for("malicious steward");
+        let liar = founded.lying_steward(&task, options.steward_attacks.clone(), seed)?;
+        devices.spawn(liar.live(api.clone()));
+    }
     for player in players {
         devices.spawn(player.live());
     }
 
     let model = Model::initial(setting.model, task.peek().initial_seed)?;
-    let mut follower = Follower::new(&options, &setting, &founded, task.peek(), model, uploads)?;
+    let mut follower = Follower::new(
+        &options,
+        &setting,
+        &founded,
+        task.peek(),
+        model,
+        uploads,
+        coalition,
+    )?;
     let rows = follower.follow(&mut stage, &mut devices).await?;
 
     options.say("auditing every round from its transcript");
@@ -159,7 +181,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         accuracy: last.accuracy,
         accuracy_plain: last.accuracy_plain,
         accuracy_undefended: last.accuracy_undefended,
-        attack: options.attack.map(|attack| attack.to_string()),
+        attack: options.attack_names(),
         byzantine: options.byzantine,
         filter: options.filter.map(|filter| filter.to_string()),
         epsilon: last.epsilon,

@@ -101,6 +101,25 @@ impl Observed {
         reasons
     }
 
+    /// How the verdict decided, by what `kind` says of the device: how many of each decision.
+    pub fn verdicts(
+        &self,
+        kind: impl Fn(&DeviceId) -> String,
+    ) -> BTreeMap<String, BTreeMap<String, u32>> {
+        let mut verdicts: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
+        let decisions = self.verdict.iter().flat_map(|v| &v.decisions);
+        for (device, decision) in self.devices.iter().zip(decisions) {
+            let of_kind = verdicts.entry(kind(device)).or_default();
+            *of_kind.entry(decision.name().to_owned()).or_default() += 1;
+        }
+        verdicts
+    }
+
+    /// Points of the stewards whose answers the verdict found beside the polynomial.
+    pub fn liars(&self) -> &[u8] {
+        self.verdict.as_ref().map_or(&[], |v| &v.liars)
+    }
+
     /// The sum that the openings open, recomputed here: one value per coordinate of the update.
     /// `None` for a round that was given up.
     pub fn opened_sum(

@@ -8,10 +8,10 @@ use dawn_identity::Digest;
 use dawn_learn::ModelSpec;
 use dawn_protocol::Task;
 
-use super::attack::Attack;
 use super::devices::derive;
 use super::filter::Filter;
 use super::setting::{DataSource, NoiseBy, Setting};
+use crate::attack::{Attack, StewardAttack};
 
 /// File that marks a folder as the output of a demo: only such a folder is ever emptied.
 const MARKER: &str = ".dawn-demo";
@@ -21,6 +21,8 @@ const MARKER: &str = ".dawn-demo";
 pub struct DemoOptions {
     /// What is learnt from.
     pub data: DataSource,
+    /// The folder of the data; where a package installs it when absent.
+    pub data_dir: Option<PathBuf>,
     /// The model; the data set's usual one when absent.
     pub model: Option<ModelSpec>,
     /// Organisations, each with one steward: 3 to 16.
@@ -33,8 +35,10 @@ pub struct DemoOptions {
     pub dropout: f64,
     /// Share of the devices that are malicious, 0 up to 0.5.
     pub byzantine: f64,
-    /// What they do; none is malicious when absent.
-    pub attack: Option<Attack>,
+    /// What they do, in turn; none is malicious when there is nothing.
+    pub attacks: Vec<Attack>,
+    /// What the last steward does, one a round in turn; it is honest when there is nothing.
+    pub steward_attacks: Vec<StewardAttack>,
     /// What is asked of updates beside their norm.
     pub filter: Option<Filter>,
     /// Privacy target over all rounds; noise is the least that masking allows when absent.
@@ -90,8 +94,16 @@ impl DemoOptions {
             "--byzantine must be at least 0 and below 0.5"
         );
         ensure!(
-            (self.byzantine > 0.0) == self.attack.is_some(),
+            (self.byzantine > 0.0) != self.attacks.is_empty(),
             "--attack says what the malicious devices do, --byzantine how many they are: give both"
+        );
+        ensure!(
+            self.steward_attacks.is_empty() || super::tolerated(self.organisations) > 0,
+            "--steward-attack needs stewards of whom one may be malicious: --orgs 6 or more"
+        );
+        ensure!(
+            self.steward_attacks.is_empty() || self.kill_steward_in == 0,
+            "--steward-attack and --kill-steward-in are two failing stewards, and the rest would be too few to decide: leave one of them out"
         );
         if let Some(epsilon) = self.epsilon {
             ensure!(
@@ -104,6 +116,11 @@ impl DemoOptions {
             "--noise says who carries the noise of --epsilon: give both"
         );
         Ok(())
+    }
+
+    /// The names of what malicious devices do.
+    pub fn attack_names(&self) -> Option<String> {
+        (!self.attacks.is_empty()).then(|| joined(&self.attacks))
     }
 
     /// The seed for one purpose.
@@ -132,13 +149,17 @@ impl DemoOptions {
             ),
             None => String::new(),
         };
-        let attack = match self.attack {
-            Some(attack) => format!(
-                "{:.0} % of the devices are malicious ({attack}), ",
+        let mut attack = String::new();
+        if let Some(kinds) = self.attack_names() {
+            attack = format!(
+                "{:.0} % of the devices are malicious ({kinds}), ",
                 100.0 * self.byzantine
-            ),
-            None => String::new(),
-        };
+            );
+        }
+        if !self.steward_attacks.is_empty() {
+            let kinds = joined(&self.steward_attacks);
+            attack.push_str(&format!("the last steward is malicious ({kinds}), "));
+        }
         let filter = match self.filter {
             Some(filter) => format!("updates are filtered by {filter}, "),
             None => String::new(),
@@ -222,6 +243,12 @@ impl DemoOptions {
         )?;
         Ok(output)
     }
+}
+
+/// Names with commas between them.
+pub fn joined<T: std::fmt::Display>(names: &[T]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }
 
 /// A word for a POSIX shell: in single quotes unless no character of it means anything there.

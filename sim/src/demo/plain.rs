@@ -8,7 +8,8 @@ use dawn_protocol::Task;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
-use super::devices::{Behaviour, centred};
+use super::devices::Behaviour;
+use crate::attack::device::centred;
 
 /// A model that follows the rounds of the demo in the clear.
 pub struct PlainRun {

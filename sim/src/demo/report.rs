@@ -3,28 +3,7 @@
 use std::fmt::Write as _;
 
 use super::summary::{DemoSummary, epsilon_text};
-use super::svg::{Series, escape, lines, stacked_bars};
-
-const STYLE: &str = "
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6776;--line:#d9dee5;--card:#fff;--page:#f5f7f9}
-@media (prefers-color-scheme:dark){:root{--ink:#e8ecf1;--soft:#9aa7b6;--line:#323b46;--card:#1a2027;--page:#11161b}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);margin:0 auto;max-width:1180px;padding:28px}
-h1{font-size:24px;margin:0 0 4px}p.lead{color:var(--soft);margin:0 0 20px}
-.cards{display:flex;flex-wrap:wrap;gap:12px;margin-bottom:20px}.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 16px;min-width:130px}
-.card b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}
-.pass b{color:#1a7f4b}.fail b{color:#c0392b}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:16px}
-figure{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:0;padding:12px 14px}
-figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400;font-size:13px}.legend{float:right;font-weight:400;font-size:13px;color:var(--soft)}
-.legend i{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 10px}
-svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}svg .grid{stroke:var(--line)}
-table{border-collapse:collapse;width:100%;margin-top:20px;background:var(--card);font-variant-numeric:tabular-nums}
-th,td{padding:6px 10px;border-bottom:1px solid var(--line);text-align:right}th{color:var(--soft);font-weight:500}td:last-child,th:last-child{text-align:left}
-";
-
-const COLOURS: [&str; 6] = [
-    "#2f6fde", "#e08a1e", "#2a9d6f", "#b0508c", "#7a6ff0", "#8a97a6",
-];
+use crate::svg::{Axis, COLOURS, STYLE, Series, escape, lines, stacked_bars};
 
 /// Renders the report.
 pub fn html(summary: &DemoSummary) -> String {
@@ -86,6 +65,7 @@ pub fn html(summary: &DemoSummary) -> String {
         );
     }
     out.push_str("</div><div class='plots'>");
+    let axis = Axis::rounds(rows.len());
     let of = |f: &dyn Fn(usize) -> Option<f64>| (0..rows.len()).map(f).collect::<Vec<_>>();
     let mut accuracies = vec![
         Series {
@@ -106,10 +86,11 @@ pub fn html(summary: &DemoSummary) -> String {
             values: of(&|i| rows[i].accuracy_undefended.map(|a| 100.0 * a)),
         });
     }
-    out.push_str(&lines("Accuracy", "% of the test set", &accuracies));
+    out.push_str(&lines("Accuracy", "% of the test set", &axis, &accuracies));
     out.push_str(&lines(
         "Privacy spent",
         "epsilon, cumulative",
+        &axis,
         &[Series {
             name: "epsilon",
             colour: COLOURS[3],
@@ -119,6 +100,7 @@ pub fn html(summary: &DemoSummary) -> String {
     out.push_str(&stacked_bars(
         "Participation",
         "devices",
+        &axis,
         &[
             Series {
                 name: "accepted",
@@ -158,10 +140,11 @@ pub fn html(summary: &DemoSummary) -> String {
             }),
         })
         .collect();
-    out.push_str(&stacked_bars("Time per phase", "seconds", &phases));
+    out.push_str(&stacked_bars("Time per phase", "seconds", &axis, &phases));
     out.push_str(&stacked_bars(
         "Upload of one device",
         "kilobytes",
+        &axis,
         &[Series {
             name: "bytes",
             colour: COLOURS[4],
@@ -170,14 +153,9 @@ pub fn html(summary: &DemoSummary) -> String {
     ));
     out.push_str("</div><table><tr><th>round<th>submitted<th>accepted<th>rejected<th>dropped<th>accuracy<th>plain<th>epsilon<th>seconds<th>KB/device<th>outcome</tr>");
     for r in rows {
-        let culprits = if r.culprits.is_empty() {
-            String::new()
-        } else {
-            format!("; wrong answers from {}", r.culprits.join(", "))
-        };
         let _ = write!(
             out,
-            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.1} %<td>{:.1} %<td>{}<td>{:.1}<td>{:.1}<td>{}{}</tr>",
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{:.1} %<td>{:.1} %<td>{}<td>{:.1}<td>{:.1}<td>{}</tr>",
             r.round,
             r.submitted,
             r.accepted,
@@ -188,8 +166,7 @@ pub fn html(summary: &DemoSummary) -> String {
             epsilon_text(r.epsilon),
             r.seconds,
             r.bytes_per_device as f64 / 1000.0,
-            escape(&r.outcome_text()),
-            escape(&culprits)
+            escape(&r.outcome_text())
         );
     }
     let _ = write!(

@@ -2,6 +2,7 @@
 //! the truth, and the table.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,7 @@ use super::plain::PlainRun;
 use super::server::Stage;
 use super::setting::{DELTA_EXPONENT, Setting};
 use super::summary::{RoundRow, table_header};
+use crate::attack::Coalition;
 
 /// Largest transcript that the demo downloads.
 const MAX_TRANSCRIPT_BYTES: u64 = 64 << 30;
@@ -40,6 +42,7 @@ pub struct Follower<'a> {
     plain: PlainRun,
     undefended: Option<PlainRun>,
     uploads: Uploads,
+    coalition: Arc<Coalition>,
     scratch: TempDir,
     sum_errors: u64,
     opened: u32,
@@ -54,6 +57,7 @@ impl<'a> Follower<'a> {
         task: &'a Task,
         model: Model,
         uploads: Uploads,
+        coalition: Arc<Coalition>,
     ) -> Result<Self> {
         let stewards = founded
             .members
@@ -78,12 +82,13 @@ impl<'a> Follower<'a> {
             points: stewards.zip(1u8..).collect(),
             names,
             plain: PlainRun::new(model.clone(), task, options.seed_for("plain rounding")),
-            undefended: options.attack.is_some().then(|| {
+            undefended: (!options.attacks.is_empty()).then(|| {
                 let seed = options.seed_for("undefended rounding");
                 PlainRun::new(model.clone(), task, seed)
             }),
             model,
             uploads,
+            coalition,
             scratch: TempDir::new()?,
             sum_errors: 0,
             opened: 0,
@@ -236,18 +241,25 @@ impl<'a> Follower<'a> {
             }
         }
         let (shards, test) = (&self.setting.shards, &self.setting.test);
+        let coalition = &*self.coalition;
         let twin = |upload: &Uploaded, attack| {
-            let data = &shards[upload.index];
-            (Behaviour { attack, data }, upload.training_seed)
+            let device = Behaviour {
+                attack,
+                data: &shards[upload.index],
+                coalition,
+            };
+            (device, upload.training_seed)
         };
         // As if nobody were malicious: those that are train honestly, and count.
-        let honest = vectors.iter().copied().filter(|upload| !upload.malicious);
+        let honest = vectors
+            .iter()
+            .copied()
+            .filter(|upload| upload.attack.is_none());
         let closed = observed.devices.iter().filter_map(|id| sent.get(id));
-        let would_be = closed.clone().filter(|upload| upload.malicious);
+        let would_be = closed.clone().filter(|upload| upload.attack.is_some());
         let twins = honest.chain(would_be).map(|upload| twin(upload, None));
         let accuracy_plain = self.plain.round(twins, test)?;
-        let attack = self.options.attack;
-        let all = closed.map(|upload| twin(upload, attack.filter(|_| upload.malicious)));
+        let all = closed.map(|upload| twin(upload, upload.attack));
         let accuracy_undefended = match &mut self.undefended {
             Some(run) => Some(run.round(all, test)?),
             None => None,
@@ -261,6 +273,10 @@ impl<'a> Follower<'a> {
             accepted: accepted.len() as u32,
             rejected: submitted - accepted.len() as u32,
             rejections: observed.rejections(),
+            verdicts: observed.verdicts(|device| {
+                let attack = sent.get(device).and_then(|upload| upload.attack);
+                attack.map_or_else(|| "honest".to_owned(), |attack| attack.to_string())
+            }),
             dropped: self.options.devices - submitted,
             accuracy: evaluate(&self.model, &self.setting.test)?.accuracy(),
             accuracy_plain,
@@ -270,8 +286,16 @@ impl<'a> Follower<'a> {
             bytes_per_device: bytes / (sent.len() as u64).max(1),
             outcome,
             culprits,
+            liars: self.names_of(observed.liars()),
             phases_ms,
         })
+    }
+
+    /// The names of the stewards at these points.
+    fn names_of(&self, points: &[u8]) -> Vec<String> {
+        let named = self.points.iter().filter(|(_, at)| points.contains(at));
+        let named = named.filter_map(|(steward, _)| self.names.get(steward).cloned());
+        named.collect()
     }
 
     /// How far the opened sum may be from the sum over devices: stewards keep their noise to themselves. Twelve deviations:

@@ -118,9 +118,9 @@ impl Stage {
         &self.url
     }
 
-    /// Starts one steward process per member.
-    pub fn start_stewards(&mut self, founded: &Founded) -> Result<()> {
-        for (index, member) in founded.members.iter().enumerate() {
+    /// Starts a steward process for each of the first `honest` members.
+    pub fn start_stewards(&mut self, founded: &Founded, honest: usize) -> Result<()> {
+        for (index, member) in founded.members.iter().take(honest).enumerate() {
             let root = self.steward_folder(index);
             fs::create_dir_all(&root)?;
             let vrf_key_file = root.join("vrf.key");

@@ -17,6 +17,8 @@ pub struct RoundRow {
     pub rejected: u32,
     /// The same by the verdict's reason.
     pub rejections: BTreeMap<String, u32>,
+    /// How the verdict decided about each kind of device: `honest`, or the name of its attack.
+    pub verdicts: BTreeMap<String, BTreeMap<String, u32>>,
     /// Devices that never finished their upload in this round.
     pub dropped: u32,
     /// Accuracy of the new model on the held-out test set, 0..=1.
@@ -33,8 +35,10 @@ pub struct RoundRow {
     pub bytes_per_device: u64,
     /// `"opened"`, or why the round was given up.
     pub outcome: String,
-    /// Stewards that were found to have answered wrongly.
+    /// Stewards that were found to have opened wrongly.
     pub culprits: Vec<String>,
+    /// Stewards whose answers to the challenge were found to be wrong.
+    pub liars: Vec<String>,
     /// Milliseconds per phase: keying, endorsing, collecting, challenging, reporting, opening.
     pub phases_ms: Vec<(String, u64)>,
 }
@@ -126,6 +130,12 @@ impl RoundRow {
         let mut text = self.outcome.clone();
         for (reason, count) in &self.rejections {
             text.push_str(&format!(", {count} {reason}"));
+        }
+        for liar in &self.liars {
+            text.push_str(&format!(", wrong answers from {liar}"));
+        }
+        for culprit in &self.culprits {
+            text.push_str(&format!(", wrong opening from {culprit}"));
         }
         text
     }

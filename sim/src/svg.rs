@@ -1,16 +1,57 @@
-//! Small inline SVG charts for the report: lines and stacked bars, readable without scripts.
+//! Small inline SVG charts for reports: lines and stacked bars, readable without scripts.
 //!
 //! One file of markup beats a plotting dependency here: the report must open offline, years later.
 
 use std::fmt::Write as _;
 
-/// A named series of one value per round; `None` leaves a gap.
+/// The style of a report.
+pub const STYLE: &str = "
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#5b6776;--line:#d9dee5;--card:#fff;--page:#f5f7f9}
+@media (prefers-color-scheme:dark){:root{--ink:#e8ecf1;--soft:#9aa7b6;--line:#323b46;--card:#1a2027;--page:#11161b}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);margin:0 auto;max-width:1180px;padding:28px}
+h1{font-size:24px;margin:0 0 4px}p.lead{color:var(--soft);margin:0 0 20px}
+.cards{display:flex;flex-wrap:wrap;gap:12px;margin-bottom:20px}.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 16px;min-width:130px}
+.card b{display:block;font-size:22px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}
+.pass b{color:#1a7f4b}.fail b{color:#c0392b}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:16px}
+figure{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:0;padding:12px 14px}
+figcaption{font-weight:600}.unit{color:var(--soft);font-weight:400;font-size:13px}.legend{float:right;font-weight:400;font-size:13px;color:var(--soft)}
+.legend i{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 10px}
+svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}svg .grid{stroke:var(--line)}
+table{border-collapse:collapse;width:100%;margin-top:20px;background:var(--card);font-variant-numeric:tabular-nums}
+th,td{padding:6px 10px;border-bottom:1px solid var(--line);text-align:right}th{color:var(--soft);font-weight:500}td:last-child,th:last-child{text-align:left}
+";
+
+/// Colours for series.
+pub const COLOURS: [&str; 6] = [
+    "#2f6fde", "#e08a1e", "#2a9d6f", "#b0508c", "#7a6ff0", "#8a97a6",
+];
+
+/// What is along the bottom of a chart.
+pub struct Axis {
+    /// What its places are.
+    pub name: String,
+    /// One label a place.
+    pub labels: Vec<String>,
+}
+
+impl Axis {
+    /// Rounds from 1 on.
+    pub fn rounds(count: usize) -> Self {
+        Self {
+            name: "round".into(),
+            labels: (1..=count).map(|round| round.to_string()).collect(),
+        }
+    }
+}
+
+/// A named series of one value per place of the axis; `None` leaves a gap.
 pub struct Series<'a> {
     /// What the legend says.
     pub name: &'a str,
     /// A CSS colour.
     pub colour: &'a str,
-    /// One value per round, first round first.
+    /// One value per place, from the left.
     pub values: Vec<Option<f64>>,
 }
 
@@ -21,15 +62,15 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 34.0;
 
-/// A line chart with one point per round.
-pub fn lines(title: &str, unit: &str, series: &[Series<'_>]) -> String {
+/// A line chart with one point per place.
+pub fn lines(title: &str, unit: &str, axis: &Axis, series: &[Series<'_>]) -> String {
     let top = series
         .iter()
         .flat_map(|s| s.values.iter().flatten())
         .fold(0.0f64, |a, b| a.max(*b));
     let top = round_up(top);
-    let rounds = rounds_of(series);
-    let mut out = frame(title, unit, top, rounds, series);
+    let rounds = axis.labels.len();
+    let mut out = frame(title, unit, top, axis, series);
     for s in series {
         let points: Vec<(f64, f64)> = s
             .values
@@ -70,9 +111,9 @@ pub fn lines(title: &str, unit: &str, series: &[Series<'_>]) -> String {
     out
 }
 
-/// Bars with the series stacked upon each other, one bar per round.
-pub fn stacked_bars(title: &str, unit: &str, series: &[Series<'_>]) -> String {
-    let rounds = rounds_of(series);
+/// Bars with the series stacked upon each other, one bar per place.
+pub fn stacked_bars(title: &str, unit: &str, axis: &Axis, series: &[Series<'_>]) -> String {
+    let rounds = axis.labels.len();
     let total = |i: usize| -> f64 {
         series
             .iter()
@@ -80,7 +121,7 @@ pub fn stacked_bars(title: &str, unit: &str, series: &[Series<'_>]) -> String {
             .sum()
     };
     let top = round_up((0..rounds).map(total).fold(0.0f64, f64::max));
-    let mut out = frame(title, unit, top, rounds, series);
+    let mut out = frame(title, unit, top, axis, series);
     let width = ((WIDTH - LEFT - RIGHT) / rounds.max(1) as f64 * 0.62).min(34.0);
     for i in 0..rounds {
         let mut base = 0.0;
@@ -119,10 +160,6 @@ fn round_up(largest: f64) -> f64 {
         .unwrap_or(largest)
 }
 
-fn rounds_of(series: &[Series<'_>]) -> usize {
-    series.iter().map(|s| s.values.len()).max().unwrap_or(0)
-}
-
 fn x_at(index: usize, rounds: usize) -> f64 {
     let step = (WIDTH - LEFT - RIGHT) / rounds.max(1) as f64;
     LEFT + step * (index as f64 + 0.5)
@@ -133,7 +170,8 @@ fn y_at(value: f64, top: f64) -> f64 {
     TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - value / top)
 }
 
-fn frame(title: &str, unit: &str, top: f64, rounds: usize, series: &[Series<'_>]) -> String {
+fn frame(title: &str, unit: &str, top: f64, axis: &Axis, series: &[Series<'_>]) -> String {
+    let rounds = axis.labels.len();
     let mut out = format!(
         "<figure><figcaption>{} <span class='unit'>{}</span><span class='legend'>",
         escape(title),
@@ -172,14 +210,15 @@ fn frame(title: &str, unit: &str, top: f64, rounds: usize, series: &[Series<'_>]
             "<text x='{:.1}' y='{:.1}' text-anchor='middle'>{}</text>",
             x_at(i, rounds),
             HEIGHT - BOTTOM + 16.0,
-            i + 1
+            escape(&axis.labels[i])
         );
     }
     let _ = write!(
         out,
-        "<text x='{:.1}' y='{:.1}' text-anchor='middle'>round</text>",
+        "<text x='{:.1}' y='{:.1}' text-anchor='middle'>{}</text>",
         (WIDTH + LEFT) / 2.0,
-        HEIGHT - 4.0
+        HEIGHT - 4.0,
+        escape(&axis.name)
     );
     out
 }
@@ -219,6 +258,7 @@ mod tests {
         let chart = lines(
             "<script>",
             "'",
+            &Axis::rounds(3),
             &[Series {
                 name: "'/><script>",
                 colour: "#000",
@@ -244,7 +284,7 @@ mod tests {
 
     #[test]
     fn empty_charts_are_still_charts() {
-        assert!(lines("a", "b", &[]).ends_with("</svg></figure>"));
-        assert!(stacked_bars("a", "b", &[]).ends_with("</svg></figure>"));
+        assert!(lines("a", "b", &Axis::rounds(0), &[]).ends_with("</svg></figure>"));
+        assert!(stacked_bars("a", "b", &Axis::rounds(0), &[]).ends_with("</svg></figure>"));
     }
 }
