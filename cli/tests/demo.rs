@@ -51,6 +51,28 @@ fn a_small_demo_rejects_devices_that_attack() {
     assert!(rounds.iter().map(rejected).sum::<u64>() > 0, "{rounds:?}");
 }
 
+/// Devices that reverse their update, no longer than it may be, are found once there is a direction, and the first round, which
+/// they are part of, does not decide it.
+#[test]
+fn a_small_demo_filters_updates_against_the_direction() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "demo --orgs 4 --devices 15 --rounds 3 --dropout 0 --kill-steward-in 0 --attack within-bound --byzantine 0.2 --filter direction --out out --json";
+    let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+    let summary = last_line(&run);
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(summary["filter"], "direction");
+    assert_eq!(summary["sum_errors"], 0);
+    assert_eq!(summary["audit"], "PASS");
+    let rejected: Vec<u64> = (summary["rounds"].as_array().unwrap().iter())
+        .map(|round| round["rejected"].as_u64().unwrap())
+        .collect();
+    assert_eq!(rejected, [0, 3, 3]);
+}
+
 /// Every attack of devices at once, and every misbehaviour of a steward in a round each: honest submissions are accepted,
 /// every round opens the sum of what is accepted, each attack comes to what `docs/attacks.md` says, and the auditor agrees from
 /// the transcripts alone.
