@@ -5,7 +5,9 @@ use dawn_crypto::gaussian::Gaussian;
 use dawn_crypto::norm::{Hidden, NormProof};
 use dawn_learn::direction::direction;
 use dawn_learn::robust::GroupSum;
-use dawn_learn::{Dataset, Model, apply_mean, apply_update, evaluate, train};
+use dawn_learn::{
+    Dataset, Model, along as without_what_opposes, apply_mean, apply_update, evaluate, train,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -55,8 +57,8 @@ pub struct Outcome {
     pub honest_refused: u32,
     /// Sum of the norms of what honest devices would send, in clip bounds, and their number.
     pub honest_lengths: (f64, u32),
-    /// Submissions of honest devices that sent zero, because their update went against the direction.
-    pub honest_zeroed: u32,
+    /// Submissions of honest devices whose update lost what it had against the direction.
+    pub honest_turned: u32,
 }
 
 struct Device {
@@ -121,10 +123,10 @@ impl Training<'_> {
                 let (sum, count) = self.outcome.honest_lengths;
                 self.outcome.honest_lengths = (sum + norm(&x) / clip, count + 1);
             }
-            if honest && self.against_the_direction(&x) {
+            if honest && let Some(row) = self.opposed(&x) {
                 // What the client library does.
-                x.fill(0);
-                self.outcome.honest_zeroed += 1;
+                x = without_what_opposes(row, &x, self.scene.settings.quantiser.clip);
+                self.outcome.honest_turned += 1;
             }
             let v = self.noisy(&x, round, index);
             let counts = self.passes(&v, round, index)?;
@@ -172,11 +174,11 @@ impl Training<'_> {
         Ok(updates)
     }
 
-    fn against_the_direction(&self, x: &[i32]) -> bool {
-        match (&self.row, self.case.defence) {
-            (Some(row), Defence::Direction) => along(row, x) < 0,
-            _ => false,
-        }
+    /// The direction, where it is asked for and the update is against it.
+    fn opposed(&self, x: &[i32]) -> Option<&[i32]> {
+        let row = self.row.as_deref()?;
+        let asked = self.case.defence == Defence::Direction;
+        (asked && along(row, x) < 0).then_some(row)
     }
 
     /// `x + e` modulo q.

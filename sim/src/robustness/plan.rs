@@ -81,8 +81,8 @@ pub struct Cell {
     pub honest_length: f64,
     /// Honest submissions that were refused, of all seeds.
     pub honest_refused: u32,
-    /// Honest submissions that were zero for the direction's sake, of all seeds.
-    pub honest_zeroed: u32,
+    /// Honest submissions that lost what they had against the direction, of all seeds.
+    pub honest_turned: u32,
 }
 
 /// All of a measurement.
@@ -258,7 +258,7 @@ impl Cell {
             honest_length: outcomes.iter().map(|o| o.honest_lengths.0).sum::<f64>()
                 / f64::from(total(|o| o.honest_lengths.1).max(1)),
             honest_refused: total(|o| o.honest_refused),
-            honest_zeroed: total(|o| o.honest_zeroed),
+            honest_turned: total(|o| o.honest_turned),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Results {
             let series: Vec<Series<'_>> = series.collect();
             out.push_str(&lines(attack, "accuracy, %", &axis, &series));
         }
-        out.push_str("</div><table><tr><th>malicious<th>accuracy<th>lowest<th>highest<th>malicious accepted<th>honest length<th>honest refused<th>zero for the direction<th>attack, defence</tr>");
+        out.push_str("</div><table><tr><th>malicious<th>accuracy<th>lowest<th>highest<th>malicious accepted<th>honest length<th>honest refused<th>turned<th>attack, defence</tr>");
         for cell in &self.cells {
             let _ = write!(
                 out,
@@ -105,7 +105,7 @@ impl Results {
                 100.0 * cell.malicious_accepted,
                 cell.honest_length,
                 cell.honest_refused,
-                cell.honest_zeroed,
+                cell.honest_turned,
                 escape(&cell.name())
             );
         }
@@ -124,13 +124,13 @@ impl Cell {
     /// One line for people.
     pub fn line(&self) -> String {
         format!(
-            "{:>4.0} %  {:<42} {:>6.1} %  malicious accepted: {:.0} %, honest length {:.2}, zeroed {}",
+            "{:>4.0} %  {:<42} {:>6.1} %  malicious accepted: {:.0} %, honest length {:.2}, turned {}",
             100.0 * self.share,
             self.name(),
             100.0 * self.accuracy,
             100.0 * self.malicious_accepted,
             self.honest_length,
-            self.honest_zeroed
+            self.honest_turned
         )
     }
 }
