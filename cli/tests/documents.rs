@@ -104,6 +104,7 @@ fn the_readme_promises_what_the_makefile_does() {
             "make test",
             "make demo ARGS=\"--epsilon 8\"",
             "make demo ARGS=\"--attack scale\"",
+            "make demo ARGS=\"--attack alie --steward-attack wrong-answers\"",
             "make demo ARGS=\"--attack within-bound --filter direction\"",
             "target/debug/dawn audit verify dawn-demo/transcripts"
         ]
