@@ -9,7 +9,7 @@ use std::io::{Read, Seek};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::{self, PayloadHasher};
 use dawn_crypto::merkle;
-use dawn_protocol::roll::Roll;
+use dawn_protocol::roll::{NOBODY, Roll};
 use dawn_protocol::{Closed, RoundOpen, Violation};
 
 use crate::finding::{Finding, Party};
@@ -80,9 +80,11 @@ impl Submissions {
         let Some(entry) = self.roll.entries().last() else {
             return Ok(());
         };
-        // A registration that is left out of the file must not make an honest verdict look false.
+        // A registration that is left out of the file must not make an honest verdict look false. Noise that does not
+        // verify names no organisation, and counts for nothing.
+        let nobody = entry.refused.is_some() && entry.org == NOBODY;
         Finding::unless(
-            open.roster().members().root(&entry.org).is_some(),
+            nobody || open.roster().members().root(&entry.org).is_some(),
             AuditRule::Submissions,
             Party::Provider,
             format_args!(

@@ -13,7 +13,7 @@ use crate::submission::SubmissionHeader;
 use crate::violation::{Culprit, Rule, Violation};
 
 /// In the place of the organisation of a header that names none and does not verify.
-const NOBODY: OrgId = OrgId(Digest([0; 32]));
+pub const NOBODY: OrgId = OrgId(Digest([0; 32]));
 
 /// One submission of a roll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +132,12 @@ impl Roll {
     /// The entries in root order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Number of submissions that are no steward's noise.
+    pub fn devices(&self) -> usize {
+        let noise = self.entries.iter().filter(|entry| entry.noise.is_some());
+        self.entries.len() - noise.count()
     }
 
     /// Number of submissions.

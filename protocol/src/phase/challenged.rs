@@ -149,7 +149,7 @@ impl RoundChallenged {
             "not one finding per submission",
         )?;
         Violation::unless(
-            self.reports_noise_rightly(&statement.outcomes),
+            self.reports_noise_rightly(statement),
             culprit,
             Rule::Noise,
             "the findings about noise are not those that the beacon asks for",

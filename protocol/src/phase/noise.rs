@@ -41,14 +41,17 @@ impl RoundChallenged {
         Some(noise::choice(&self.beacon, &steward, noise.candidates))
     }
 
-    /// Whether findings answer exactly what is asked about noise.
-    pub(super) fn reports_noise_rightly(&self, outcomes: &[Outcome]) -> bool {
-        let mut outcomes = outcomes.iter().enumerate();
-        outcomes.all(|(index, outcome)| match self.expected_outcome(index) {
-            Some(Outcome::NotChosen) => *outcome == Outcome::NotChosen,
-            Some(Outcome::OkNoise) => !matches!(outcome, Outcome::Ok | Outcome::NotChosen),
-            _ => !matches!(outcome, Outcome::OkNoise | Outcome::NotChosen),
-        })
+    /// Whether a report answers exactly what is asked about noise, and reveals seeds only where they are asked for. Whether they
+    /// are the right ones decides about its noise.
+    pub(super) fn reports_noise_rightly(&self, report: &PackageReport) -> bool {
+        let unasked = report.reveals.is_some() && self.task().options.noise.is_none();
+        let mut outcomes = report.outcomes.iter().enumerate();
+        !unasked
+            && outcomes.all(|(index, outcome)| match self.expected_outcome(index) {
+                Some(Outcome::NotChosen) => *outcome == Outcome::NotChosen,
+                Some(Outcome::OkNoise) => !matches!(outcome, Outcome::Ok | Outcome::NotChosen),
+                _ => !matches!(outcome, Outcome::OkNoise | Outcome::NotChosen),
+            })
     }
 
     /// Recomputes every candidate that the reports reveal. Slow: as long as masking all of them.

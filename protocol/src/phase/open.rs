@@ -75,7 +75,7 @@ impl RoundOpen {
         )
     }
 
-    /// Closes the round: the roll is what the aggregator's statement says.
+    /// Closes the round: the roll is what the aggregator's statement says, and has no more devices than the policy allows.
     ///
     /// # Errors
     /// [`Rule::ClosedRoot`], and as [`Self::verify_closed`].
@@ -87,6 +87,13 @@ impl RoundOpen {
             Culprit::Aggregator,
             Rule::ClosedRoot,
             "the closed root is not that of the submissions",
+        )?;
+        // The places of stewards' noise are no places for devices: no sum wraps because of that.
+        Violation::unless(
+            roll.devices() <= self.task().policy.max_submissions as usize,
+            Culprit::Aggregator,
+            Rule::ClosedRoot,
+            "more submissions of devices than the policy allows",
         )?;
         Ok(RoundClosed {
             open: self,
