@@ -145,28 +145,6 @@ fn decisions(kind: &str, first_round: bool) -> &'static [&'static str] {
     }
 }
 
-/// Devices that reverse their update, no longer than it may be, are found once there is a direction, and the first round, which
-/// they are part of, does not decide it.
-#[test]
-fn a_small_demo_filters_updates_against_the_direction() {
-    let dir = tempfile::tempdir().unwrap();
-    let args = "demo --orgs 4 --devices 15 --rounds 3 --dropout 0 --kill-steward-in 0 --attack within-bound --byzantine 0.2 --filter direction --out out --json";
-    let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
-    let summary = last_line(&run);
-    assert!(
-        run.status.success(),
-        "{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
-    assert_eq!(summary["filter"], "direction");
-    assert_eq!(summary["sum_errors"], 0);
-    assert_eq!(summary["audit"], "PASS");
-    let rejected: Vec<u64> = (summary["rounds"].as_array().unwrap().iter())
-        .map(|round| round["rejected"].as_u64().unwrap())
-        .collect();
-    assert_eq!(rejected, [0, 3, 3]);
-}
-
 /// Stewards carry what devices should not: every round opens within the target, also when one steward is gone.
 #[test]
 fn a_small_demo_whose_stewards_contribute_noise_keeps_to_its_epsilon() {
