@@ -268,10 +268,7 @@ fn documents(seeds: &mut Vec<Seed>) {
     add("deadlines", &to_canonical(&task.deadlines));
     add("privacy", &to_canonical(&task.privacy));
     add("functional", &to_canonical(&Functional::Direction));
-    add(
-        "functional",
-        &to_canonical(&Functional::Counts),
-    );
+    add("functional", &to_canonical(&Functional::Counts));
     add("round", &to_canonical(&RoundId::new(task.id(), 7)));
 }
 
