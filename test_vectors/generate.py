@@ -16,7 +16,7 @@ if sys.version_info < (3, 9):
     sys.exit(f"generate.py: Python 3.9 or newer is needed, this is {sys.version.split()[0]}")
 sys.dont_write_bytecode = True
 
-from files import commitments, consistency, expand, field, gaussian, mask, merkle, negacyclic, noise, norm, projection, session, shamir, unmask
+from files import commitments, consistency, expand, field, gaussian, groups, mask, merkle, negacyclic, noise, norm, projection, session, shamir, unmask
 from reference import aes, blake3, cbor
 from reference import flp as reference_flp
 from reference import field as reference_field
@@ -40,6 +40,7 @@ FILES = {
     "projection": projection,
     "noise": noise,
     "session": session,
+    "groups": groups,
     "merkle": merkle,
 }
 

@@ -176,6 +176,11 @@ async fn answers(
     spool.transcript.verdict(&verdict).map_err(unwritable)?;
     for opening in &sorted::<Opening>(app, task, id, |said| said.steward).await? {
         spool.transcript.opening(opening).map_err(unwritable)?;
+        if opening.peek().groups.is_some() {
+            let sums = app.store.group_sums(id, &opening.peek().steward).await?;
+            let sums = sums.ok_or(EngineError::Spoiled("sums over groups"))?;
+            spool.transcript.group_sums(&sums).map_err(unwritable)?;
+        }
     }
     spool.flush().await?;
     Ok(())

@@ -13,6 +13,7 @@ use crate::blame;
 use crate::chain::Chain;
 use crate::examination::Examination;
 use crate::finding::{Finding, Party};
+use crate::opening::Sums;
 use crate::preamble::Preamble;
 use crate::rule::AuditRule;
 
@@ -166,11 +167,11 @@ pub(crate) fn check_opening(
     preamble: &Preamble,
     judged: &Judged,
     openings: &[Signed<Opening>],
-    sum: &[u32],
+    sums: &Sums,
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     let reason = aborted.peek().reason;
-    let opened = match judged.open(sum, openings) {
+    let opened = match sums.open(judged, openings) {
         Err(JudgeError::Abort(expected)) if expected == reason => return Ok(()),
         Err(JudgeError::Abort(expected)) => {
             return Err(aggregator(format_args!(
@@ -182,8 +183,7 @@ pub(crate) fn check_opening(
         }
         Ok(opened) => opened,
     };
-    let accepted = judged.verdict().accepted_count();
-    match judged.next_model(&preamble.model, opened.sum(), accepted) {
+    match opened.next_model(&preamble.model) {
         Err(expected) if expected == reason => Ok(()),
         _ => Err(untrue(reason)),
     }

@@ -17,6 +17,7 @@ use crate::chain::{Chain, Link};
 use crate::challenge;
 use crate::examination::{self, Examination};
 use crate::finding::{Finding, Party};
+use crate::opening::{self, Sums};
 use crate::preamble::Preamble;
 use crate::records::{Again, Stop};
 use crate::report::RoundReport;
@@ -116,7 +117,7 @@ fn collected<R: Read + Seek>(
     blame::aggregator_about(&open, AuditRule::Closed, &body.round, &body.session)?;
     let Listed {
         roll,
-        total: mut sum,
+        total,
         payloads,
     } = submissions.under(body)?;
     let round = open
@@ -161,13 +162,25 @@ fn collected<R: Read + Seek>(
     let rejected = decisions.filter(|(_, decision)| !decision.is_summed());
     let rejected = rejected.map(|(index, _)| index);
     let roll = judged.round_closed().roll();
-    submissions::take_out(&mut again, roll, &payloads, rejected, &mut sum)?;
+    let masked = match judged.round_challenged().groups() {
+        Some(groups) => {
+            let accepted = judged.verdict().accepted();
+            submissions::by_group(&mut again, roll, &payloads, accepted, groups, total.len())?
+        }
+        None => {
+            let mut sum = total;
+            submissions::take_out(&mut again, roll, &payloads, rejected, &mut sum)?;
+            vec![sum]
+        }
+    };
     answers::check_openings(&judged, &told.openings)?;
+    let given = opening::check_group_sums(&judged, &told.openings, &told.group_sums)?;
+    let sums = Sums { masked, given };
     match &told.terminal {
-        Terminal::Result(result) => opened(preamble, report, &judged, told, &sum, result)?,
+        Terminal::Result(result) => opened(preamble, report, &judged, told, &sums, result)?,
         Terminal::Aborted(_) => {
             let aborted = ending_abort(&judged, told)?;
-            abort::check_opening(preamble, &judged, &told.openings, &sum, aborted)?;
+            abort::check_opening(preamble, &judged, &told.openings, &sums, aborted)?;
             report.aborted(aborted.peek().reason);
         }
     }
@@ -194,7 +207,7 @@ fn opened(
     report: &mut RoundReport,
     judged: &Judged,
     told: &Told,
-    sum: &[u32],
+    sums: &Sums,
     result: &Signed<RoundResult>,
 ) -> Result<(), Finding> {
     let rule = AuditRule::Result;
@@ -213,8 +226,8 @@ fn opened(
         &body.openings,
         "result",
     )?;
-    let opened = judged
-        .open(sum, &told.openings)
+    let opened = sums
+        .open(judged, &told.openings)
         .map_err(|error| match error {
             JudgeError::Abort(reason) => Finding::new(
                 AuditRule::Sum,
@@ -223,13 +236,10 @@ fn opened(
             ),
             JudgeError::Violation(violation) => Finding::of(AuditRule::Openings, violation),
         })?;
-    let accepted = judged.verdict().accepted_count();
-    let next = judged
-        .next_model(&preamble.model, opened.sum(), accepted)
-        .map_err(|reason| {
-            let detail = format_args!("there is no next model: {reason}").to_string();
-            Finding::new(AuditRule::Model, Party::Aggregator, detail)
-        })?;
+    let next = opened.next_model(&preamble.model).map_err(|reason| {
+        let detail = format_args!("there is no next model: {reason}").to_string();
+        Finding::new(AuditRule::Model, Party::Aggregator, detail)
+    })?;
     let next = model_digest(&next.to_bytes());
     opened
         .verify_result(result, next)

@@ -28,6 +28,7 @@ mod ending;
 mod examination;
 pub mod finding;
 pub mod log;
+mod opening;
 mod preamble;
 mod records;
 pub mod report;

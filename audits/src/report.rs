@@ -5,7 +5,6 @@ use std::fmt;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{OrgId, StewardId, TaskId};
-use dawn_protocol::digests::sum_digest;
 use dawn_protocol::{AbortReason, Judged, Opened, RoundId, TaskContext};
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +141,7 @@ impl RoundReport {
 
     pub(crate) fn opened(&mut self, opened: &Opened, next_model: Digest) {
         self.wrong_stewards = opened.culprits().to_vec();
-        self.sum = Some(sum_digest(opened.sum()));
+        self.sum = Some(opened.sum_digest());
         self.next_model = next_model;
     }
 

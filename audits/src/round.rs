@@ -32,6 +32,8 @@ pub(crate) struct Told {
     pub(crate) answers: Vec<AnswersAt>,
     pub(crate) verdict: Option<Box<Signed<Verdict>>>,
     pub(crate) openings: Vec<Signed<Opening>>,
+    /// What stands beside each of the openings; nothing when no groups are asked for.
+    pub(crate) group_sums: Vec<Option<Vec<u8>>>,
     pub(crate) terminal: Terminal,
 }
 
@@ -212,8 +214,10 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
     let verdict = take_if!(records, Verdict);
     verdict.iter().for_each(|signed| said.note(signed));
     let mut openings = Vec::new();
+    let mut group_sums = Vec::new();
     while let Some(opening) = take_if!(records, Opening) {
         said.note(&opening);
+        group_sums.push(take_if!(records, GroupSums));
         openings.push(*opening);
     }
     let terminal = *take!(records, Terminal);
@@ -225,6 +229,7 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
         answers,
         verdict,
         openings,
+        group_sums,
         terminal,
     })
 }

@@ -10,7 +10,7 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::{self, PayloadHasher};
 use dawn_crypto::merkle;
 use dawn_protocol::roll::{NOBODY, Roll};
-use dawn_protocol::{Closed, RoundOpen, Violation};
+use dawn_protocol::{Closed, Groups, RoundOpen, Violation};
 
 use crate::finding::{Finding, Party};
 use crate::records::{Again, Records, Stop, take, take_if};
@@ -155,6 +155,32 @@ pub(crate) fn checked_payload(
         let detail = format_args!("the payload of submission {index}: {error}").to_string();
         Finding::new(AuditRule::Payloads, Party::Aggregator, detail)
     })
+}
+
+/// The sums of the groups' accepted payloads of `padded` words, read again. The digests are compared again, in case the file
+/// is another one by now.
+pub(crate) fn by_group<R: Read + Seek>(
+    again: &mut Again<'_, R>,
+    roll: &Roll,
+    payloads: &[u64],
+    accepted: impl Iterator<Item = usize>,
+    groups: &Groups,
+    padded: usize,
+) -> Result<Vec<Vec<u32>>, Stop> {
+    let mut payload = vec![0; 4 * padded];
+    let mut sums = vec![vec![0; padded]; groups.count()];
+    for index in accepted {
+        let Some(group) = groups.of(index) else {
+            continue;
+        };
+        again.read(payloads[index], &mut payload)?;
+        let expected = &roll.entries()[index].payload;
+        mask::add_assign(
+            &mut sums[group],
+            &checked_payload(&payload, expected, index)?,
+        );
+    }
+    Ok(sums)
 }
 
 /// Takes the payloads of the rejected submissions out of the sum. The digests are compared again, in case the

@@ -9,13 +9,15 @@ use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::{ShareSum, Threshold};
 use dawn_crypto::vrf::prove;
 use dawn_identity::{DeviceId, Digest, Envelope, Statement, to_canonical};
+use dawn_learn::{Aggregation, RobustRule};
 use dawn_protocol::container::ContainerHead;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{
-    Aborted, BeaconShare, Candidate, Challenge, Closed, Endorsement, Functional, LogEntry, LogHead,
-    NoiseSecret, Opening, PackageItem, PackagePage, PackageReport, Receipt, RoundId, RoundResult,
-    RoundSpec, SealingKey, StewardNoise, SubmissionHeader, Task, Verdict, WorkItem,
+    Aborted, BeaconShare, Candidate, Challenge, Closed, Endorsement, Functional, GroupRule,
+    LogEntry, LogHead, NoiseSecret, Opening, PackageItem, PackagePage, PackageReport, Receipt,
+    RoundId, RoundResult, RoundSpec, SealingKey, StewardNoise, SubmissionHeader, Task, Verdict,
+    WorkItem,
 };
 use dawn_transport::AggregatorInfo;
 use minicbor::Encode;
@@ -142,6 +144,19 @@ fn statements(seeds: &mut Vec<Seed>) {
         seeds.push(("envelopes", label, input));
     };
     add(Task::KIND, world.task.body());
+    let mut grouped = world.task.peek().clone();
+    grouped.policy.min_accepted = 6;
+    grouped.options.groups = Some(GroupRule {
+        most: 3,
+        size: 2,
+        least: 2,
+        honest: 2,
+        rule: RobustRule {
+            aggregation: Aggregation::TrimmedMean { cut: 1 },
+            mixing: Some(2),
+        },
+    });
+    add(Task::KIND, &to_canonical(&grouped));
     add(SealingKey::KIND, key.body());
     add(RoundSpec::KIND, round.spec.body());
     let mut absent = spec.clone();
@@ -184,6 +199,9 @@ fn statements(seeds: &mut Vec<Seed>) {
         round.verdict.as_ref().expect("judged").body(),
     );
     add(Opening::KIND, round.openings[0].body());
+    let mut opening = round.openings[0].peek().clone();
+    opening.groups = Some(Digest([8; 32]));
+    add(Opening::KIND, &to_canonical(&opening));
     add(RoundResult::KIND, result.body());
     add(Aborted::KIND, aborted.body());
     add(LogHead::KIND, &to_canonical(&head));

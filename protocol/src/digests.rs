@@ -39,3 +39,13 @@ pub fn sum_digest(sum: &[i32]) -> Digest {
     let bytes: Vec<u8> = sum.iter().flat_map(|v| v.to_le_bytes()).collect();
     hash(labels::SUM, &[&bytes])
 }
+
+/// The digest of what a round opened, one sum or that of every group: as [`sum_digest`], with one field a sum.
+pub fn sums_digest(sums: &[Vec<i32>]) -> Digest {
+    let mut hasher = Hasher::new(labels::SUM);
+    for sum in sums {
+        let bytes: Vec<u8> = sum.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hasher.field(&bytes);
+    }
+    hasher.finalize()
+}

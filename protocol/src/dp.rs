@@ -7,7 +7,8 @@
 //! Charges are integers in micro-rho, rounded up, and add up over the rounds that a verdict was made
 //! in. Epsilon at a delta is OpenDP's conversion of the total.
 //!
-//! Two small terms are added before converting, so that the claim is about what really runs:
+//! Where the number of honest devices is a matter of luck, in groups that the beacon draws, the probability that there are
+//! fewer is added to delta. Two small terms are added before converting, so that the claim is about what really runs:
 //!
 //! * A sum of n discrete Gaussians is not a discrete Gaussian. It costs at most `tau d / 4` more rho
 //!   a round, `tau = 10 sum_{k=1}^{n-1} exp(-2 pi^2 sigma^2 k/(k+1)) <= 10 (n-1) exp(-pi^2 sigma^2)`
@@ -135,6 +136,9 @@ pub struct Spending {
     pub padded_dimension: usize,
     /// The noise that was counted on.
     pub noise: CountedNoise,
+    /// How likely it is in a round that fewer are honest than counted on: 0 when their number is not a matter of luck
+    /// ([`crate::GroupRule::short`]).
+    pub short: f64,
 }
 
 /// The epsilon at `delta = 10^-delta_exponent` that the charged rounds have spent together. `None`
@@ -161,7 +165,8 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
     let guess = at(delta)? + 1.0;
     let growth = (samples * SAMPLER_RELATIVE).exp();
     let mass = samples * SAMPLER_MASS + rounds * honest * PROOF_FAILURE;
-    let reduced = ((delta - mass) / growth - guess.exp() * mass).next_down();
+    let reduced =
+        ((delta - rounds * spending.short - mass) / growth - guess.exp() * mass).next_down();
     if reduced.is_nan() || reduced <= 0.0 {
         return None;
     }
@@ -171,7 +176,7 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
 }
 
 /// The rounds that a deviation is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
     /// The clip bound.
     pub clip: u32,
@@ -183,6 +188,8 @@ pub struct Plan {
     pub min_honest: u32,
     /// Delta is `10^-delta_exponent`.
     pub delta_exponent: u8,
+    /// As in [`Spending`].
+    pub short: f64,
 }
 
 impl Plan {
@@ -220,6 +227,7 @@ impl Plan {
             rounds: self.rounds,
             padded_dimension: self.padded_dimension,
             noise: *noise,
+            short: self.short,
         };
         epsilon(&spending, self.delta_exponent)
     }

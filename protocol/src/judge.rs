@@ -7,7 +7,8 @@
 //!    the polynomial that decided.
 //! 2. The opening set: among all sets S of exactly A reporting stewards, in lexicographic order of
 //!    their points, take `U(S)` = the valid submissions that all of S hold, cut by the
-//!    policy ([`crate::policy`]). Sets whose `U(S)` misses the policy's minima are out. The largest
+//!    policy ([`crate::policy`]). Sets whose `U(S)` misses the policy's minima, those of the groups included
+//!    ([`crate::groups`]), are out. The largest
 //!    `U(S)` is the accepted set, the first S wins ties. So a device that fails at one steward, or
 //!    a steward that complains about everybody or lies about everybody, costs at most itself.
 //! 3. *Openers* are all reporting stewards that hold all of the accepted set: at least S.
@@ -21,6 +22,7 @@ mod tests;
 mod vectors;
 
 use crate::examine::{Examined, Finding};
+use crate::groups::Groups;
 use crate::policy::{IndexSet, Trimmer};
 use crate::roll::Roll;
 use crate::statements::{Decision, Outcome};
@@ -69,12 +71,17 @@ impl Judgement {
 ///
 /// # Panics
 /// When there is not one finding per submission.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that a judgement follows from, and nothing else"
+)]
 pub fn judge(
     threshold: &Threshold,
     policy: &Policy,
     least_noise: usize,
     root: &Digest,
     roll: &Roll,
+    groups: Option<&Groups>,
     ballots: &[Ballot<'_>],
     findings: &[Finding],
 ) -> Result<Judgement, AbortReason> {
@@ -99,7 +106,7 @@ pub fn judge(
         })
     };
     let held: Vec<IndexSet> = ballots.iter().map(held).collect();
-    let trimmer = Trimmer::new(policy, least_noise, root, entries);
+    let trimmer = Trimmer::new(policy, least_noise, root, entries, groups);
     let mut search = Search::new(&held, least, &trimmer);
     search.run(entries.len());
     let Some((chosen, accepted)) = search.best else {

@@ -21,9 +21,10 @@
 //! | [`roll`] | the closed list of submissions under its Merkle root | 4.6 |
 //! | [`examine`] | what the answers about one submission show | 4.6 |
 //! | [`policy`], [`judge`] | which submissions are in the sum | 4.6 |
+//! | [`groups`], [`group_sums`] | sums over groups of submissions, when a task asks for them | 4.7 |
 //! | [`open`] | the sum, and who answered wrongly | 4.7 |
 //! | [`phase`] | the order of a round, in types | 4 |
-//! | [`dp`] | what a round costs in privacy | 4.8 |
+//! | [`dp`], [`short_groups`] | what a round costs in privacy | 4.8 |
 //! | [`author`], [`noise`] | submissions of stewards, which contribute noise | 4.8 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
 //! | [`transcript`] | the file that an auditor reads | 5 |
@@ -39,6 +40,8 @@ pub mod digests;
 pub mod dp;
 pub mod examine;
 pub mod functional;
+pub mod group_sums;
+pub mod groups;
 pub mod judge;
 pub mod log;
 pub mod noise;
@@ -51,6 +54,7 @@ pub mod roll;
 pub mod round_context;
 pub mod round_id;
 mod shares;
+pub mod short_groups;
 pub mod spec;
 pub mod spec_rules;
 pub mod statements;
@@ -72,6 +76,8 @@ pub use dawn_crypto::digest::Digest;
 pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
 pub use examine::{Examined, Finding, SubmissionVerifier};
 pub use functional::Functional;
+pub use group_sums::GroupSums;
+pub use groups::{GroupRule, Groups};
 pub use log::{LogEntry, LogHead};
 pub use noise::{Candidate, NoiseSecret, StewardNoise};
 pub use package::OpenedPackage;

@@ -1,9 +1,9 @@
-//! The sum of a round, and who answered wrongly (`docs/protocol.md`, section 4.7). A pure function
+//! The sum of a round, or of each of its groups, and who answered wrongly (`docs/protocol.md`, section 4.7). A pure function
 //! of the accepted payloads' sum and the stewards' answers.
 //!
 //! T answers determine a polynomial and with it a candidate for the sum of the mask keys. A
 //! candidate is *small* when unmasking with it leaves every coordinate, check coordinates included,
-//! within `|U| gamma B`. A wrong key sum that is small everywhere is a short vector of a Ring-SIS
+//! within `|U| gamma B`, or `gamma B` times the members of a group when the task asks for groups. A wrong key sum that is small everywhere is a short vector of a Ring-SIS
 //! lattice of at least 2N coordinates, also for somebody who chooses it. All T-subsets are tried in
 //! lexicographic order of their points (those on a polynomial that was already tried are skipped).
 //!
@@ -24,54 +24,60 @@ use dawn_crypto::shamir::{ShareSum, Threshold, interpolate_at, reconstruct};
 use crate::subsets::{Subsets, chosen};
 use crate::terminal::AbortReason;
 
-/// A masked sum and how it was masked.
+/// Masked sums and how they were masked: one, or one a group.
 #[derive(Clone, Copy, Debug)]
-pub struct MaskedSum<'a> {
+pub struct MaskedSums<'a> {
     /// The round's matrix.
     pub matrix: &'a PublicMatrix,
     /// The dimension.
     pub dimension: Dimension,
-    /// The sum of the accepted payloads, `dimension.padded()` canonical words.
-    pub words: &'a [u32],
+    /// For every group the sum of the accepted payloads, `dimension.padded()` canonical words, and the largest magnitude
+    /// of a coordinate ([`crate::Judged::bound`]).
+    pub groups: &'a [(&'a [u32], u64)],
 }
 
-/// An opened sum.
+/// Opened sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenedSum {
-    /// The sum's `d` coordinates.
-    pub sum: Vec<i32>,
+pub struct OpenedSums {
+    /// The `d` coordinates of every group's sum.
+    pub sums: Vec<Vec<i32>>,
     /// The points of T answers that open it: the first that are right.
     pub points: Vec<u8>,
     /// The points of the answers that are surely wrong.
     pub culprits: Vec<u8>,
 }
 
-/// Opens a sum with the stewards' answers, given with their points in increasing order. `bound` is the
-/// largest magnitude of a coordinate ([`crate::Judged::bound`]).
+/// Opens sums with the stewards' answers, one share sum a group, given with their points in increasing order. The sums of
+/// all groups are one long vector here: a polynomial has to have all of an answer, and a candidate is small when it is
+/// small in every group.
 ///
 /// # Errors
 /// [`AbortReason::TooFewOpenings`] with fewer than T answers, [`AbortReason::NoSmallOpening`],
 /// [`AbortReason::AmbiguousOpening`].
 ///
 /// # Panics
-/// When `masked.words` does not have the dimension's length, or the points are not distinct points
-/// of stewards; [`crate::Judged`] makes sure of both.
+/// When the masked words do not have the dimension's length, an answer has another number of sums, or the points are not
+/// distinct points of stewards; [`crate::Judged`] makes sure of all.
 pub fn open(
     threshold: &Threshold,
-    masked: &MaskedSum<'_>,
-    bound: u64,
-    answers: &[(u8, &ShareSum)],
-) -> Result<OpenedSum, AbortReason> {
-    assert_eq!(
-        masked.words.len(),
-        masked.dimension.padded(),
-        "the sum has the dimension's length"
+    masked: &MaskedSums<'_>,
+    answers: &[(u8, &[ShareSum])],
+) -> Result<OpenedSums, AbortReason> {
+    assert!(
+        masked
+            .groups
+            .iter()
+            .all(|(words, _)| words.len() == masked.dimension.padded())
+            && answers
+                .iter()
+                .all(|(_, sums)| sums.len() == masked.groups.len()),
+        "sums have the dimension's length, and answers a sum for each"
     );
     let t = usize::from(threshold.t());
     if answers.len() < t {
         return Err(AbortReason::TooFewOpenings);
     }
-    let mut sum: Option<(KeySum, Vec<i32>)> = None;
+    let mut sums: Option<(Vec<KeySum>, Vec<Vec<i32>>)> = None;
     // The polynomials of the sum, as sets of the answers that lie on them.
     let mut right: Vec<u32> = Vec::new();
     // All polynomials that were looked at and have more than T answers.
@@ -84,58 +90,73 @@ pub fn open(
         if polynomial.group != subset {
             tried.push(polynomial.group);
         }
-        match &sum {
-            Some((key, _)) if *key == polynomial.key => right.push(polynomial.group),
+        match &sums {
+            Some((keys, _)) if *keys == polynomial.keys => right.push(polynomial.group),
             known => {
-                let Some(values) = unmask_small(masked, bound, &polynomial.key) else {
+                let Some(values) = unmask_small(masked, &polynomial.keys) else {
                     continue;
                 };
                 if known.is_some() {
                     return Err(AbortReason::AmbiguousOpening);
                 }
-                sum = Some((polynomial.key, values));
+                sums = Some((polynomial.keys, values));
                 right.push(polynomial.group);
             }
         }
     }
-    let (_, sum) = sum.ok_or(AbortReason::NoSmallOpening)?;
+    let (_, sums) = sums.ok_or(AbortReason::NoSmallOpening)?;
     let honest = |group: &&u32| group.count_ones() + 1 >= u32::from(threshold.a());
     let mut honest = right.iter().filter(honest);
     let believed = honest.next().copied().filter(|_| honest.next().is_none());
     let points_of = |group: u32| chosen(group, answers).map(|(point, _)| *point);
-    Ok(OpenedSum {
-        sum,
+    Ok(OpenedSums {
+        sums,
         points: points_of(believed.unwrap_or(right[0])).take(t).collect(),
         culprits: believed.map_or_else(Vec::new, |group| points_of(!group).collect()),
     })
 }
 
-/// The polynomial through T answers.
+/// The polynomials through T answers, one for every element of every group's sum.
 struct Polynomial {
-    /// All answers that lie on it, as bits.
+    /// All answers that lie on them, as bits.
     group: u32,
-    /// Its value at 0.
-    key: KeySum,
+    /// Their values at 0, group by group.
+    keys: Vec<KeySum>,
 }
 
 impl Polynomial {
-    fn through(subset: u32, answers: &[(u8, &ShareSum)]) -> Self {
+    fn through(subset: u32, answers: &[(u8, &[ShareSum])]) -> Self {
         let (inside, outside): (Vec<_>, Vec<_>) = answers
             .iter()
             .enumerate()
             .partition(|(place, _)| subset >> place & 1 == 1);
-        let inside: Vec<(u8, &ShareSum)> = inside.into_iter().map(|(_, answer)| *answer).collect();
+        let sums = inside.first().map_or(0, |(_, (_, sums))| sums.len());
+        let inside: Vec<Vec<(u8, &ShareSum)>> = (0..sums)
+            .map(|sum| {
+                let answers = inside.iter();
+                answers
+                    .map(|(_, (point, sums))| (*point, &sums[sum]))
+                    .collect()
+            })
+            .collect();
         let distinct = "the answers have distinct points between 1 and 16";
-        let key = reconstruct(&inside).expect(distinct);
-        let mut group = subset;
+        let keys = inside
+            .iter()
+            .map(|answers| reconstruct(answers).expect(distinct));
+        let mut polynomial = Self {
+            group: subset,
+            keys: keys.collect(),
+        };
         for (place, (point, answer)) in outside {
-            if may_agree(&inside, *point, answer)
-                && interpolate_at(&inside, *point).expect(distinct) == **answer
-            {
-                group |= 1 << place;
+            let mut sums = inside.iter().zip(*answer);
+            if sums.all(|(inside, answer)| {
+                may_agree(inside, *point, answer)
+                    && interpolate_at(inside, *point).expect(distinct) == *answer
+            }) {
+                polynomial.group |= 1 << place;
             }
         }
-        Self { group, key }
+        polynomial
     }
 }
 
@@ -168,31 +189,43 @@ fn may_agree(inside: &[(u8, &ShareSum)], point: u8, answer: &ShareSum) -> bool {
     })
 }
 
-/// The sum's `d` coordinates when all are small. Blocks with check coordinates first: they show a
-/// wrong key at once.
-fn unmask_small(masked: &MaskedSum<'_>, bound: u64, key: &KeySum) -> Option<Vec<i32>> {
-    let dimension = masked.dimension;
-    let unmasker = Unmasker::new(masked.matrix, key);
-    let first_check = dimension.check_range().start;
-    let small_block = |block: usize| {
-        let words = &masked.words[block * N..(block + 1) * N];
-        let values = unmasker.block(block, words).expect("a block has N words");
-        let small = values.iter().all(|v| u64::from(v.unsigned_abs()) <= bound);
-        small.then_some(values)
+/// The sums' `d` coordinates when all are small. Blocks with check coordinates first: they show a wrong key at once.
+fn unmask_small(masked: &MaskedSums<'_>, keys: &[KeySum]) -> Option<Vec<Vec<i32>>> {
+    // The check coordinates of every group before the rest of any.
+    let check_from = masked.dimension.check_range().start / N;
+    let opened = |blocks: std::ops::Range<usize>| {
+        let groups = masked.groups.iter().zip(keys);
+        groups
+            .map(|(group, key)| small_blocks(masked, group, key, blocks.clone()))
+            .collect::<Option<Vec<_>>>()
     };
-    let check_from = first_check / N;
-    let mut tail = Vec::with_capacity((dimension.blocks() - check_from) * N);
-    for block in (check_from..dimension.blocks()).rev() {
-        // The last block has nothing but check coordinates; it is tried first.
-        let mut values = small_block(block)?;
-        values.append(&mut tail);
-        tail = values;
+    let tails = opened(check_from..masked.dimension.blocks())?;
+    let mut sums = opened(0..check_from)?;
+    for (sum, mut tail) in sums.iter_mut().zip(tails) {
+        sum.append(&mut tail);
+        sum.truncate(masked.dimension.coordinates());
     }
-    let mut sum = Vec::with_capacity(dimension.padded());
-    for block in 0..check_from {
-        sum.extend(small_block(block)?);
+    Some(sums)
+}
+
+/// The coordinates of some blocks of a group's sum when all are small; the last is tried first, which of blocks with check
+/// coordinates has nothing else.
+fn small_blocks(
+    masked: &MaskedSums<'_>,
+    (words, bound): &(&[u32], u64),
+    key: &KeySum,
+    blocks: std::ops::Range<usize>,
+) -> Option<Vec<i32>> {
+    let unmasker = Unmasker::new(masked.matrix, key);
+    let mut values = vec![0; blocks.len() * N];
+    for (block, out) in blocks.zip(values.chunks_exact_mut(N)).rev() {
+        let words = &words[block * N..(block + 1) * N];
+        unmasker
+            .block_into(block, words, out)
+            .expect("a block has N words");
+        if out.iter().any(|v| u64::from(v.unsigned_abs()) > *bound) {
+            return None;
+        }
     }
-    sum.append(&mut tail);
-    sum.truncate(dimension.coordinates());
-    Some(sum)
+    Some(values)
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use dawn_crypto::digest::{Digest, hash, labels};
 use dawn_identity::OrgId;
 
+use crate::groups::Groups;
 use crate::roll::Entry;
 use crate::task::Policy;
 
@@ -77,6 +78,7 @@ pub(crate) struct Trimmer<'a> {
     org_of: Vec<Option<usize>>,
     /// For each organisation, its submissions in the order in which they stay.
     order: Vec<Vec<usize>>,
+    groups: Option<&'a Groups>,
 }
 
 impl<'a> Trimmer<'a> {
@@ -85,6 +87,7 @@ impl<'a> Trimmer<'a> {
         least_noise: usize,
         root: &Digest,
         entries: &[Entry],
+        groups: Option<&'a Groups>,
     ) -> Self {
         let mut numbers: BTreeMap<OrgId, usize> = BTreeMap::new();
         let mut order: Vec<Vec<(Digest, usize)>> = Vec::new();
@@ -114,6 +117,7 @@ impl<'a> Trimmer<'a> {
             least_noise,
             org_of,
             order,
+            groups,
         }
     }
 
@@ -138,7 +142,8 @@ impl<'a> Trimmer<'a> {
         let accepted: u64 = counts.iter().map(|n| (*n).min(cap)).sum();
         let meets = accepted >= u64::from(self.policy.min_accepted)
             && noise >= self.least_noise
-            && organisations >= usize::from(self.policy.min_organisations);
+            && organisations >= usize::from(self.policy.min_organisations)
+            && self.groups.is_none_or(|groups| groups.allow(kept.iter()));
         meets.then_some(kept)
     }
 }

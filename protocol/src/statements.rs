@@ -289,6 +289,10 @@ pub struct Opening {
     /// The sum of its shares.
     #[n(5)]
     pub share_sum: ShareSum,
+    /// Digest of the sums of its shares over the groups, in a round of a task that asks for groups and in no other
+    /// ([`crate::GroupSums`]). They add up to `share_sum`.
+    #[n(6)]
+    pub groups: Option<Digest>,
 }
 
 impl Statement for Opening {

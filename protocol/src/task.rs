@@ -171,13 +171,20 @@ impl Task {
     /// ([`dp::honest_stewards`]).
     pub fn counted_noise(&self, honest_stewards: u32) -> dp::CountedNoise {
         dp::CountedNoise {
-            min_honest: self.policy.min_honest,
+            min_honest: self.counted_honest(),
             sigma_error: self.sigma_error,
             stewards: self.options.noise.map(|noise| dp::CountedStewards {
                 honest: honest_stewards,
                 sigma: noise.sigma,
             }),
         }
+    }
+
+    /// How many honest devices' noise protects whatever is opened: of all accepted, or of a group when the task opens
+    /// groups.
+    pub fn counted_honest(&self) -> u32 {
+        let groups = self.options.groups.as_ref();
+        groups.map_or(self.policy.min_honest, |groups| groups.honest)
     }
 
     /// What the norm proofs of the task's submissions look like, with the task's functional, and how long a vector they let

@@ -4,6 +4,7 @@
 use minicbor::{Decode, Encode};
 
 use crate::functional::Functional;
+use crate::groups::GroupRule;
 use crate::noise::StewardNoise;
 
 /// A task's options. The default asks for nothing.
@@ -13,6 +14,9 @@ pub struct TaskOptions {
     /// What is proven of every update beside its norm (section 4.5).
     #[n(0)]
     pub functional: Option<Functional>,
+    /// Sums over groups and a robust rule, instead of one sum (section 4.7).
+    #[n(1)]
+    pub groups: Option<GroupRule>,
     /// Noise that stewards contribute (section 4.8); none: the devices carry all of it.
     #[n(2)]
     pub noise: Option<StewardNoise>,

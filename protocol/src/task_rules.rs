@@ -43,7 +43,8 @@ pub(crate) fn check(task: &Task) -> Result<(), BrokenRule> {
     check_deadlines(&task.deadlines)?;
     check_privacy(&task.privacy)?;
     check_noise(task)?;
-    check_sums(task)
+    check_sums(task)?;
+    check_options(task)
 }
 
 fn check_model(task: &Task) -> Result<(), BrokenRule> {
@@ -127,6 +128,18 @@ fn check_noise(task: &Task) -> Result<(), BrokenRule> {
         task.policy.max_submissions + candidates <= MAX_SUBMISSIONS,
         "the submissions of devices and of 16 stewards are at most 50,000",
     )
+}
+
+fn check_options(task: &Task) -> Result<(), BrokenRule> {
+    if let Some(groups) = &task.options.groups {
+        let padded = task.dimension().map_or(usize::MAX, |d| d.padded());
+        groups.check(&task.policy, padded)?;
+        BrokenRule::unless(
+            task.options.noise.is_none(),
+            "a task asks for noise of stewards or for groups: a steward's noise would be in one group alone",
+        )?;
+    }
+    Ok(())
 }
 
 /// Sums never wrap and the ledger never overflows, whatever happens in the rounds.

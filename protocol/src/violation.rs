@@ -163,6 +163,8 @@ rules! {
     Budget => "budget",
     /// An opening answers the verdict, by a steward that may.
     OpeningBinding => "opening-binding",
+    /// The sums of a steward over the groups of a round are those that its opening names, and add up to its sum.
+    GroupSums => "group-sums",
     /// A steward's answer is on the polynomial of the opened sum.
     OpeningShare => "opening-share",
     /// A result names the openings, points and culprits that follow.

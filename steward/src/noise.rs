@@ -81,6 +81,7 @@ impl StewardState {
             let answer = Answer {
                 request,
                 envelope: Vec::new(),
+                beside: None,
             };
             change.put_answer(&round, AnswerKind::Noise, &answer)?;
             Ok(true)

@@ -1,18 +1,17 @@
-//! The steward's one answer to a verdict: the sum of its key shares over the accepted set
-//! (`docs/protocol.md`, section 4.7).
+//! The steward's one answer to a verdict: the sum of its key shares over the accepted set,
+//! or over every group of it when the task asks for groups (`docs/protocol.md`, section 4.7).
 //!
 //! The verdict is judged again from the reports and answers ([`crate::examination`]), the steward's own must be among
 //! them, scalars of its own choice must be right ([`crate::recomputing`]), and its own ledger must allow it. The sum over everything that it reported as ok is on disk; submissions outside the accepted set are taken out of it,
 //! after they have been fetched again and recognised.
 
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{Digest, Members, Signed};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::{Entry, Roll};
 use dawn_protocol::{
-    Challenge, Closed, Decision, Judged, Outcome, PackageItem, PackagePage, PackageReport,
-    RoundAnnouncement, RoundId, RoundOpen, SubmissionHeader, Verdict,
+    Challenge, Closed, Culprit, Decision, GroupSums, Groups, Judged, Outcome, PackageItem,
+    PackagePage, PackageReport, RoundAnnouncement, RoundId, RoundOpen, SubmissionHeader, Verdict,
 };
 use rand_core::CryptoRng;
 
@@ -22,7 +21,7 @@ use crate::examination::{ExamineWork, Own};
 use crate::findings::Findings;
 use crate::recomputing::{ScalarWork, bound_to};
 use crate::records::{AnswerKind, End};
-use crate::report::report_request;
+use crate::report::{group_of, report_request};
 use crate::secrets::SecretKind;
 use crate::state::{StewardState, request};
 use crate::vault::VaultError;
@@ -44,7 +43,8 @@ pub struct OpenWork {
     members: Members,
     point: u8,
     key: SealingSecretKey,
-    sum: ShareSum,
+    /// Over the submissions of every group; one when there are no groups.
+    sums: GroupSums,
     /// Indices that were reported as ok and are outside the accepted set, still to be taken out; in decreasing order.
     outside: Vec<u32>,
 }
@@ -161,7 +161,8 @@ impl StewardState {
             .vault
             .secret(&round, SecretKind::ShareSum)?
             .ok_or(Refusal::SecretErased(round))?;
-        let sum = ShareSum::from_bytes(&sum)
+        let groups = judged.round_challenged().groups().map_or(1, Groups::count);
+        let sums = GroupSums::from_bytes(&sum, groups, Culprit::Steward(self.id))
             .map_err(|_| VaultError::Damaged("the sum of a round's shares"))?;
         Ok(OpenWork {
             outside: outside(&own.outcomes, &judged.verdict().decisions),
@@ -170,7 +171,7 @@ impl StewardState {
             members: self.members(),
             point: own.point,
             key: self.sealing_secret(&round)?,
-            sum,
+            sums,
         })
     }
 
@@ -192,7 +193,13 @@ impl StewardState {
             }
             .into());
         }
-        let statement = work.judged.opening(self.id, work.sum);
+        let grouped = work.judged.round_challenged().groups().is_some();
+        let statement = if grouped {
+            work.judged.group_opening(self.id, &work.sums)
+        } else {
+            work.judged.opening(self.id, work.sums.total())
+        };
+        let beside = grouped.then(|| work.sums.to_bytes());
         self.vault.write(rng, |change| {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &work.request)? {
                 return Ok(bytes);
@@ -204,12 +211,13 @@ impl StewardState {
                 Some(work.judged.verdict().spent_micro_rho),
             )?;
             self.charge(change, work.judged.task_context(), spending)?;
-            let bytes = self.keep(
+            let bytes = self.keep_with(
                 change,
                 &round,
                 AnswerKind::Opening,
                 work.request,
                 &statement,
+                beside,
             )?;
             let mut record = change.round(&round)?;
             bound_to(&record, &round, &work.judged.verdict_digest())?;
@@ -218,6 +226,18 @@ impl StewardState {
             change.put_round(&round, &record)?;
             Ok(bytes)
         })
+    }
+}
+
+impl StewardState {
+    /// What goes beside this steward's opening of a round: its sums over the groups, when the task asks for groups. From
+    /// its opening on, always the same.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`].
+    pub fn own_group_sums(&self, round: &RoundId) -> Result<Option<Vec<u8>>, StewardError> {
+        let opening = self.vault.answer(round, AnswerKind::Opening)?;
+        Ok(opening.and_then(|opening| opening.beside).map(Into::into))
     }
 }
 
@@ -289,7 +309,9 @@ impl OpenWork {
             self.point,
         )
         .map_err(|_| changed())?;
-        self.sum.sub_assign(&share.key);
+        let group = group_of(self.judged.round_challenged(), index as usize);
+        let sum = self.sums.group_mut(group).ok_or_else(changed)?;
+        sum.sub_assign(&share.key);
         Ok(())
     }
 }

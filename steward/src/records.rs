@@ -67,6 +67,9 @@ pub struct Answer {
     /// The signed statement.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub envelope: Vec<u8>,
+    /// What goes with it, and is kept as it is: an opening's sums over groups.
+    #[n(2)]
+    pub beside: Option<minicbor::bytes::ByteVec>,
 }
 
 /// Why nothing new is said in a round.

@@ -14,13 +14,13 @@ use dawn_crypto::merkle;
 use dawn_crypto::norm::Answer;
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::{KeyShare, ShareSum};
+use dawn_crypto::shamir::KeyShare;
 use dawn_identity::{Members, Signed};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    Challenge, Closed, Digest, Outcome, PackageItem, PackagePage, RoundAnnouncement,
-    RoundChallenged, RoundClosed, RoundContext, RoundId, RoundOpen,
+    Challenge, Closed, Digest, GroupSums, Groups, Outcome, PackageItem, PackagePage,
+    RoundAnnouncement, RoundChallenged, RoundClosed, RoundContext, RoundId, RoundOpen,
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -57,7 +57,8 @@ pub struct ReportWork {
     key: SealingSecretKey,
     matrix: MatrixCache,
     outcomes: Vec<Outcome>,
-    sum: ShareSum,
+    /// Over the submissions of every group; one when there are no groups.
+    sums: GroupSums,
     answers: AnswersWriter,
 }
 
@@ -154,9 +155,9 @@ impl StewardState {
             point,
             key,
             matrix: MatrixCache::new(&seed, challenged.dimension().blocks()),
-            challenged,
             outcomes: Vec::new(),
-            sum: ShareSum::zero(),
+            sums: GroupSums::zero(challenged.groups().map_or(1, Groups::count)),
+            challenged,
             answers: AnswersWriter::new(scratch).map_err(VaultError::from)?,
         })
     }
@@ -182,7 +183,7 @@ impl StewardState {
             .challenged
             .report(self.id, findings.outcomes.clone(), digest);
         statement.reveals = self.reveals(&work.challenged, work.point)?;
-        let sum = Zeroizing::new(work.sum.to_bytes());
+        let sum = Zeroizing::new(work.sums.to_bytes());
         self.vault.write(rng, |change| {
             // Another request may have been answered while the pages were read.
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Report, &work.request)? {
@@ -212,6 +213,17 @@ impl StewardState {
             .map_err(|_| Refusal::SecretErased(*round))?;
         Ok(SealingSecretKey::from_bytes(seed))
     }
+}
+
+/// The group of a submission, by its place; all are in one when the task does not ask for groups.
+pub(crate) fn group_of(challenged: &RoundChallenged, index: usize) -> usize {
+    let groups = challenged.groups();
+    groups.and_then(|groups| groups.of(index)).unwrap_or(0)
+}
+
+/// What cannot be: a group beyond the round's.
+pub(crate) fn own_groups() -> StewardError {
+    StewardError::Own("a submission is in no group".to_owned())
 }
 
 impl ReportWork {
@@ -251,7 +263,9 @@ impl ReportWork {
         for found in found {
             let outcome = match found {
                 Ok((share, answer)) => {
-                    self.sum.add_assign(&share);
+                    let group = group_of(&self.challenged, self.outcomes.len());
+                    let sum = self.sums.group_mut(group).ok_or_else(own_groups)?;
+                    sum.add_assign(&share);
                     self.answers.push(&answer).map_err(VaultError::from)?;
                     self.expected()?
                 }

@@ -18,15 +18,15 @@ use zeroize::Zeroizing;
 use crate::durable;
 
 const DIR: &str = "secrets";
-/// No secret is longer: 2048 field elements.
-const MAX_BYTES: u64 = 16 * 1024;
+/// No secret is longer: 2048 field elements for each of 64 groups.
+const MAX_BYTES: u64 = 64 * 8192;
 
 /// Which secret of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretKind {
     /// The seed of the sealing key's secret half.
     SealingKey,
-    /// The sum of the key shares over all submissions reported as ok.
+    /// The sum of the key shares over all submissions reported as ok; in a round with groups, over those of every group.
     ShareSum,
     /// What all candidates of this steward's noise follow from.
     Noise,

@@ -184,7 +184,12 @@ impl Session {
                 })
                 .await?;
                 let bytes = self.open(step).await?;
-                self.publish::<Opening>(&round, bytes).await
+                let sums =
+                    decide(&self.state, move |state, _| state.own_group_sums(&round)).await?;
+                match sums {
+                    None => self.publish::<Opening>(&round, bytes).await,
+                    Some(sums) => self.publish_opening(&round, &bytes, sums).await,
+                }
             }
         }
     }
@@ -263,6 +268,19 @@ impl Session {
         let id = self.state.id();
         self.api.put_report(round, &id, report, &answers).await?;
         tracing::info!(%round, kind = PackageReport::KIND, "answered");
+        Ok(())
+    }
+
+    /// Sends an opening with the sums over groups that it names.
+    async fn publish_opening(
+        &self,
+        round: &RoundId,
+        opening: &[u8],
+        sums: Vec<u8>,
+    ) -> Result<(), RunError> {
+        let id = self.state.id();
+        self.api.put_opening(round, &id, opening, sums).await?;
+        tracing::info!(%round, kind = Opening::KIND, "answered");
         Ok(())
     }
 

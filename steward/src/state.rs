@@ -252,12 +252,26 @@ impl StewardState {
         request: Digest,
         statement: &T,
     ) -> Result<Vec<u8>, StewardError> {
+        self.keep_with(change, round, kind, request, statement, None)
+    }
+
+    /// As [`Self::keep`], with what goes beside the statement.
+    pub(crate) fn keep_with<T: Statement>(
+        &self,
+        change: &mut Change<'_>,
+        round: &RoundId,
+        kind: AnswerKind,
+        request: Digest,
+        statement: &T,
+        beside: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, StewardError> {
         debug_assert_eq!(T::KIND, kind.name());
         let signed = Signed::sign(statement, &self.key)
             .map_err(|error| StewardError::Own(error.to_string()))?;
         let answer = Answer {
             request,
             envelope: signed.bytes().to_vec(),
+            beside: beside.map(Into::into),
         };
         change.put_answer(round, kind, &answer)?;
         Ok(answer.envelope)

@@ -356,6 +356,7 @@ mod tests {
         Answer {
             request: Digest([1; 32]),
             envelope: text.as_bytes().to_vec(),
+            beside: None,
         }
     }
 

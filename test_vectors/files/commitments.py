@@ -45,6 +45,8 @@ FRAMED = {
     "opened sum digest": [bytes.fromhex("01000000ffffffff")],
     "model digest": [b"model"],
     "organisation trimming order": [seed(1), seed(2)],
+    "group order": [seed(1), seed(2)],
+    "group sums digest": [bytes(16)],
 }
 RAW = ["payload digest", "transcript digest", "answers digest", "scalars digest"]
 

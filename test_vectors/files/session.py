@@ -22,7 +22,7 @@ from .forms import case, refused, seed
 FEDERATION, ROSTER, MODEL = seed(0x51), seed(0x52), seed(0x53)
 # Places in the array of a task and of a specification.
 NAME, OWNER, TRAIN, QUANTISER, ERROR, ROUNDS, POLICY, DEADLINES, PRIVACY, SOURCE = 1, 2, 8, 9, 10, 11, 12, 13, 14, 15
-CREATED, PROJECTIONS = 16, 17
+CREATED, PROJECTIONS, OPTIONS = 16, 17, 18
 ROUND, PREVIOUS, MATRIX_SEED, KEYS = 1, 4, 7, 8
 
 
@@ -60,6 +60,9 @@ def written_task(fields):
     kind, inputs, classes = fields[6]
     assert kind == 0
     sigma, clip, min_honest = Fraction(fields[ERROR], 2**16), fields[QUANTISER][1], fields[POLICY][1]
+    if len(fields) > OPTIONS and fields[OPTIONS][1:2] not in ([], [None]):
+        # Of a group, as [most, size, least, honest, rule].
+        min_honest = fields[OPTIONS][1][3]
     return {
         "body": body.hex(),
         "id": labelled("task identifier", body).hex(),

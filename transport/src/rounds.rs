@@ -218,6 +218,30 @@ impl Api {
             .map(|_| ())
     }
 
+    /// `PUT /v1/tasks/{task}/rounds/{round}/openings/{steward}`: publishes an opening with the sums over groups that it
+    /// names, in one body: `"DWNG" | length u32 LE | signed opening | sums`. Safe to repeat with the same bytes.
+    ///
+    /// # Errors
+    /// [`TransportError`]; a 409 problem when another opening of this steward is there already.
+    pub async fn put_opening(
+        &self,
+        round: &RoundId,
+        steward: &StewardId,
+        opening: &[u8],
+        sums: Vec<u8>,
+    ) -> Result<(), TransportError> {
+        let length = u32::try_from(opening.len())
+            .map_err(|_| TransportError::Encode("an opening of 4 GiB".to_owned()))?;
+        let head: Bytes = [&b"DWNG"[..], &length.to_le_bytes(), opening]
+            .concat()
+            .into();
+        let path = format!("{}/openings/{steward}", round_path(round));
+        let sums = SubmissionBody::Bytes(sums.into());
+        self.upload(&path, &head, &sums, limits::ACKNOWLEDGEMENT)
+            .await
+            .map(|_| ())
+    }
+
     /// `GET /v1/tasks/{task}/rounds/{round}/answers/{digest}`: writes the answers that a report names to `writer` while
     /// they arrive, at most `max_bytes`, and says how many bytes they were. The caller compares the digest. Not repeated
     /// after the first byte was written.

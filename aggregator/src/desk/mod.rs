@@ -8,7 +8,7 @@ mod work;
 pub use announcement::{Announced, announcement, wait_for_round};
 pub use packages::package_page;
 pub use statements::{StewardKind, put_statement};
-pub(crate) use statements::{count_statement, store_statement, verify_report};
+pub(crate) use statements::{count_statement, store_statement, verify_opening, verify_report};
 pub use work::wait_for_work;
 
 use std::time::Duration;

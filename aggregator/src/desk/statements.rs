@@ -13,7 +13,7 @@ use crate::clock::now_ms;
 use crate::problem::Problem;
 use crate::registry::Stored;
 use crate::store::rounds::Phase;
-use crate::store::statements::{Answers, Put, StewardStatement};
+use crate::store::statements::{Beside, Put, StewardStatement};
 
 /// The kinds of statement that a steward makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,13 @@ pub async fn put_statement(
         StewardKind::Report => Err(Problem::invalid("a report comes with its answers")),
         StewardKind::Opening => {
             let signed = decode::<Opening>(bytes)?;
-            verify_opening(app, id, &signed).await?;
+            let context = verify_opening(app, id, &signed).await?;
+            // Without its sums it counts for nothing.
+            if context.task().options.groups.is_some() {
+                return Err(Problem::invalid(
+                    "an opening of a round with groups comes with its sums",
+                ));
+            }
             store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
     };
@@ -133,7 +139,7 @@ pub(crate) async fn store_statement<T: Statement>(
     kind: StewardKind,
     steward: StewardId,
     signed: &Signed<T>,
-    answers: Option<Answers<'_>>,
+    beside: Option<Beside<'_>>,
 ) -> Result<Stored, Problem> {
     let statement = StewardStatement {
         round: *id,
@@ -142,7 +148,7 @@ pub(crate) async fn store_statement<T: Statement>(
         envelope: signed.bytes(),
         body: signed.body_digest(),
         phases: kind.phases(),
-        answers,
+        beside,
     };
     match app.store.put_statement(&statement, now_ms()).await? {
         Put::Now => {
@@ -258,7 +264,11 @@ pub(crate) async fn verify_report(
 }
 
 /// What [`dawn_protocol::Judged::verify_opening`] checks, without judging again.
-async fn verify_opening(app: &App, id: &RoundId, signed: &Signed<Opening>) -> Result<(), Problem> {
+pub(crate) async fn verify_opening(
+    app: &App,
+    id: &RoundId,
+    signed: &Signed<Opening>,
+) -> Result<RoundContext, Problem> {
     let context = app.round_context(id).await?;
     let opening = signed.peek();
     let verdict = app
@@ -291,13 +301,19 @@ async fn verify_opening(app: &App, id: &RoundId, signed: &Signed<Opening>) -> Re
             "the opening answers another verdict",
         )
     })
+    .and_then(|()| {
+        let same = opening.groups.is_some() == context.task().options.groups.is_some();
+        let why = "an opening names sums over groups when the task asks for groups, and only then";
+        Violation::unless(same, culprit, Rule::GroupSums, why)
+    })
     .and_then(|()| verify_signer(&context, signed, &opening.steward))
     .and_then(|point| {
         let may = verdict.peek().openers.contains(&point);
         let why = "this steward does not hold the whole accepted set";
         Violation::unless(may, culprit, Rule::OpeningBinding, why)
     })
-    .map_err(Problem::invalid)
+    .map_err(Problem::invalid)?;
+    Ok(context)
 }
 
 fn verify_signer<T: Statement>(

@@ -71,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(rounds::get_statements))
         .routes(routes!(rounds::get_transcript))
         .routes(routes!(proofs::put_report))
+        .routes(routes!(proofs::put_opening))
         .routes(routes!(proofs::get_challenge))
         .routes(routes!(proofs::get_answers))
         .routes(routes!(proofs::get_scalars))

@@ -49,6 +49,31 @@ pub async fn put_report(
         .map(stored_status)
 }
 
+/// Puts the opening of a steward with its sums over groups (docs/protocol.md, section 4.7).
+#[utoipa::path(put, path = "/v1/tasks/{task}/rounds/{round}/openings/{steward}", tag = "rounds",
+    params(
+        ("task" = String, Path, description = "Identifier, 64 hexadecimal digits"),
+        ("round" = u32, Path, description = "Number of the round"),
+        ("steward" = String, Path, description = "Identifier, 64 hexadecimal digits")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream",
+        description = "\"DWNG\", length of the opening as u32 LE, Signed<Opening>, its sums"),
+    responses(
+        (status = 201, description = "Stored and logged"),
+        (status = 200, description = "The same was stored before"),
+        (status = "default", description = "Refused; nothing is stored", body = Problem, content_type = "application/problem+json")))]
+pub async fn put_opening(
+    State(app): State<Arc<App>>,
+    Params((task, round, steward)): Params<(TaskId, u32, StewardId)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Problem> {
+    check_media_type(&headers, OCTETS)?;
+    check_length(&headers, intake::MOST_OPENING_BYTES)?;
+    intake::opening(&app, &RoundId::new(task, round), &steward, body)
+        .await
+        .map(stored_status)
+}
+
 /// The challenge of a closed round.
 #[utoipa::path(get, path = "/v1/tasks/{task}/rounds/{round}/challenge", tag = "rounds",
     params(

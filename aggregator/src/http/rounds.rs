@@ -128,7 +128,7 @@ pub async fn put_statement(
     let kind = StewardKind::parse(&kind).ok_or_else(|| {
         Problem::not_found(
             "stewards make these statements: sealing-key, endorsement, beacon-share, opening; a report goes with \
-             its answers to /reports/{steward}",
+             its answers to /reports/{steward}, an opening with sums over groups to /openings/{steward}",
         )
     })?;
     desk::put_statement(&app, &RoundId::new(task, round), kind, &bytes)

@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::registry::Stored;
 use crate::store::objects::ObjectKind;
 use crate::store::rounds::Phase;
-use crate::store::statements::Answers;
+use crate::store::statements::{Answers, Beside};
 
 /// What a report with its answers begins with.
 pub const REPORT_MAGIC: [u8; 4] = *b"DWNR";
@@ -92,7 +92,15 @@ async fn take(
         payloads: &app.payloads,
     };
     let kind = StewardKind::Report;
-    let stored = store_statement(app, id, kind, *steward, &signed, Some(answers)).await;
+    let stored = store_statement(
+        app,
+        id,
+        kind,
+        *steward,
+        &signed,
+        Some(Beside::Answers(answers)),
+    )
+    .await;
     if stored.is_err() {
         forget(app, &key).await;
     }

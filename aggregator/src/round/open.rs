@@ -5,7 +5,7 @@ use dawn_identity::{Signed, Statement};
 use dawn_learn::Model;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::{Judged, Opened, Opening, RoundId, Verdict};
+use dawn_protocol::{Culprit, GroupSums, Groups, Judged, Opened, Opening, RoundId, Verdict};
 
 use super::ending::{abort, result};
 use super::judge::case;
@@ -40,8 +40,13 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
     .await??;
     let openings = openings(app, &judged).await?;
     let weighed = openings.len() as u32;
-    let sum = masked_sum(app, &judged).await?;
-    let opened = compute(move || judged.open(&sum, &openings)).await?;
+    let group_sums = group_sums(app, &judged, &openings).await?;
+    let mut sums = masked_sums(app, &judged).await?;
+    let opened = compute(move || match group_sums {
+        Some(given) => judged.open_groups(&sums, &openings, &given),
+        None => judged.open(&sums.remove(0), &openings),
+    })
+    .await?;
     let opened: Opened = match opened {
         Ok(opened) => opened,
         Err(JudgeError::Abort(reason)) => {
@@ -62,7 +67,7 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
     }
     let model = Model::from_bytes(&weights).map_err(|_| EngineError::Spoiled("model"))?;
     let accepted = opened.judged().verdict().accepted_count();
-    let next = match opened.next_model(&model, opened.sum(), accepted) {
+    let next = match opened.next_model(&model) {
         Ok(next) => next.to_bytes(),
         Err(reason) => {
             return abort(app, row, weighed, reason, "the sum does not fit the model").await;
@@ -90,16 +95,40 @@ async fn openings(app: &App, judged: &Judged) -> Result<Vec<Signed<Opening>>, En
     Ok(openings.into_iter().map(|(_, opening)| opening).collect())
 }
 
-/// The sum of the accepted payloads, one in memory at a time; each is checked against its digest again.
-async fn masked_sum(app: &App, judged: &Judged) -> Result<Vec<u32>, EngineError> {
+/// What goes with the openings, when the task asks for groups.
+async fn group_sums(
+    app: &App,
+    judged: &Judged,
+    openings: &[Signed<Opening>],
+) -> Result<Option<Vec<GroupSums>>, EngineError> {
+    let Some(groups) = judged.round_challenged().groups() else {
+        return Ok(None);
+    };
+    let mut sums = Vec::with_capacity(openings.len());
+    for opening in openings {
+        let steward = opening.peek().steward;
+        let bytes = app.store.group_sums(&judged.round_id(), &steward).await?;
+        let bytes = bytes.ok_or(EngineError::Spoiled("sums over groups"))?;
+        let culprit = Culprit::Steward(steward);
+        sums.push(GroupSums::from_bytes(&bytes, groups.count(), culprit)?);
+    }
+    Ok(Some(sums))
+}
+
+/// The sum of the accepted payloads, or that of every group's; one payload in memory at a time, each checked against its
+/// digest again.
+async fn masked_sums(app: &App, judged: &Judged) -> Result<Vec<Vec<u32>>, EngineError> {
     let padded = judged.dimension().padded();
     let most = judged.payload_bytes() as u64;
-    let mut sum = vec![0; padded];
+    let groups = judged.round_challenged().groups();
+    let mut sums = vec![vec![0; padded]; groups.map_or(1, Groups::count)];
     let entries = judged.round_closed().roll().entries();
     for index in judged.verdict().accepted() {
         let digest = entries[index].payload;
         let bytes = app.payloads.get(&ObjectKey::payload(&digest), most).await?;
-        sum = compute(move || {
+        let group = groups.and_then(|groups| groups.of(index)).unwrap_or(0);
+        let mut sum = std::mem::take(&mut sums[group]);
+        sums[group] = compute(move || {
             let words = mask::parse_payload(&bytes)
                 .ok()
                 .filter(|words| words.len() == sum.len())?;
@@ -112,5 +141,5 @@ async fn masked_sum(app: &App, judged: &Judged) -> Result<Vec<u32>, EngineError>
         .await?
         .ok_or(EngineError::Spoiled("payload"))?;
     }
-    Ok(sum)
+    Ok(sums)
 }

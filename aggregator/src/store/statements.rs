@@ -38,8 +38,17 @@ pub struct StewardStatement<'a> {
     pub body: Digest,
     /// Phases in which it may be made.
     pub phases: &'static [Phase],
-    /// The answers that come with a report; their object must exist.
-    pub answers: Option<Answers<'a>>,
+    /// What comes with it.
+    pub beside: Option<Beside<'a>>,
+}
+
+/// What comes with a statement and is stored with it.
+#[derive(Debug, Clone, Copy)]
+pub enum Beside<'a> {
+    /// The answers of a report; their object must exist.
+    Answers(Answers<'a>),
+    /// The sums over groups of an opening.
+    GroupSums(&'a [u8]),
 }
 
 /// The answers that come with a report.
@@ -148,6 +157,22 @@ async fn insert_answers(
     Ok(())
 }
 
+async fn insert_group_sums(
+    conn: &mut PgConnection,
+    id: &RoundId,
+    steward: &[u8],
+    sums: &[u8],
+) -> Result<(), StoreError> {
+    sqlx::query("insert into group_sums (task, number, steward, sums) values ($1, $2, $3, $4)")
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(steward)
+        .bind(sums)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn count_statements(
     conn: &mut PgConnection,
     id: &RoundId,
@@ -198,7 +223,7 @@ impl Store {
         let id = &statement.round;
         let steward = &statement.steward.as_bytes()[..];
         transaction!(self, "put_statement", |conn| {
-            if statement.answers.is_some() {
+            if matches!(statement.beside, Some(Beside::Answers(_))) {
                 objects::lock_shared(conn).await?;
             }
             // Alone with the round: two statements of one steward cannot pass each other, and no phase ends
@@ -241,12 +266,16 @@ impl Store {
             if !statement.phases.contains(&phase) {
                 return Ok(Put::WrongPhase(phase));
             }
-            if let Some(answers) = &statement.answers {
-                let key = ObjectKey::answers(&id.task.0, id.number, &answers.digest);
-                if !answers.payloads.exists(&key).await.unwrap_or(false) {
-                    return Ok(Put::ObjectsGone);
+            match &statement.beside {
+                Some(Beside::Answers(answers)) => {
+                    let key = ObjectKey::answers(&id.task.0, id.number, &answers.digest);
+                    if !answers.payloads.exists(&key).await.unwrap_or(false) {
+                        return Ok(Put::ObjectsGone);
+                    }
+                    insert_answers(conn, id, steward, answers).await?;
                 }
-                insert_answers(conn, id, steward, answers).await?;
+                Some(Beside::GroupSums(sums)) => insert_group_sums(conn, id, steward, sums).await?,
+                None => {}
             }
             insert(
                 conn,
@@ -280,6 +309,22 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         body.map(|body| digest(&body)).transpose()
+    }
+
+    /// The sums over groups that a steward's opening of a round came with.
+    pub async fn group_sums(
+        &self,
+        id: &RoundId,
+        steward: &StewardId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select sums from group_sums where task = $1 and number = $2 and steward = $3",
+        )
+        .bind(&id.task.as_bytes()[..])
+        .bind(signed32(id.number))
+        .bind(&steward.as_bytes()[..])
+        .fetch_optional(&self.pool)
+        .await?)
     }
 
     /// Whether a report of this round came with answers of this digest.

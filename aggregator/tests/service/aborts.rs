@@ -231,6 +231,7 @@ async fn lie(run: &Run, id: &RoundId, index: usize) {
                 verdict: verdict.body_digest(),
                 steward: steward.id,
                 share_sum: ShareSum::from_bytes(&elements).unwrap(),
+                groups: None,
             };
             run.api
                 .put_statement(id, &steward.sign(&lie))
@@ -291,6 +292,7 @@ async fn a_lying_opener_is_named() {
         verdict: result.peek().verdict,
         steward: liar.id,
         share_sum: ShareSum::zero(),
+        groups: None,
     });
     assert!(run.api.put_statement(&id, &honest).await.is_err());
 }

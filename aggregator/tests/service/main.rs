@@ -8,6 +8,7 @@ mod stewards;
 mod world;
 
 mod aborts;
+mod groups;
 mod hostile;
 mod log;
 mod noise;

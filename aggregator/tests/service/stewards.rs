@@ -16,9 +16,9 @@ use dawn_protocol::phase::{RoundClosed, RoundOpen};
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    BeaconShare, Candidate, Challenge, Closed, Endorsement, Finding, Judged, NoiseSecret,
-    OpenedPackage, Outcome, PackageReport, RoundAnnouncement, RoundChallenged, RoundId, SealingKey,
-    TaskContext, Verdict, WorkItem,
+    BeaconShare, Candidate, Challenge, Closed, Endorsement, Finding, GroupSums, Groups, Judged,
+    NoiseSecret, OpenedPackage, Outcome, PackageReport, RoundAnnouncement, RoundChallenged,
+    RoundId, SealingKey, TaskContext, Verdict, WorkItem,
 };
 use dawn_transport::{Api, SubmissionBody, TransportError};
 use rand_chacha::ChaCha20Rng;
@@ -146,12 +146,24 @@ impl Steward {
             } => {
                 let closing = &self.closing[id];
                 let judged = judged(api, &closing.closed, challenge, reports, verdict).await?;
-                let mut sum = ShareSum::zero();
+                let groups = judged.round_challenged().groups();
+                let mut sums = GroupSums::zero(groups.map_or(1, Groups::count));
                 for index in judged.verdict().accepted() {
-                    sum.add_assign(&closing.packages[index].as_ref().unwrap().key);
+                    let group = groups.and_then(|groups| groups.of(index)).unwrap_or(0);
+                    let key = &closing.packages[index].as_ref().unwrap().key;
+                    sums.group_mut(group).unwrap().add_assign(key);
                 }
-                let opening = judged.opening(self.id, sum);
-                api.put_statement(id, &self.sign(&opening)).await
+                if groups.is_none() {
+                    let opening = judged.opening(self.id, sums.total());
+                    return api.put_statement(id, &self.sign(&opening)).await;
+                }
+                if self.lies {
+                    // About one group, beside the others' polynomial.
+                    *sums.group_mut(1).unwrap() = ShareSum::zero();
+                }
+                let opening = self.sign(&judged.group_opening(self.id, &sums));
+                api.put_opening(id, &self.id, opening.bytes(), sums.to_bytes())
+                    .await
             }
         }
     }

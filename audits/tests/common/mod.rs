@@ -3,6 +3,7 @@
 //! signed again, so that tests can tell every lie.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+mod opening;
 pub mod round;
 pub mod transcript;
 
@@ -50,6 +51,7 @@ pub struct Plan {
     pub functional: Option<Functional>,
     /// Noise of stewards.
     pub noise: Option<StewardNoise>,
+    pub options: TaskOptions,
 }
 
 impl Default for Plan {
@@ -78,6 +80,7 @@ impl Default for Plan {
             created: NOW,
             functional: None,
             noise: None,
+            options: TaskOptions::default(),
         }
     }
 }
@@ -210,6 +213,7 @@ impl World {
             options: TaskOptions {
                 functional: plan.functional,
                 noise: plan.noise,
+                ..plan.options.clone()
             },
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();

@@ -3,9 +3,8 @@
 use dawn_crypto::mask::{self, PublicMatrix};
 use dawn_crypto::norm::projection::MatrixBlocks;
 use dawn_crypto::norm::{Answer, Hidden, NormParams, NormProof};
-use dawn_crypto::params::{N, Q};
+use dawn_crypto::params::Q;
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_crypto::shamir::ShareSum;
 use dawn_identity::Signed;
 use dawn_learn::Model;
 use dawn_protocol::answers::{Scalars, answers_digest};
@@ -87,6 +86,8 @@ pub struct PlayedRound {
     pub scalars: Scalars,
     pub verdict: Option<Signed<Verdict>>,
     pub openings: Vec<Signed<Opening>>,
+    /// What stands beside the openings, one for each when the task asks for groups.
+    pub group_sums: Vec<Vec<u8>>,
     pub terminal: Terminal,
     pub next_model: Model,
     pub next_direction: Option<Model>,
@@ -222,6 +223,7 @@ impl World {
             scalars: Scalars::new(vec![]),
             verdict: None,
             openings: vec![],
+            group_sums: vec![],
             terminal: self.abort(&open, AbortReason::TooFewSubmissions),
             updates: vec![],
         };
@@ -438,51 +440,7 @@ impl World {
         let judged = round
             .adopt(&played.reports, findings, scalars, &verdict)
             .unwrap();
-        let mut sum = vec![0; open.dimension().padded()];
-        for place in judged.verdict().accepted() {
-            let words = mask::parse_payload(&played.submissions[place].payload).unwrap();
-            mask::add_assign(&mut sum, &words);
-        }
-        for point in &judged.verdict().openers {
-            if script.silent_openers.contains(point) {
-                continue;
-            }
-            let (_, secret) = secrets.iter().find(|(p, _)| p == point).unwrap();
-            let seat = open.seat_index(*point).unwrap();
-            let mut shares = ShareSum::zero();
-            for place in judged.verdict().accepted() {
-                let package = &played.submissions[place].packages[seat];
-                let header = verified[place].as_ref().unwrap();
-                let opened = open_package(open, header, package, secret, *point).unwrap();
-                shares.add_assign(&opened.key);
-            }
-            if script.lying_openers.contains(point) {
-                let mut bytes = vec![0; 4 * N];
-                bytes[0] = 1;
-                shares = ShareSum::from_bytes(&bytes).unwrap();
-            }
-            let opening = judged.opening(self.steward_id(*point), shares);
-            played
-                .openings
-                .push(Signed::sign(&opening, self.steward_key(*point)).unwrap());
-        }
         played.verdict = Some(verdict);
-        match judged.open(&sum, &played.openings) {
-            Ok(opened) => {
-                let accepted = judged.verdict().accepted_count();
-                let next = open
-                    .next_model(&played.model, opened.sum(), accepted)
-                    .unwrap();
-                let result = opened.result(model_digest(&next.to_bytes()));
-                played.terminal =
-                    Terminal::Result(Signed::sign(&result, &self.aggregator).unwrap());
-                played.next_model = next;
-                if open.names_directions() {
-                    played.next_direction = Some(played.model.clone());
-                }
-            }
-            Err(JudgeError::Abort(reason)) => played.terminal = self.abort(open, reason),
-            Err(JudgeError::Violation(violation)) => panic!("{violation}"),
-        }
+        self.finish_opening(open, &judged, secrets, &verified, script, played);
     }
 }

@@ -48,10 +48,12 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
         .verdict
         .iter()
         .for_each(|verdict| writer.verdict(verdict).unwrap());
-    round
-        .openings
-        .iter()
-        .for_each(|opening| writer.opening(opening).unwrap());
+    for (place, opening) in round.openings.iter().enumerate() {
+        writer.opening(opening).unwrap();
+        if let Some(sums) = round.group_sums.get(place) {
+            writer.group_sums(sums).unwrap();
+        }
+    }
     writer.terminal(&round.terminal).unwrap();
     writer.finish().unwrap().1
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use dawn_learn::ModelSpec;
+use dawn_learn::{Aggregation, ModelSpec, RobustRule};
 use dawn_sim::attack::{Attack, StewardAttack};
-use dawn_sim::demo::{self, DataSource, DemoOptions, Filter, NoiseBy};
+use dawn_sim::demo::{self, DataSource, DemoGroups, DemoOptions, Filter, NoiseBy};
 
 use crate::output;
 
@@ -64,6 +64,15 @@ pub struct Arguments {
     /// little from.
     #[arg(long, default_value = "devices")]
     noise: NoiseBy,
+    /// Sums over so many groups of devices instead of one sum, and a robust rule over their means.
+    #[arg(long)]
+    groups: Option<u8>,
+    /// The robust rule: median, trimmed or geometric.
+    #[arg(long, default_value = "median", requires = "groups")]
+    rule: Rule,
+    /// Each group's mean is first replaced by that of so many nearest to it.
+    #[arg(long, requires = "groups")]
+    mixing: Option<u8>,
     /// Folder for transcripts, logs and the report. What an earlier demo left in it is deleted first;
     /// a folder that no demo made is refused.
     #[arg(long, default_value = "dawn-demo")]
@@ -74,6 +83,29 @@ pub struct Arguments {
     /// One JSON object on the last line of standard output.
     #[arg(long)]
     json: bool,
+}
+
+/// How the means of groups become one.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Rule {
+    /// Coordinate by coordinate, the one in the middle.
+    Median,
+    /// Coordinate by coordinate, the mean without the smallest fifth and the largest fifth, at least one each.
+    Trimmed,
+    /// The point with the smallest sum of distances.
+    Geometric,
+}
+
+impl Rule {
+    fn aggregation(self, groups: u8) -> Aggregation {
+        match self {
+            Self::Median => Aggregation::Median,
+            Self::Trimmed => Aggregation::TrimmedMean {
+                cut: (groups / 5).max(1),
+            },
+            Self::Geometric => Aggregation::GeometricMedian { iterations: 8 },
+        }
+    }
 }
 
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -104,6 +136,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         filter: arguments.filter,
         epsilon: arguments.epsilon,
         noise: arguments.noise,
+        groups: arguments.groups.map(|number| DemoGroups {
+            number,
+            rule: RobustRule {
+                aggregation: arguments.rule.aggregation(number),
+                mixing: arguments.mixing,
+            },
+        }),
         out: arguments.out,
         seed: arguments.seed,
         binary: std::env::current_exe().context("cannot find the dawn binary itself")?,

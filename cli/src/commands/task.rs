@@ -9,10 +9,10 @@ use dawn_crypto::norm::Rows;
 use dawn_crypto::params::{Dimension, Sigma};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
-use dawn_learn::{ModelSpec, Preset};
+use dawn_learn::{ModelSpec, Preset, RobustRule};
 use dawn_protocol::{
-    Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskOptions,
-    dp,
+    Deadlines, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task,
+    TaskOptions, dp,
 };
 use dawn_transport::Api;
 use serde::Deserialize;
@@ -95,6 +95,19 @@ struct Description {
     functional: Option<FunctionalField>,
     /// Noise that stewards contribute; none when absent.
     noise: Option<NoiseFields>,
+    /// Sums over groups and a robust rule; one sum when absent.
+    groups: Option<GroupFields>,
+}
+
+/// Sums over groups of the accepted submissions.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupFields {
+    most: u8,
+    size: u32,
+    least: u32,
+    honest: u32,
+    rule: RobustRule,
 }
 
 /// `"direction"`, or `"counts"`, of which the clip bound is one.
@@ -365,6 +378,13 @@ impl Description {
             projections: self.projections,
             options: TaskOptions {
                 functional: self.functional.map(Functional::from),
+                groups: self.groups.map(|groups| GroupRule {
+                    most: groups.most,
+                    size: groups.size,
+                    least: groups.least,
+                    honest: groups.honest,
+                    rule: groups.rule,
+                }),
                 noise: split.stewards.map(|sigma| StewardNoise {
                     sigma,
                     candidates: self.noise.map_or_else(candidates, |noise| noise.candidates),
@@ -393,6 +413,8 @@ impl Description {
                     padded_dimension: Dimension::new(self.model.parameters())?.padded(),
                     min_honest: self.policy.min_honest,
                     delta_exponent: self.delta_exponent,
+                    // Groups and noise of stewards are refused together.
+                    short: 0.0,
                 };
                 plan.split(target, dp::honest_stewards(threshold))
                     .context("that epsilon needs more noise than the largest supported deviation")

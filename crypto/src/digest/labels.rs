@@ -80,6 +80,10 @@ labels! {
     SCALARS = "scalars digest";
     /// What the beacon asks of one submission.
     NORM_CHALLENGE = "norm proof challenge";
+    /// Order in which the groups of a round are filled.
+    GROUP_ORDER = "group order";
+    /// Digest of a steward's sums over the groups of a round.
+    GROUP_SUMS = "group sums digest";
     /// HPKE `info` of a package.
     SEAL_INFO = "package seal info";
     /// HPKE associated data of a package.

@@ -9,7 +9,7 @@ use dawn_crypto::params::{Dimension, N, Q};
 use dawn_crypto::shamir::{ShareSum, Threshold, share_key};
 use dawn_identity::{DeviceId, OrgId};
 use dawn_protocol::judge::{Ballot, Judgement, judge};
-use dawn_protocol::open::{MaskedSum, open};
+use dawn_protocol::open::{MaskedSums, open};
 use dawn_protocol::roll::{Entry, NoiseEntry, Roll};
 use dawn_protocol::violation::{Culprit, Rule, Violation};
 use dawn_protocol::{AbortReason, Decision, Examined, Finding, Outcome, Policy};
@@ -107,7 +107,7 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
         .collect();
     let noise = input.int_in_range(0..=2)?;
     let found = judge(
-        &threshold, &policy, noise, &root, &roll, &ballots, &findings,
+        &threshold, &policy, noise, &root, &roll, None, &ballots, &findings,
     );
     let policy = (&policy, noise);
     assert_eq!(
@@ -312,18 +312,18 @@ fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
     }
     liars.sort_unstable();
     let silent: u32 = input.arbitrary()?;
-    let answers: Vec<(u8, &ShareSum)> = (1..=threshold.m())
-        .zip(&sums)
+    let answers: Vec<(u8, &[ShareSum])> = (1..=threshold.m())
+        .zip(sums.chunks(1))
         .filter(|(point, _)| silent >> point & 1 == 0)
         .collect();
     liars.retain(|liar| answers.iter().any(|(point, _)| point == liar));
     let honest = answers.len() - liars.len();
-    let masked = MaskedSum {
+    let masked = MaskedSums {
         matrix: &matrix,
         dimension,
-        words: &words,
+        groups: &[(&words, 9 * devices)],
     };
-    let found = open(&threshold, &masked, 9 * devices, &answers);
+    let found = open(&threshold, &masked, &answers);
     if answers.len() < usize::from(threshold.t()) {
         assert_eq!(found, Err(AbortReason::TooFewOpenings));
         return Ok(false);
@@ -333,7 +333,7 @@ fn opened(input: &mut Unstructured<'_>) -> Result<bool> {
         return Ok(false);
     }
     let found = found.expect("T honest answers open");
-    assert_eq!(found.sum, expected);
+    assert_eq!(found.sums, [expected]);
     assert!(
         found.culprits.iter().all(|point| liars.contains(point)),
         "an honest steward is named"

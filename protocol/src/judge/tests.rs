@@ -83,6 +83,7 @@ fn run_with(
         0,
         &ROOT,
         roll,
+        None,
         &ballots,
         findings,
     )
@@ -281,6 +282,7 @@ fn a_victim_with_many_devices_of_one_organisation_is_not_opened() {
         0,
         &Digest([5; 32]),
         &roll,
+        None,
         &[1u8, 2, 3, 4, 5].map(|point| Ballot {
             point,
             outcomes: &[Good; 60],

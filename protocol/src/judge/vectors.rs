@@ -155,6 +155,7 @@ fn judgements_are_those_of_another_program() {
             vector.least_noise,
             &vector.root,
             &roll,
+            None,
             &ballots,
             &findings,
         );

@@ -9,6 +9,7 @@ use dawn_identity::{Signed, StewardId};
 use super::{JudgeError, Judged, RoundClosed};
 use crate::answers::{self, AnswersError, Scalars};
 use crate::examine::{Finding, SubmissionVerifier};
+use crate::groups::Groups;
 use crate::judge::{Ballot, judge};
 use crate::round_context::RoundContext;
 use crate::statements::{Outcome, PackageReport, Verdict};
@@ -21,6 +22,7 @@ pub struct RoundChallenged {
     pub(super) closed: RoundClosed,
     pub(super) digest: Digest,
     pub(super) beacon: Digest,
+    pub(super) groups: Option<Groups>,
 }
 
 impl Deref for RoundChallenged {
@@ -40,6 +42,11 @@ impl RoundChallenged {
     /// The beacon.
     pub fn beacon(&self) -> Digest {
         self.beacon
+    }
+
+    /// The groups of the round, when its task asks for sums over groups.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
     }
 
     /// The challenge's body digest, which reports and the verdict name.
@@ -197,6 +204,7 @@ impl RoundChallenged {
             self.least_noise(),
             &self.closed.closed.root,
             &self.closed.roll,
+            self.groups.as_ref(),
             &ballots,
             &self.with_proven(findings, &proven),
         )?;

@@ -7,7 +7,8 @@ use dawn_identity::{Signed, StewardId};
 
 use super::{JudgeError, RoundChallenged, RoundOpen};
 use crate::beacon::{BeaconShare, Challenge, beacon, beacon_input};
-use crate::roll::Roll;
+use crate::groups::Groups;
+use crate::roll::{Entry, Roll};
 use crate::round_context::RoundContext;
 use crate::statements::Closed;
 use crate::terminal::AbortReason;
@@ -138,8 +139,15 @@ impl RoundClosed {
             last = point;
             outputs.push(output);
         }
+        let beacon = beacon(&self.session(), &self.closed.root, &outputs);
+        let groups = self.task().options.groups;
         Ok(RoundChallenged {
-            beacon: beacon(&self.session(), &self.closed.root, &outputs),
+            groups: groups.map(|rule| {
+                let entries = self.roll.entries().iter();
+                let verified = |entry: &Entry| entry.refused.is_none().then_some(entry.device);
+                Groups::draw(&rule, &beacon, entries.map(verified))
+            }),
+            beacon,
             digest: challenge.body_digest(),
             closed: self,
         })

@@ -7,8 +7,10 @@ use dawn_crypto::mask::PublicMatrix;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{Signed, StewardId};
 
+use super::opened;
 use super::{JudgeError, Opened, RoundChallenged, RoundClosed};
-use crate::open::{MaskedSum, open};
+use crate::group_sums::GroupSums;
+use crate::open::{MaskedSums, open};
 use crate::round_context::RoundContext;
 use crate::statements::{Opening, Verdict};
 use crate::violation::{Culprit, Rule, Violation};
@@ -60,6 +62,20 @@ impl Judged {
         devices.saturating_add(of(self.verdict.noise_count(), noise))
     }
 
+    /// How many accepted submissions each group has, when the task asks for groups.
+    pub fn members(&self) -> Option<Vec<u32>> {
+        let groups = self.challenged.groups()?;
+        Some(groups.members(self.verdict.accepted()))
+    }
+
+    /// The answer of a steward to this verdict, in a round of a task that asks for groups.
+    pub fn group_opening(&self, steward: StewardId, sums: &GroupSums) -> Opening {
+        Opening {
+            groups: Some(sums.digest()),
+            ..self.opening(steward, sums.total())
+        }
+    }
+
     /// The answer of a steward to this verdict.
     pub fn opening(&self, steward: StewardId, share_sum: ShareSum) -> Opening {
         Opening {
@@ -69,6 +85,7 @@ impl Judged {
             verdict: self.digest,
             steward,
             share_sum,
+            groups: None,
         }
     }
 
@@ -92,6 +109,12 @@ impl Judged {
             Rule::OpeningBinding,
             "the opening answers another verdict",
         )?;
+        Violation::unless(
+            statement.groups.is_some() == self.challenged.groups.is_some(),
+            culprit,
+            Rule::GroupSums,
+            "an opening names sums over groups when the task asks for groups, and only then",
+        )?;
         let point = self.verify_steward(opening, &statement.steward)?;
         Violation::unless(
             self.verdict.openers.contains(&point),
@@ -106,20 +129,75 @@ impl Judged {
     /// increasing point.
     ///
     /// # Errors
-    /// The [`AbortReason`] of the round, or the [`Violation`] of an opening.
+    /// The [`AbortReason`](crate::AbortReason) of the round, or the [`Violation`] of an opening. [`Rule::GroupSums`] when
+    /// the task asks for groups.
     pub fn open(
         &self,
         masked_sum: &[u32],
         openings: &[Signed<Opening>],
     ) -> Result<Opened, JudgeError> {
         Violation::unless(
-            masked_sum.len() == self.dimension().padded(),
+            self.challenged.groups.is_none(),
+            Culprit::Aggregator,
+            Rule::GroupSums,
+            "the sum of a round with groups is not opened without them",
+        )?;
+        let answers: Vec<&[ShareSum]> = openings
+            .iter()
+            .map(|opening| std::slice::from_ref(&opening.peek().share_sum))
+            .collect();
+        self.open_all(&[(masked_sum, self.bound())], openings, &answers)
+    }
+
+    /// Opens the sums of the groups' accepted payloads, each `dimension.padded()` words, with the answers and the sums
+    /// that go with them, given in increasing point.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`Rule::GroupSums`] also when the task does not ask for groups, or the sums are not those of the
+    /// openings or of the groups.
+    pub fn open_groups(
+        &self,
+        masked_sums: &[Vec<u32>],
+        openings: &[Signed<Opening>],
+        sums: &[GroupSums],
+    ) -> Result<Opened, JudgeError> {
+        let members = self.members().unwrap_or_default();
+        Violation::unless(
+            !members.is_empty()
+                && masked_sums.len() == members.len()
+                && sums.len() == openings.len()
+                && sums.iter().all(|sums| sums.sums().len() == members.len()),
+            Culprit::Aggregator,
+            Rule::GroupSums,
+            "not one masked sum a group, and one sum of every steward",
+        )?;
+        for (opening, sums) in openings.iter().zip(sums) {
+            sums.verify(opening.peek(), Culprit::Aggregator)?;
+        }
+        let bounds = members
+            .iter()
+            .map(|members| u64::from(*members).saturating_mul(self.norm_bound()));
+        let masked: Vec<(&[u32], u64)> =
+            masked_sums.iter().map(Vec::as_slice).zip(bounds).collect();
+        let answers: Vec<&[ShareSum]> = sums.iter().map(GroupSums::sums).collect();
+        self.open_all(&masked, openings, &answers)
+    }
+
+    fn open_all(
+        &self,
+        masked: &[(&[u32], u64)],
+        openings: &[Signed<Opening>],
+        sums: &[&[ShareSum]],
+    ) -> Result<Opened, JudgeError> {
+        let padded = self.dimension().padded();
+        Violation::unless(
+            masked.iter().all(|(words, _)| words.len() == padded),
             Culprit::Aggregator,
             Rule::Payload,
             "the sum of the payloads has another length",
         )?;
-        let mut answers: Vec<(u8, &ShareSum)> = Vec::with_capacity(openings.len());
-        for opening in openings {
+        let mut answers: Vec<(u8, &[ShareSum])> = Vec::with_capacity(openings.len());
+        for (opening, sums) in openings.iter().zip(sums) {
             let point = self.verify_opening(opening)?;
             Violation::unless(
                 answers.last().is_none_or(|(last, _)| *last < point),
@@ -127,15 +205,15 @@ impl Judged {
                 Rule::ResultOpenings,
                 "the openings are not of distinct stewards in increasing point",
             )?;
-            answers.push((point, &opening.peek().share_sum));
+            answers.push((point, sums));
         }
         let matrix = PublicMatrix::from_seed(&self.spec().matrix_seed);
-        let masked = MaskedSum {
+        let masked = MaskedSums {
             matrix: &matrix,
             dimension: self.dimension(),
-            words: masked_sum,
+            groups: masked,
         };
-        let opened = open(self.threshold(), &masked, self.bound(), &answers)?;
+        let opened = open(self.threshold(), &masked, &answers)?;
         Ok(Opened {
             openings: openings.iter().map(Signed::body_digest).collect(),
             culprits: opened
@@ -143,6 +221,7 @@ impl Judged {
                 .iter()
                 .filter_map(|point| self.steward_id(*point))
                 .collect(),
+            sum: opened::total(&opened.sums),
             opened,
             judged: self.clone(),
         })

@@ -4,19 +4,22 @@ use std::ops::Deref;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{Signed, StewardId};
+use dawn_learn::{GroupSum, Model, apply_mean};
 
 use super::Judged;
 use crate::digests;
-use crate::open::OpenedSum;
+use crate::open::OpenedSums;
 use crate::round_context::RoundContext;
-use crate::terminal::RoundResult;
+use crate::terminal::{AbortReason, RoundResult};
 use crate::violation::{Culprit, Rule, Violation};
 
 /// An opened round: the sum is known. Dereferences to its context.
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub(super) judged: Judged,
-    pub(super) opened: OpenedSum,
+    pub(super) opened: OpenedSums,
+    /// Over all groups.
+    pub(super) sum: Vec<i32>,
     pub(super) openings: Vec<Digest>,
     pub(super) culprits: Vec<StewardId>,
 }
@@ -35,9 +38,42 @@ impl Opened {
         &self.judged
     }
 
-    /// The sum's `d` coordinates.
+    /// The sum's `d` coordinates, over all accepted.
     pub fn sum(&self) -> &[i32] {
-        &self.opened.sum
+        &self.sum
+    }
+
+    /// The sums that were opened: the only one, or that of every group.
+    pub fn sums(&self) -> &[Vec<i32>] {
+        &self.opened.sums
+    }
+
+    /// The digest of what was opened ([`digests::sums_digest`]).
+    pub fn sum_digest(&self) -> Digest {
+        digests::sums_digest(&self.opened.sums)
+    }
+
+    /// The model that follows: the update rule applied to the sum, or to what the task's robust rule makes of the groups'
+    /// sums (`docs/learning.md`, sections 5 and 6).
+    ///
+    /// # Errors
+    /// [`AbortReason::ModelOverflow`] when what was opened does not fit the model.
+    pub fn next_model(&self, model: &Model) -> Result<Model, AbortReason> {
+        let Some((members, rule)) = self.judged.members().zip(self.task().options.groups) else {
+            let accepted = self.judged.verdict.accepted_count();
+            return self.judged.next_model(model, &self.sum, accepted);
+        };
+        let groups: Vec<GroupSum<'_>> = self
+            .opened
+            .sums
+            .iter()
+            .zip(members)
+            .map(|(sum, members)| GroupSum { sum, members })
+            .collect();
+        let overflow = AbortReason::ModelOverflow;
+        let estimate = rule.rule.estimate(&groups).map_err(|_| overflow)?;
+        let shift = self.task().quantiser.update_shift;
+        apply_mean(model, &estimate.numerators, estimate.denominator, shift).map_err(|_| overflow)
     }
 
     /// The points of the answers that it was opened with.
@@ -60,7 +96,7 @@ impl Opened {
             points: self.opened.points.clone(),
             culprits: self.culprits.clone(),
             accepted: self.judged.verdict.accepted_count(),
-            sum: digests::sum_digest(&self.opened.sum),
+            sum: self.sum_digest(),
             model: next_model,
             direction: self.names_directions().then_some(self.spec().model),
         }
@@ -113,4 +149,16 @@ impl Opened {
             "the result is not the one that follows",
         )
     }
+}
+
+/// The sum of sums. They are within the bounds of a task, which no sum of all its submissions leaves.
+pub(super) fn total(sums: &[Vec<i32>]) -> Vec<i32> {
+    let mut sums = sums.iter();
+    let mut total = sums.next().cloned().unwrap_or_default();
+    for sum in sums {
+        for (total, value) in total.iter_mut().zip(sum) {
+            *total = total.saturating_add(*value);
+        }
+    }
+    total
 }

@@ -5,7 +5,14 @@ use dawn_learn::Model;
 
 use super::record::fixed_limit;
 use super::{Kind, MAGIC, MAX_REGISTRATIONS, VERSION};
+use crate::group_sums::group_sums_len;
 use crate::task::Task;
+
+/// Most bytes of a steward's sums over the groups of a round of this task; none when it does not ask for groups.
+pub(super) fn max_group_sums(task: &Task) -> u64 {
+    let groups = task.options.groups.map_or(0, |groups| groups.most);
+    group_sums_len(groups.into()) as u64
+}
 
 /// Most bytes of a transcript of a round of this task, so that whoever fetches one knows when to stop.
 pub fn max_bytes(task: &Task) -> u64 {
@@ -22,12 +29,15 @@ pub fn max_bytes(task: &Task) -> u64 {
         let most = match kind {
             Kind::Payload => payload,
             Kind::Answers => submissions.saturating_mul(answer),
+            Kind::GroupSums => max_group_sums(task),
             kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
         };
         let times = match kind {
             Kind::Registration => MAX_REGISTRATIONS as u64,
             Kind::Header | Kind::Payload => submissions,
-            Kind::Endorsement | Kind::Report | Kind::Answers | Kind::Opening => MAX_STEWARDS as u64,
+            Kind::Endorsement | Kind::Report | Kind::Answers | Kind::Opening | Kind::GroupSums => {
+                MAX_STEWARDS as u64
+            }
             _ => 1,
         };
         times.saturating_mul(9 + most)

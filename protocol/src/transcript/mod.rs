@@ -22,7 +22,7 @@
 //! | 18 | challenge | 1, unless aborted before |
 //! | 13, 19 | a steward's report, then its answers; in increasing point | any |
 //! | 14 | verdict | 1, unless aborted before |
-//! | 15 | openings, in increasing point | any |
+//! | 15, 21 | openings, in increasing point, each followed by its sums over groups when it names some | any |
 //! | 16, 17 | the round's result, or its abort | 1 |
 //! | 255 | end: the digest | 1 |
 //!
@@ -120,6 +120,8 @@ kinds! {
     Answers = 19 => "answers",
     /// The model that the last accepted update went from.
     Direction = 20 => "model of the direction",
+    /// The sums over groups of the opening before it.
+    GroupSums = 21 => "group sums",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -147,7 +149,8 @@ impl Kind {
             K::Report => matches!(self, K::Answers),
             K::Answers => matches!(self, K::Report | K::Verdict | K::Aborted),
             K::Verdict => matches!(self, K::Opening | K::Aborted),
-            K::Opening => matches!(self, K::Opening | K::Result | K::Aborted),
+            K::Opening => matches!(self, K::Opening | K::GroupSums | K::Result | K::Aborted),
+            K::GroupSums => matches!(self, K::Opening | K::Result | K::Aborted),
             K::Result | K::Aborted => matches!(self, K::End),
             K::End => false,
         }

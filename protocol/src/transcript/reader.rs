@@ -7,6 +7,7 @@ use dawn_crypto::digest::{Hasher, labels};
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_learn::Model;
 
+use super::limit::max_group_sums;
 use super::record::fixed_limit;
 use super::{Kind, MAGIC, MAX_REGISTRATIONS, Record, TranscriptError, VERSION};
 use crate::answers::answers_len;
@@ -29,6 +30,8 @@ pub struct TranscriptReader<R> {
     payload_bytes: u64,
     proofs: Option<ProofParams>,
     answers_bytes: u64,
+    /// Most bytes of sums over groups.
+    group_sums_bytes: u64,
     /// Nothing more is read after an error.
     failed: bool,
 }
@@ -47,6 +50,7 @@ impl<R: Read> TranscriptReader<R> {
             payload_bytes: 0,
             proofs: None,
             answers_bytes: 0,
+            group_sums_bytes: 0,
             failed: false,
         }
     }
@@ -103,6 +107,7 @@ impl<R: Read> TranscriptReader<R> {
                 self.model_bytes = Model::encoded_len(task.model) as u64;
                 let proofs = task.proof_params().map_err(|e| malformed(e.to_string()))?;
                 self.proofs = Some(proofs);
+                self.group_sums_bytes = max_group_sums(task);
             }
             Record::Report(report) => {
                 let outcomes = &report.peek().outcomes;
@@ -141,11 +146,14 @@ impl<R: Read> TranscriptReader<R> {
             Kind::Registration => MAX_REGISTRATIONS,
             Kind::Header | Kind::Payload => 2 * MAX_SUBMISSIONS as usize,
             Kind::Report | Kind::Answers => 2 * MAX_STEWARDS,
+            // An opening and its sums, or openings alone.
+            Kind::Opening | Kind::GroupSums if self.group_sums_bytes > 0 => 2 * MAX_STEWARDS,
             _ => MAX_STEWARDS,
         };
         let pair = |kind| match kind {
             Kind::Payload => Kind::Header,
             Kind::Answers => Kind::Report,
+            Kind::GroupSums => Kind::Opening,
             other => other,
         };
         let same = self.previous.map(pair) == Some(pair(kind));
@@ -160,6 +168,7 @@ impl<R: Read> TranscriptReader<R> {
         let (limit, exact) = match (kind, fixed_limit(kind)) {
             (Kind::Payload, _) => (self.payload_bytes, true),
             (Kind::Answers, _) => (self.answers_bytes, true),
+            (Kind::GroupSums, _) => (self.group_sums_bytes, false),
             (_, None) => (self.model_bytes, true),
             (_, Some(limit)) => (limit as u64, false),
         };

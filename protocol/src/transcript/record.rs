@@ -48,6 +48,8 @@ pub enum Record {
     Verdict(Box<Signed<Verdict>>),
     /// An opening.
     Opening(Box<Signed<Opening>>),
+    /// The sums over groups of the opening before, as bytes ([`crate::GroupSums`]).
+    GroupSums(Vec<u8>),
     /// How the round ended.
     Terminal(Box<Terminal>),
     /// The digest of every byte before; it has been compared.
@@ -88,6 +90,7 @@ impl Record {
             Kind::Answers => Self::Answers(bytes),
             Kind::Verdict => Self::Verdict(Box::new(signed!(Verdict))),
             Kind::Opening => Self::Opening(Box::new(signed!(Opening))),
+            Kind::GroupSums => Self::GroupSums(bytes),
             Kind::Result => Self::Terminal(Box::new(Terminal::Result(signed!(RoundResult)))),
             Kind::Aborted => Self::Terminal(Box::new(Terminal::Aborted(signed!(Aborted)))),
             Kind::End => {
@@ -120,6 +123,7 @@ impl Record {
             Self::Answers(_) => Kind::Answers,
             Self::Verdict(_) => Kind::Verdict,
             Self::Opening(_) => Kind::Opening,
+            Self::GroupSums(_) => Kind::GroupSums,
             Self::Terminal(terminal) => match **terminal {
                 Terminal::Result(_) => Kind::Result,
                 Terminal::Aborted(_) => Kind::Aborted,
@@ -147,6 +151,8 @@ pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
         Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
         Kind::Opening => Signed::<Opening>::MAX_BYTES,
         Kind::End => 32,
-        Kind::Model | Kind::Direction | Kind::Payload | Kind::Answers => return None,
+        Kind::Model | Kind::Direction | Kind::Payload | Kind::Answers | Kind::GroupSums => {
+            return None;
+        }
     })
 }

@@ -234,6 +234,14 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Opening, opening.bytes())
     }
 
+    /// The sums over groups of the opening before.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn group_sums(&mut self, sums: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::GroupSums, sums)
+    }
+
     /// How the round ended.
     ///
     /// # Errors

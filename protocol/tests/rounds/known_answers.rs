@@ -1,11 +1,11 @@
-//! `session.json` and `noise.json` of `test_vectors/v1/`, which `test_vectors/generate.py` computes from the documents alone. Every case is
+//! `session.json`, `noise.json` and `groups.json` of `test_vectors/v1/`, which `test_vectors/generate.py` computes from the documents alone. Every case is
 //! read by one reader; a corrupted one must be refused with the error that it names
 //! (`test_vectors/README.md`). The other files of that directory are read by `dawn-crypto`.
 
 use std::collections::BTreeSet;
 
 use dawn_crypto::digest::Digest;
-use dawn_crypto::params::{Dimension, Sigma};
+use dawn_crypto::params::{Dimension, N, Sigma};
 use dawn_identity::envelope::EnvelopeError;
 use dawn_identity::{
     DecodeError, DeviceId, OrgId, SessionId, Signed, Statement, StewardId, TaskId,
@@ -15,7 +15,8 @@ use dawn_protocol::dp::{CountedNoise, CountedStewards};
 use dawn_protocol::noise::{self, NoiseSeed};
 use dawn_protocol::submission::{package_aad, seal_info};
 use dawn_protocol::{
-    Author, Candidate, RoundId, RoundSpec, Rule, SealingKey, SubmissionHeader, Task, digests,
+    Author, Candidate, Culprit, GroupRule, GroupSums, Groups, RoundId, RoundSpec, Rule, SealingKey,
+    SubmissionHeader, Task, digests,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -97,6 +98,18 @@ fn noise_answers() {
             ("choice", choice),
             ("author", author),
             ("charge", charge),
+        ],
+    );
+}
+
+#[test]
+fn groups_answers() {
+    check(
+        include_str!("../../../test_vectors/v1/groups.json"),
+        &[
+            ("partition", partition),
+            ("group-sums", group_sums),
+            ("task", task),
         ],
     );
 }
@@ -300,4 +313,47 @@ fn charge(case: Value) -> Result<(), Refusal> {
         ..CountedNoise::of_devices(sigma(case.error_deviation), case.min_honest)
     };
     equal(noise.charge_micro_rho(case.clip), Ok(case.micro_rho))
+}
+
+fn partition(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        beacon: Digest,
+        devices: Vec<Option<DeviceId>>,
+        most: u8,
+        size: u32,
+        count: usize,
+        groups: Vec<Option<usize>>,
+    }
+    let case: Case = fields(case);
+    let rule = GroupRule {
+        most: case.most,
+        size: case.size,
+        ..crate::groups::RULE
+    };
+    let length = case.devices.len();
+    let drawn = Groups::draw(&rule, &case.beacon, case.devices);
+    equal(drawn.count(), case.count)?;
+    equal(
+        (0..length).map(|index| drawn.of(index)).collect(),
+        case.groups,
+    )
+}
+
+fn group_sums(case: Value) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Case {
+        groups: usize,
+        constants: Vec<u32>,
+        digest: Digest,
+    }
+    let case: Case = fields(case);
+    let word = |constant: &u32| constant.to_le_bytes().repeat(N);
+    let bytes: Vec<u8> = case.constants.iter().flat_map(word).collect();
+    let sums = GroupSums::from_bytes(&bytes, case.groups, Culprit::Aggregator)
+        .map_err(|violation| Refusal(violation.rule.name(), None))?;
+    equal(sums.to_bytes(), bytes)?;
+    equal(sums.digest(), case.digest)
 }

@@ -11,6 +11,7 @@ mod containers;
 mod contexts;
 mod forging;
 mod functionals;
+mod groups;
 mod known_answers;
 mod noise;
 mod norms;

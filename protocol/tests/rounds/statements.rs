@@ -125,6 +125,7 @@ fn opening() -> Opening {
         verdict: digest(0x88),
         steward: steward(),
         share_sum: ShareSum::zero(),
+        groups: None,
     }
 }
 

@@ -253,6 +253,7 @@ impl LyingSteward {
             verdict: verdict.body_digest(),
             steward: self.id,
             share_sum: ShareSum::from_bytes(&bytes)?,
+            groups: None,
         })
     }
 }

@@ -41,7 +41,7 @@ use tokio::task::JoinSet;
 
 pub use federation::tolerated;
 pub use filter::Filter;
-pub use options::DemoOptions;
+pub use options::{DemoGroups, DemoOptions};
 pub use setting::{DataSource, NoiseBy};
 pub use summary::DemoSummary;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use dawn_identity::Digest;
-use dawn_learn::ModelSpec;
-use dawn_protocol::Task;
+use dawn_learn::{ModelSpec, RobustRule};
+use dawn_protocol::{GroupRule, Policy, Task};
 
 use super::devices::derive;
 use super::filter::Filter;
@@ -45,6 +45,8 @@ pub struct DemoOptions {
     pub epsilon: Option<f64>,
     /// Who carries the noise of the privacy target.
     pub noise: NoiseBy,
+    /// Sums over groups and a robust rule; one sum of all when absent.
+    pub groups: Option<DemoGroups>,
     /// The round in which one steward is killed for good; none when 0.
     pub kill_steward_in: u32,
     /// Folder for transcripts and report.
@@ -55,6 +57,40 @@ pub struct DemoOptions {
     pub binary: PathBuf,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+}
+
+/// Sums over groups in a demo run.
+#[derive(Clone, Copy, Debug)]
+pub struct DemoGroups {
+    /// How many.
+    pub number: u8,
+    /// What becomes of their means.
+    pub rule: RobustRule,
+}
+
+impl DemoGroups {
+    /// The task's rule under a policy. Of a group two fifths may be refused, and half of the others are counted on to be
+    /// honest.
+    pub fn rule(&self, policy: &Policy) -> Result<GroupRule> {
+        let size = policy.min_accepted / u32::from(self.number.max(1));
+        ensure!(
+            size >= 4,
+            "--groups {} of at least {} accepted devices have fewer than 4 each: ask for fewer groups or more devices",
+            self.number,
+            policy.min_accepted
+        );
+        self.rule
+            .check(usize::from(self.number))
+            .context("--groups, --rule and --mixing do not fit each other")?;
+        let least = size * 3 / 5;
+        Ok(GroupRule {
+            most: self.number,
+            size,
+            least,
+            honest: (least / 2).max(2),
+            rule: self.rule,
+        })
+    }
 }
 
 /// Where a demo run writes.
@@ -149,6 +185,13 @@ impl DemoOptions {
             ),
             None => String::new(),
         };
+        let groups = match task.options.groups {
+            Some(groups) => format!(
+                "sums over {} groups of {} devices or more, {} of a group counted on to be honest, ",
+                groups.most, groups.size, groups.honest
+            ),
+            None => String::new(),
+        };
         let mut attack = String::new();
         if let Some(kinds) = self.attack_names() {
             attack = format!(
@@ -165,7 +208,7 @@ impl DemoOptions {
             None => String::new(),
         };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{groups}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

@@ -168,6 +168,8 @@ impl Setting {
     ) -> Result<Signed<Task>> {
         let settings = self.preset.settings(&self.model);
         let policy = policy(options);
+        let groups = options.groups.map(|groups| groups.rule(&policy));
+        let groups = groups.transpose()?;
         let (noise, budget_micro_rho) = match options.epsilon {
             None => (dp::Split::of_devices(Sigma::ERROR_MIN), None),
             Some(target) => {
@@ -175,8 +177,9 @@ impl Setting {
                     clip: settings.quantiser.clip,
                     rounds: options.rounds,
                     padded_dimension: Dimension::new(self.model.parameters())?.padded(),
-                    min_honest: policy.min_honest,
+                    min_honest: groups.map_or(policy.min_honest, |groups| groups.honest),
                     delta_exponent: DELTA_EXPONENT,
+                    short: groups.map_or(0.0, |groups| groups.short(&policy, threshold)),
                 };
                 let honest = dp::honest_stewards(threshold);
                 let noise = match options.noise {
@@ -229,6 +232,7 @@ impl Setting {
             created: now,
             projections: 256,
             options: TaskOptions {
+                groups,
                 functional: options.filter.map(Filter::functional),
                 noise: noise.stewards.map(|sigma| StewardNoise {
                     sigma,

@@ -8,6 +8,7 @@ mod directions;
 mod explained;
 mod founding;
 mod garbage;
+mod groups;
 mod histories;
 mod http;
 mod lies;
