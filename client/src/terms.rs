@@ -25,9 +25,10 @@ pub struct Terms {
     pub max_clip_to_noise: Option<u32>,
     /// Least noise that the device adds to every coordinate.
     pub min_sigma_error: Option<Sigma>,
-    /// Least number of honest devices that the task's policy counts on in every sum.
+    /// Least number of honest devices that the task counts on in every sum that is opened: of a group, when it asks for
+    /// sums over groups.
     pub min_honest: Option<u32>,
-    /// Least number of organisations in every sum.
+    /// Least number of organisations in every sum that is opened. Of a group nothing is known but that it has one.
     pub min_organisations: Option<u16>,
     /// Most privacy loss over the whole task, in micro-rho. A task without a budget is refused.
     pub max_budget_micro_rho: Option<u64>,
@@ -104,12 +105,16 @@ impl Terms {
         let policy = &task.policy;
         at_least(
             "number of honest devices",
-            policy.min_honest.into(),
+            task.counted_honest().into(),
             self.min_honest.map(u64::from),
         )?;
+        let organisations = match task.options.groups {
+            Some(_) => 1,
+            None => policy.min_organisations,
+        };
         at_least(
             "number of organisations",
-            policy.min_organisations.into(),
+            organisations.into(),
             self.min_organisations.map(u64::from),
         )?;
         match (self.max_budget_micro_rho, task.privacy.budget_micro_rho) {

@@ -12,9 +12,9 @@ use dawn_crypto::params::Sigma;
 use dawn_identity::{
     Digest, FederationError, Organisation, SecretKey, Signed, SignedRoster, Validity,
 };
-use dawn_learn::Model;
+use dawn_learn::{Aggregation, Model, RobustRule};
 use dawn_protocol::digests::model_digest;
-use dawn_protocol::{Endorsement, Rule, TaskContext};
+use dawn_protocol::{Endorsement, GroupRule, Rule, TaskContext};
 use fake::{Scene, now, plan, shelf};
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -269,6 +269,33 @@ async fn tasks_beyond_the_terms_of_the_app() {
         max_budget_micro_rho: None,
     };
     assert_eq!(generous.check(task), Ok(()));
+    // What is opened of a task with groups is a group's sum, whatever its policy says of all accepted.
+    let mut grouped = task.clone();
+    grouped.policy.min_honest = 9;
+    grouped.options.groups = Some(GroupRule {
+        most: 3,
+        size: 3,
+        least: 3,
+        honest: 2,
+        rule: RobustRule {
+            aggregation: Aggregation::Median,
+            mixing: None,
+        },
+    });
+    let limit = |terms: Terms| match terms.check(&grouped) {
+        Err(TermsError::Limit { what, asked, .. }) => (what, asked),
+        other => panic!("{other:?}"),
+    };
+    let honest = Terms {
+        min_honest: Some(3),
+        ..Terms::default()
+    };
+    assert_eq!(limit(honest), ("number of honest devices", 2));
+    let organisations = Terms {
+        min_organisations: Some(2),
+        ..Terms::default()
+    };
+    assert_eq!(limit(organisations), ("number of organisations", 1));
     let mut noisier = generous;
     noisier.max_clip_to_noise = Some(157);
     assert!(matches!(
