@@ -117,7 +117,6 @@ fn epsilon(context: &TaskContext, micro_rho: u64, rounds: u32) -> Option<f64> {
         rounds,
         padded_dimension: context.dimension().padded(),
         noise: context.counted_noise(),
-        short: context.short_groups(),
     };
     dp::epsilon(&spending, task.privacy.delta_exponent)
 }

@@ -277,6 +277,7 @@ async fn tasks_beyond_the_terms_of_the_app() {
         size: 3,
         least: 3,
         honest: 2,
+        dishonest: 0,
         rule: RobustRule {
             aggregation: Aggregation::Median,
             mixing: None,

@@ -151,6 +151,7 @@ fn statements(seeds: &mut Vec<Seed>) {
         size: 2,
         least: 2,
         honest: 2,
+        dishonest: 0,
         rule: RobustRule {
             aggregation: Aggregation::TrimmedMean { cut: 1 },
             mixing: Some(2),

@@ -184,13 +184,6 @@ impl TaskContext {
         budget.is_some_and(|budget| spent.is_none_or(|spent| spent > budget))
     }
 
-    /// How likely a group of a round has fewer honest devices than counted on; 0 when there are no groups.
-    pub fn short_groups(&self) -> f64 {
-        let task = self.task();
-        let groups = task.options.groups;
-        groups.map_or(0.0, |rule| rule.short(&task.policy, self.threshold()))
-    }
-
     /// The epsilon that the task's verdicts have spent together, at the task's delta, when
     /// `spent_micro_rho` is the sum of their charges. `None` when it is not finite.
     pub fn epsilon(&self, spent_micro_rho: u64) -> Option<f64> {
@@ -202,7 +195,6 @@ impl TaskContext {
             rounds: u32::try_from(rounds).ok()?,
             padded_dimension: self.dimension().padded(),
             noise: self.counted_noise(),
-            short: self.short_groups(),
         };
         dp::epsilon(&spending, task.privacy.delta_exponent)
     }

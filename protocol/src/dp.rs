@@ -136,9 +136,6 @@ pub struct Spending {
     pub padded_dimension: usize,
     /// The noise that was counted on.
     pub noise: CountedNoise,
-    /// How likely it is in a round that fewer are honest than counted on: 0 when their number is not a matter of luck
-    /// ([`crate::GroupRule::short`]).
-    pub short: f64,
 }
 
 /// The epsilon at `delta = 10^-delta_exponent` that the charged rounds have spent together. `None`
@@ -165,8 +162,7 @@ pub fn epsilon(spending: &Spending, delta_exponent: u8) -> Option<f64> {
     let guess = at(delta)? + 1.0;
     let growth = (samples * SAMPLER_RELATIVE).exp();
     let mass = samples * SAMPLER_MASS + rounds * honest * PROOF_FAILURE;
-    let reduced =
-        ((delta - rounds * spending.short - mass) / growth - guess.exp() * mass).next_down();
+    let reduced = ((delta - mass) / growth - guess.exp() * mass).next_down();
     if reduced.is_nan() || reduced <= 0.0 {
         return None;
     }
@@ -188,8 +184,6 @@ pub struct Plan {
     pub min_honest: u32,
     /// Delta is `10^-delta_exponent`.
     pub delta_exponent: u8,
-    /// As in [`Spending`].
-    pub short: f64,
 }
 
 impl Plan {
@@ -227,7 +221,6 @@ impl Plan {
             rounds: self.rounds,
             padded_dimension: self.padded_dimension,
             noise: *noise,
-            short: self.short,
         };
         epsilon(&spending, self.delta_exponent)
     }

@@ -31,8 +31,12 @@ pub struct GroupRule {
     /// How many of a group's accepted are counted on to be honest: what the accountant divides by. At least 2.
     #[n(3)]
     pub honest: u32,
-    /// What becomes of the groups' means.
+    /// How many of all accepted devices of a round are at most dishonest. Nobody knows in which groups they are, and who sees
+    /// the beacon can leave out honest ones: so `honest + dishonest <= least`, and the former are there for certain.
     #[n(4)]
+    pub dishonest: u32,
+    /// What becomes of the groups' means.
+    #[n(5)]
     pub rule: RobustRule,
 }
 
@@ -51,8 +55,16 @@ impl GroupRule {
     /// Whether the groups can be what the task says, in every round that its policy lets open.
     pub(crate) fn check(&self, policy: &Policy, padded: usize) -> Result<(), BrokenRule> {
         BrokenRule::unless(
-            2 <= self.honest && self.honest <= self.least && self.least <= self.size,
-            "2 <= honest <= least <= size of a group",
+            2 <= self.honest && self.least <= self.size,
+            "2 <= honest, and least <= size of a group",
+        )?;
+        BrokenRule::unless(
+            u64::from(self.honest) + u64::from(self.dishonest) <= u64::from(self.least),
+            "the least number of a group has its honest devices and all dishonest ones of a round",
+        )?;
+        BrokenRule::unless(
+            policy.min_accepted.saturating_sub(policy.min_honest) <= self.dishonest,
+            "groups count on as many dishonest devices as the policy does, or more",
         )?;
         self.rule
             .check(usize::from(self.most))

@@ -24,7 +24,7 @@
 //! | [`groups`], [`group_sums`] | sums over groups of submissions, when a task asks for them | 4.7 |
 //! | [`open`] | the sum, and who answered wrongly | 4.7 |
 //! | [`phase`] | the order of a round, in types | 4 |
-//! | [`dp`], [`short_groups`] | what a round costs in privacy | 4.8 |
+//! | [`dp`] | what a round costs in privacy | 4.8 |
 //! | [`author`], [`noise`] | submissions of stewards, which contribute noise | 4.8 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
 //! | [`transcript`] | the file that an auditor reads | 5 |
@@ -54,7 +54,6 @@ pub mod roll;
 pub mod round_context;
 pub mod round_id;
 mod shares;
-pub mod short_groups;
 pub mod spec;
 pub mod spec_rules;
 pub mod statements;

@@ -73,7 +73,7 @@ def build():
     summed("a group too few", 2, [0, 1, Q - 1], error="group-sums")
     summed("words of q", 3, [0, 1, Q], error="group-sums")
 
-    task = changed(task_fields(), POLICY, [12, 9, 2, 400, 1000, 80])
+    task = changed(task_fields(), POLICY, [12, 12, 2, 400, 1000, 80])
     median, trimmed, geometric = [0, 0], [1, 1], [2, 8, 3]
 
     def asked(name, groups, error=None):
@@ -85,15 +85,16 @@ def build():
         else:
             corrupted.append(refused(name, "task", error, **written))
 
-    asked("median of groups", [4, 4, 3, 2, median])
-    asked("trimmed mean", [3, 4, 3, 3, trimmed])
-    asked("geometric median of mixed means", [64, 3, 3, 2, geometric])
-    asked("one honest device a group", [4, 4, 3, 1, median], "rule")
-    asked("two groups", [2, 4, 3, 2, median], "rule")
-    asked("two groups of the fewest accepted", [4, 5, 3, 2, median], "rule")
-    asked("all cut", [3, 4, 3, 2, [1, 2]], "rule")
-    asked("a rule that does not exist", [4, 4, 3, 2, [3, 1]], "malformed")
-    asked("a median with a parameter", [4, 4, 3, 2, [0, 1]], "malformed")
+    asked("median of groups", [4, 4, 3, 2, 1, median])
+    asked("trimmed mean", [3, 4, 3, 3, 0, trimmed])
+    asked("geometric median of mixed means", [64, 3, 3, 2, 1, geometric])
+    asked("one honest device a group", [4, 4, 3, 1, 1, median], "rule")
+    asked("no room for all dishonest ones", [4, 4, 3, 2, 2, median], "rule")
+    asked("two groups", [2, 4, 3, 2, 1, median], "rule")
+    asked("two groups of the fewest accepted", [4, 5, 3, 2, 1, median], "rule")
+    asked("all cut", [3, 4, 3, 2, 1, [1, 2]], "rule")
+    asked("a rule that does not exist", [4, 4, 3, 2, 1, [3, 1]], "malformed")
+    asked("a median with a parameter", [4, 4, 3, 2, 1, [0, 1]], "malformed")
     about = "The groups of a round, digests of group sums, and tasks that ask for groups."
     empty = encode(task + [[None, None]])
     assert encode(task) != empty

@@ -61,7 +61,7 @@ def written_task(fields):
     assert kind == 0
     sigma, clip, min_honest = Fraction(fields[ERROR], 2**16), fields[QUANTISER][1], fields[POLICY][1]
     if len(fields) > OPTIONS and fields[OPTIONS][1:2] not in ([], [None]):
-        # Of a group, as [most, size, least, honest, rule].
+        # Of a group, as [most, size, least, honest, dishonest, rule].
         min_honest = fields[OPTIONS][1][3]
     return {
         "body": body.hex(),

@@ -31,6 +31,7 @@ fn plan() -> Plan {
                 size: 2,
                 least: 2,
                 honest: 2,
+                dishonest: 0,
                 rule: RobustRule {
                     aggregation: Aggregation::TrimmedMean { cut: 1 },
                     mixing: Some(2),

@@ -225,14 +225,12 @@ impl Explanation {
         let exponent = task.privacy.delta_exponent;
         let dim = task.dimension()?;
         let groups = task.options.groups;
-        let short = groups.map_or(0.0, |groups| groups.short(&task.policy, threshold));
         let epsilon = |rounds: u32| {
             let spending = Spending {
                 micro_rho: charge.saturating_mul(u64::from(rounds)),
                 rounds,
                 padded_dimension: dim.padded(),
                 noise,
-                short,
             };
             dp::epsilon(&spending, exponent)
         };
@@ -245,10 +243,6 @@ impl Explanation {
             (Some(one), None) => format!(
                 "epsilon {one:.2} of one round, at delta 10^-{exponent}; of all {rounds} none can be claimed"
             ),
-            (None, _) if short > 0.0 => {
-                "no epsilon can be claimed: too little noise, or too much luck in the groups"
-                    .to_owned()
-            }
             (None, _) => "no epsilon can be claimed: there is too little noise".to_owned(),
         };
         self.fact(SECTION, "epsilon_round", json!(one), text);
@@ -265,11 +259,10 @@ impl Explanation {
         };
         self.fact(SECTION, "charge_micro_rho", json!(charge), text);
         if let Some(groups) = groups {
-            let (policy, fewest) = (&task.policy, groups.fewest(&task.policy));
-            let expected = groups.short_with(policy, policy.target_submissions);
+            let fewest = groups.fewest(&task.policy);
             let text = format!(
-                "the sum of every group is opened: {fewest} to {} groups of {} submissions or more, at least {} of each accepted. What hides a device is the noise of {} honest ones of its group alone",
-                groups.most, groups.size, groups.least, groups.honest
+                "the sum of every group is opened: {fewest} to {} groups of {} submissions or more, at least {} of each accepted. What hides a device is the noise of {} honest ones of its group alone, which are there when at most {} accepted devices of a round are dishonest",
+                groups.most, groups.size, groups.least, groups.honest, groups.dishonest
             );
             let value = json!({
                 "fewest": fewest,
@@ -277,20 +270,9 @@ impl Explanation {
                 "size": groups.size,
                 "least": groups.least,
                 "honest": groups.honest,
-                "short_of_one_beacon": expected,
-                "short": short,
+                "dishonest": groups.dishonest,
             });
             self.fact(SECTION, "groups", value, text);
-            let text = format!(
-                "the beacon gives some group fewer honest ones with probability {expected:.1e} in a round of {} submissions, at most {short:.1e} in any, whichever parts the aggregator makes the beacon of; that is added to delta",
-                policy.target_submissions
-            );
-            self.facts.push(Fact {
-                section: SECTION,
-                key: "",
-                value: Value::Null,
-                text,
-            });
         }
         let Some(asked) = task.options.noise else {
             self.fact(SECTION, "steward_noise", Value::Null, String::new());

@@ -107,6 +107,7 @@ struct GroupFields {
     size: u32,
     least: u32,
     honest: u32,
+    dishonest: u32,
     rule: RobustRule,
 }
 
@@ -383,6 +384,7 @@ impl Description {
                     size: groups.size,
                     least: groups.least,
                     honest: groups.honest,
+                    dishonest: groups.dishonest,
                     rule: groups.rule,
                 }),
                 noise: split.stewards.map(|sigma| StewardNoise {
@@ -413,8 +415,6 @@ impl Description {
                     padded_dimension: Dimension::new(self.model.parameters())?.padded(),
                     min_honest: self.policy.min_honest,
                     delta_exponent: self.delta_exponent,
-                    // Groups and noise of stewards are refused together.
-                    short: 0.0,
                 };
                 plan.split(target, dp::honest_stewards(threshold))
                     .context("that epsilon needs more noise than the largest supported deviation")

@@ -48,7 +48,6 @@ fn spending(micro_rho: u64) -> Spending {
         rounds: 10,
         padded_dimension: 4096,
         noise: CountedNoise::of_devices(sigma(100.0), 50),
-        short: 0.0,
     }
 }
 
@@ -106,7 +105,6 @@ fn without_privacy_there_is_no_epsilon_rather_than_a_wrong_one() {
         rounds: 100_000,
         padded_dimension: 1 << 24,
         noise: CountedNoise::of_devices(Sigma::ERROR_MIN, 50_000),
-        short: 0.0,
     };
     assert_eq!(epsilon(&worn_out, 30), None);
 }
@@ -119,7 +117,6 @@ fn calibration_finds_the_smallest_deviation() {
         padded_dimension: 4096,
         min_honest: 50,
         delta_exponent: 6,
-        short: 0.0,
     };
     let sigma = plan.calibrate(8.0).unwrap();
     let one_less = Sigma::new(sigma.get() - 1).unwrap();
@@ -149,7 +146,6 @@ fn a_tasks_epsilon_is_that_of_its_verdicts() {
         padded_dimension: context.dimension().padded(),
         min_honest: 2,
         delta_exponent: 6,
-        short: 0.0,
     };
     assert_eq!(context.epsilon(3 * charge), plan.epsilon(Sigma::ERROR_MIN));
     assert!(context.epsilon(3 * charge).is_some());
@@ -204,7 +200,6 @@ fn a_split_leaves_devices_no_weapon_and_reaches_the_target() {
         padded_dimension: 4096,
         min_honest: 50,
         delta_exponent: 6,
-        short: 0.0,
     };
     let split = plan.split(8.0, 3).unwrap();
     let (error, stewards) = (split.sigma_error, split.stewards.unwrap());
@@ -230,18 +225,4 @@ fn a_split_leaves_devices_no_weapon_and_reaches_the_target() {
     assert_eq!(split.sigma_error, Sigma::ERROR_MIN);
     assert!(split.stewards.is_some());
     assert_eq!(plan.split(0.0, 3), None);
-}
-
-/// What is a matter of luck comes off delta, and ends every claim when it is as much.
-#[test]
-fn luck_is_added_to_delta() {
-    let sure = spending(1_000_000);
-    let lucky = |short| Spending { short, ..sure };
-    let certain = epsilon(&sure, 6).unwrap();
-    assert!(epsilon(&lucky(1e-9), 6).unwrap() > certain);
-    // Ten rounds of 9e-8 leave a tenth of 1e-6.
-    let tenth = epsilon(&lucky(9e-8), 6).unwrap();
-    let seventh = epsilon(&sure, 7).unwrap();
-    assert!((tenth - seventh).abs() < 1e-3, "{tenth} {seventh}");
-    assert_eq!(epsilon(&lucky(1e-7), 6), None);
 }

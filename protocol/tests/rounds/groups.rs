@@ -6,12 +6,13 @@ use dawn_crypto::field;
 use dawn_crypto::mask::{add_assign, parse_payload};
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::Signed;
+use dawn_identity::Statement as _;
 use dawn_learn::{Aggregation, GroupSum, RobustRule, apply_mean};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{
-    AbortReason, Culprit, GroupRule, GroupSums, Judged, Opening, Outcome, Rule, SubmissionHeader,
-    Task, TaskOptions,
+    AbortReason, Culprit, GroupRule, GroupSums, Judged, Opening, Outcome, Policy, Rule,
+    SubmissionHeader, Task, TaskOptions,
 };
 
 use crate::assert_violates;
@@ -23,6 +24,7 @@ pub const RULE: GroupRule = GroupRule {
     size: 3,
     least: 2,
     honest: 2,
+    dishonest: 0,
     rule: RobustRule {
         aggregation: Aggregation::Median,
         mixing: None,
@@ -32,7 +34,7 @@ pub const RULE: GroupRule = GroupRule {
 /// A task that asks for three groups of three devices or more.
 pub fn in_groups(task: &mut Task) {
     task.policy.min_accepted = 9;
-    task.policy.min_honest = 8;
+    task.policy.min_honest = 9;
     task.options.groups = Some(RULE);
 }
 
@@ -410,10 +412,34 @@ fn the_charge_counts_the_honest_of_a_group() {
     let charge = |world: &World| world.context.charge_micro_rho();
     assert_eq!(charge(&grouped), charge(&alone));
     assert!(charge(&grouped) > 3 * charge(&all));
-    // One dishonest device in a group of two leaves one: certain, when there is one.
-    assert!(grouped.context.short_groups() > 0.99);
-    assert_eq!(grouped.context.epsilon(charge(&grouped)), None);
-    assert_eq!(alone.context.short_groups(), 0.0);
+}
+
+/// Whoever sees the beacon can leave out the honest devices of a group: all dishonest ones of the round may be in it.
+#[test]
+fn a_group_has_room_for_all_dishonest_devices_of_a_round() {
+    let refused = |change: fn(&mut GroupRule, &mut Policy)| {
+        let mut task = World::with_task(6, 1, in_groups).task.peek().clone();
+        task.policy.min_accepted = 18;
+        task.policy.min_honest = 16;
+        let mut rule = GroupRule {
+            size: 6,
+            least: 4,
+            dishonest: 2,
+            ..RULE
+        };
+        change(&mut rule, &mut task.policy);
+        task.options.groups = Some(rule);
+        task.check().err().map(|broken| broken.0)
+    };
+    assert_eq!(refused(|_, _| ()), None);
+    let room =
+        "the least number of a group has its honest devices and all dishonest ones of a round";
+    assert_eq!(refused(|rule, _| rule.dishonest = 3), Some(room));
+    assert_eq!(refused(|rule, _| rule.dishonest = u32::MAX), Some(room));
+    assert_eq!(refused(|rule, _| rule.honest = 3), Some(room));
+    let policy = "groups count on as many dishonest devices as the policy does, or more";
+    assert_eq!(refused(|_, policy| policy.min_honest = 15), Some(policy));
+    assert!(refused(|rule, _| rule.honest = 1).is_some());
 }
 
 /// A task's option has one encoding, and none when nothing is asked for.
@@ -424,8 +450,8 @@ fn options_without_groups_take_no_bytes() {
         ..TaskOptions::default()
     };
     let bytes = dawn_identity::to_canonical(&options);
-    // [null, [3, 3, 2, 2, [0, 0]]]
-    assert_eq!(bytes, [0x82, 0xf6, 0x85, 3, 3, 2, 2, 0x82, 0, 0]);
+    // [null, [3, 3, 2, 2, 0, [0, 0]]]
+    assert_eq!(bytes, [0x82, 0xf6, 0x86, 3, 3, 2, 2, 0, 0x82, 0, 0]);
     let read: TaskOptions = dawn_identity::from_canonical_bounded(&bytes, 100).unwrap();
     assert_eq!(read, options);
     assert!(dawn_identity::to_canonical(&TaskOptions::default()).len() < bytes.len());

@@ -69,25 +69,27 @@ pub struct DemoGroups {
 }
 
 impl DemoGroups {
-    /// The task's rule under a policy. Of a group two fifths may be refused, and half of the others are counted on to be
-    /// honest.
+    /// The task's rule under a policy: as many dishonest devices as the policy counts on, which may all be in one group.
     pub fn rule(&self, policy: &Policy) -> Result<GroupRule> {
         let size = policy.min_accepted / u32::from(self.number.max(1));
+        let dishonest = policy.min_accepted.saturating_sub(policy.min_honest);
+        // A fifth of a group may be refused.
+        let least = size - size / 5;
         ensure!(
-            size >= 4,
-            "--groups {} of at least {} accepted devices have fewer than 4 each: ask for fewer groups or more devices",
+            least >= dishonest + 2,
+            "--groups {} of at least {} accepted devices have {least} each for certain, which is not enough to hide one among {dishonest} dishonest: ask for fewer groups or more devices",
             self.number,
             policy.min_accepted
         );
         self.rule
             .check(usize::from(self.number))
             .context("--groups, --rule and --mixing do not fit each other")?;
-        let least = size * 3 / 5;
         Ok(GroupRule {
             most: self.number,
             size,
             least,
-            honest: (least / 2).max(2),
+            honest: least - dishonest,
+            dishonest,
             rule: self.rule,
         })
     }

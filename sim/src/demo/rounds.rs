@@ -46,8 +46,6 @@ pub struct Follower<'a> {
     scratch: TempDir,
     sum_errors: u64,
     opened: u32,
-    /// How likely a group has fewer honest devices than counted on, in a round.
-    short_groups: f64,
 }
 
 impl<'a> Follower<'a> {
@@ -94,9 +92,6 @@ impl<'a> Follower<'a> {
             scratch: TempDir::new()?,
             sum_errors: 0,
             opened: 0,
-            short_groups: task.options.groups.map_or(0.0, |groups| {
-                groups.short(&task.policy, &founded.roster.peek().threshold)
-            }),
         })
     }
 
@@ -326,7 +321,6 @@ impl<'a> Follower<'a> {
             rounds: self.opened,
             padded_dimension: self.task.dimension()?.padded(),
             noise,
-            short: self.short_groups,
         };
         Ok(dp::epsilon(&spending, DELTA_EXPONENT))
     }

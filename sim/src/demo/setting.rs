@@ -179,7 +179,6 @@ impl Setting {
                     padded_dimension: Dimension::new(self.model.parameters())?.padded(),
                     min_honest: groups.map_or(policy.min_honest, |groups| groups.honest),
                     delta_exponent: DELTA_EXPONENT,
-                    short: groups.map_or(0.0, |groups| groups.short(&policy, threshold)),
                 };
                 let honest = dp::honest_stewards(threshold);
                 let noise = match options.noise {

@@ -16,6 +16,7 @@ fn in_groups(task: &mut Task) {
         size: 2,
         least: 2,
         honest: 2,
+        dishonest: 0,
         rule: RobustRule {
             aggregation: Aggregation::Median,
             mixing: None,
