@@ -17,6 +17,7 @@ mod noise;
 mod norms;
 mod opening;
 mod packages;
+mod places;
 mod preparing;
 mod reporting;
 mod shares;

@@ -5,10 +5,9 @@ use dawn_identity::{SecretKey, Signed};
 use dawn_protocol::noise::{RevealedSeeds, choice};
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::prepare::{PrepareError, PreparedSubmission};
-use dawn_protocol::roll::Roll;
 use dawn_protocol::{
-    AbortReason, Author, Candidate, Closed, Culprit, Decision, NoiseSecret, Outcome, PackageReport,
-    Rule, StewardNoise,
+    AbortReason, Author, Candidate, Culprit, Decision, NoiseSecret, Outcome, PackageReport, Rule,
+    StewardNoise,
 };
 
 use crate::assert_violates;
@@ -17,9 +16,9 @@ use crate::reporting::{Reported, noise_secret};
 use crate::world::{ClosedRound, Round, World};
 
 const ALL: [u8; 6] = [1, 2, 3, 4, 5, 6];
-const CANDIDATES: u8 = 4;
+pub const CANDIDATES: u8 = 4;
 
-fn sigma() -> Sigma {
+pub fn sigma() -> Sigma {
     Sigma::from_f64_ceil(50.0).unwrap()
 }
 
@@ -39,7 +38,7 @@ fn candidate(world: &World, point: u8, index: u8) -> Candidate {
     }
 }
 
-fn noise(world: &World, round: &Round, points: &[u8]) -> Vec<PreparedSubmission> {
+pub fn noise(world: &World, round: &Round, points: &[u8]) -> Vec<PreparedSubmission> {
     let of = |point: &u8| {
         let (point, key) = (*point, &world.stewards[usize::from(*point) - 1]);
         (0..CANDIDATES).map(move |index| {
@@ -326,45 +325,6 @@ fn a_steward_that_does_not_reveal_is_named_and_its_noise_does_not_count() {
         assert_eq!(unproven, Decision::UnprovenNoise, "{number}");
         // It answered about everything rightly, and may open.
         assert!(verdict.openers.contains(&2), "{number}");
-    }
-}
-
-/// The places of noise are no places for devices: the bound that no sum wraps at counts on it.
-#[test]
-fn devices_have_no_more_places_than_the_policy_says() {
-    let mut world = World::with_task(6, 1, |task| {
-        task.options.noise = Some(StewardNoise {
-            sigma: sigma(),
-            candidates: CANDIDATES,
-        });
-        task.policy.max_submissions = 3;
-        task.policy.target_submissions = 3;
-    });
-    let round = world.first_round();
-    for (devices, points, fits) in [(3, &ALL[..], true), (4, &ALL[..1], false)] {
-        let organisations: Vec<usize> = (0..devices).collect();
-        let mut submissions = world.submissions(&round, &organisations);
-        submissions.extend(noise(&world, &round, points));
-        submissions.sort_by_key(|s| s.header.peek().credential.claimed_device());
-        let mut roll = Roll::new();
-        for submission in &submissions {
-            let bytes = submission.header.bytes();
-            roll.push(&round.open, &world.members, bytes).unwrap();
-        }
-        let closed = world.by_aggregator(&Closed {
-            round: round.open.round_id(),
-            session: round.open.session(),
-            root: roll.root(),
-            count: submissions.len() as u32,
-            closed_ms: 0,
-        });
-        let closed = round.open.clone().close(&closed, roll).map(|_| ());
-        match fits {
-            true => closed.unwrap(),
-            false => {
-                assert_violates!(closed, Rule::ClosedRoot, Culprit::Aggregator);
-            }
-        }
     }
 }
 
