@@ -45,6 +45,12 @@ FRAMED = {
     "opened sum digest": [bytes.fromhex("01000000ffffffff")],
     "model digest": [b"model"],
     "organisation trimming order": [seed(1), seed(2)],
+    "noise candidate identifier": [seed(1), b"\3"],
+    "noise candidate choice": [seed(1), seed(2)],
+    "noise candidate mask key": [seed(1)],
+    "noise candidate error": [seed(1)],
+    "noise candidate seed": [seed(1), b"\3"],
+    "noise candidate shares": [seed(1), b"\3"],
     "group order": [seed(1), seed(2)],
     "group sums digest": [bytes(16)],
 }
