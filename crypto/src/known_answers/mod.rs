@@ -36,7 +36,7 @@ const FILES: [&str; 12] = [
 ];
 
 /// The files that `dawn-protocol` reads.
-const ELSEWHERE: [&str; 1] = ["session"];
+const ELSEWHERE: [&str; 3] = ["session", "noise", "groups"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
