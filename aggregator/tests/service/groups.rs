@@ -42,6 +42,8 @@ async fn a_round_with_groups_opens_every_groups_sum() {
     let context = world.context(&task);
     api.post_task(&task).await.unwrap();
     let mut stewards = world.stewards(&context);
+    // However fast the verdict comes.
+    stewards.iter_mut().for_each(|steward| steward.waits = true);
     let devices = world.devices(7);
     let id = context.round(1);
     work_through(&api, &mut stewards, &id, &["collecting"]).await;
@@ -75,6 +77,9 @@ async fn a_round_with_groups_opens_every_groups_sum() {
 
     // A steward that lies about one group: it is named, and the sums are right.
     stewards[2].lies = true;
+    stewards
+        .iter_mut()
+        .for_each(|steward| steward.waits = false);
     work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
     let result = result(&api, &id).await;
     assert_eq!(result.peek().accepted, 7);
@@ -116,6 +121,8 @@ async fn an_opening_without_its_sums_is_refused() {
     let context = world.context(&task);
     api.post_task(&task).await.unwrap();
     let mut stewards = world.stewards(&context);
+    // However fast the verdict comes.
+    stewards.iter_mut().for_each(|steward| steward.waits = true);
     let devices = world.devices(7);
     let id = context.round(1);
     work_through(&api, &mut stewards, &id, &["collecting"]).await;

@@ -308,6 +308,7 @@ async fn the_description_has_every_route_with_its_problems() {
         ("/v1/tasks/{task}/rounds/{round}/statements", 1),
         ("/v1/tasks/{task}/rounds/{round}/transcript", 1),
         ("/v1/tasks/{task}/rounds/{round}/reports/{steward}", 1),
+        ("/v1/tasks/{task}/rounds/{round}/openings/{steward}", 1),
         ("/v1/tasks/{task}/rounds/{round}/challenge", 1),
         ("/v1/tasks/{task}/rounds/{round}/answers/{digest}", 1),
         ("/v1/tasks/{task}/rounds/{round}/scalars", 1),

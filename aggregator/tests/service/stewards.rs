@@ -36,6 +36,8 @@ pub struct Steward {
     pub key: SecretKey,
     /// Whether its answers are beside the polynomial.
     pub lies: bool,
+    /// It does not open.
+    pub waits: bool,
     vrf: VrfSecretKey,
     task: TaskContext,
     rng: ChaCha20Rng,
@@ -50,6 +52,7 @@ impl Steward {
             vrf: vrf_key(&key),
             key,
             lies: false,
+            waits: false,
             task: task.clone(),
             rng: ChaCha20Rng::seed_from_u64(seed),
             sealing: BTreeMap::new(),
@@ -79,7 +82,8 @@ impl Steward {
                 WorkItem::Report { .. } => "report",
                 WorkItem::Open { .. } => "open",
             };
-            if id.task != self.task.id() || only.is_some_and(|only| only != kind) {
+            let waits = self.waits && kind == "open";
+            if waits || id.task != self.task.id() || only.is_some_and(|only| only != kind) {
                 continue;
             }
             match self.work(api, &id, &item).await {
