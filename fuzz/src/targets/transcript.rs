@@ -61,6 +61,7 @@ fn copy(input: impl Read) -> Result<Vec<u8>, String> {
             Record::Answers(answers) => writer.answers(answers),
             Record::Verdict(verdict) => writer.verdict(verdict),
             Record::Opening(opening) => writer.opening(opening),
+            Record::GroupSums(sums) => writer.group_sums(sums),
             Record::Terminal(terminal) => writer.terminal(terminal),
             Record::End(digest) => {
                 ended = Some(*digest);
