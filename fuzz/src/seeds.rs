@@ -146,6 +146,7 @@ fn statements(seeds: &mut Vec<Seed>) {
     add(Task::KIND, world.task.body());
     let mut grouped = world.task.peek().clone();
     grouped.policy.min_accepted = 6;
+    grouped.policy.min_honest = 6;
     grouped.options.groups = Some(GroupRule {
         most: 3,
         size: 2,

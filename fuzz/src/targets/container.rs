@@ -2,6 +2,7 @@
 //! pieces are cut, then the container.
 
 use dawn_protocol::container::{ContainerHead, ContainerLimits, ContainerParser};
+use dawn_protocol::submission::MAX_PACKAGE_BYTES;
 
 use crate::cbor::Dice;
 use crate::memory;
@@ -15,8 +16,8 @@ pub fn container(data: &[u8]) -> bool {
         packages: usize::from(packages % 17),
         payload_bytes: 64,
     };
-    // Memory is taken for what was announced, which is checked, or for what arrived.
-    let room = 4 * bytes.len().min(limits.max_head_bytes()) + (40 << 10);
+    // Memory is taken for what arrived, and for one package that was announced, which is checked.
+    let room = 4 * bytes.len().min(limits.max_head_bytes()) + (40 << 10) + MAX_PACKAGE_BYTES;
     let mut rest = bytes;
     let whole = memory::within(room, || ContainerHead::read_from(&mut rest, limits));
     let (pieces, taken) = memory::within(room, || in_pieces(bytes, limits, *cut));
