@@ -73,6 +73,25 @@ fn a_small_demo_filters_updates_against_the_direction() {
     assert_eq!(rejected, [0, 3, 3]);
 }
 
+/// Stewards send the sums of all groups with their one opening; every group opens, and the model is made by the rule.
+#[test]
+fn a_small_demo_opens_sums_over_groups() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "demo --orgs 4 --devices 60 --rounds 2 --dropout 0 --kill-steward-in 0 --groups 3 --rule geometric --mixing 2 --out out --json";
+    let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+    let summary = last_line(&run);
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(summary["sum_errors"], 0);
+    assert_eq!(summary["audit"], "PASS");
+    let rounds = summary["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 2);
+    assert!(rounds.iter().all(|round| round["outcome"] == "opened"));
+}
+
 /// Every attack of devices at once, and every misbehaviour of a steward in a round each: honest submissions are accepted,
 /// every round opens the sum of what is accepted, each attack comes to what `docs/attacks.md` says, and the auditor agrees from
 /// the transcripts alone.
