@@ -413,6 +413,7 @@ fn texts(seeds: &mut Vec<Seed>) {
     add("secret key file", key.to_pkcs8_pem().as_bytes());
     add("model", b"logistic:64-10");
     add("model", b"mlp:64-32-10");
+    add("model", b"mlp:64-48-32-10");
     add("preset", b"private");
     add("backend", b"portable");
     add("problem", problem);

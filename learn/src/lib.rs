@@ -55,6 +55,6 @@ pub use preset::{Preset, Settings};
 pub use quantise::{Delta, QuantiseError, Quantiser};
 pub use randomness::labels;
 pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
-pub use spec::{ModelSpec, SpecError};
+pub use spec::{Hidden, ModelSpec, SpecError};
 pub use train::{TrainError, TrainSpec, train};
 pub use update::{UpdateError, apply_mean, apply_update};

@@ -7,7 +7,7 @@ use dawn_learn::train::TrainError;
 use dawn_learn::{Dataset, MASTER_MAX, Model, ModelSpec, TrainSpec, apply_update, evaluate, train};
 use proptest::prelude::*;
 
-const MODELS: [&str; 2] = ["logistic:200-3", "mlp:200-150-3"];
+const MODELS: [&str; 3] = ["logistic:200-3", "mlp:200-150-3", "mlp:200-150-20-30-3"];
 
 fn spec(learning_rate: u32, momentum: u16) -> TrainSpec {
     TrainSpec {

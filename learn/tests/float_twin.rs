@@ -21,7 +21,7 @@ impl Twin {
                 inputs,
                 hidden,
                 classes,
-            } => vec![inputs, hidden, classes],
+            } => [&[inputs], &*hidden, &[classes]].concat(),
         };
         let mut weights = model
             .weights()

@@ -67,7 +67,7 @@ fn data(samples: usize, inputs: usize) -> Dataset {
 #[test]
 fn no_step_allocates() {
     let data = data(75, 60);
-    for model in ["logistic:60-10", "mlp:60-150-10", "mlp:60-20-10"] {
+    for model in ["logistic:60-10", "mlp:60-150-10", "mlp:60-20-30-10"] {
         let model = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
         for backend in Backend::available() {
             for momentum in [0, 58_982] {

@@ -9,7 +9,7 @@ use dawn_learn::Backend;
 
 #[derive(Args)]
 pub struct Options {
-    /// logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES.
+    /// logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, with any number of hidden layers.
     #[arg(long, default_value = "mlp:784-128-10")]
     model: String,
     /// Samples of a batch.

@@ -36,7 +36,7 @@ fn every_rule_on_tasks_is_enforced() {
         ("model too large", &|t| {
             t.model = ModelSpec::Mlp {
                 inputs: 65_536,
-                hidden: 65_536,
+                hidden: [65_536].into(),
                 classes: 10,
             };
         }),

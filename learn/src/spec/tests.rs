@@ -1,0 +1,122 @@
+//! Every form of a specification, and what is refused.
+
+use super::*;
+use crate::model::Model;
+
+fn mlp<const LAYERS: usize>(hidden: [u32; LAYERS]) -> ModelSpec {
+    ModelSpec::Mlp {
+        inputs: 64,
+        hidden: hidden.into(),
+        classes: 10,
+    }
+}
+
+const LOGISTIC: ModelSpec = ModelSpec::Logistic {
+    inputs: 64,
+    classes: 10,
+};
+
+#[test]
+fn text_cbor_and_json_come_back_the_same() {
+    for (spec, text) in [
+        (LOGISTIC, "logistic:64-10"),
+        (mlp([32]), "mlp:64-32-10"),
+        (mlp([48, 32, 16]), "mlp:64-48-32-16-10"),
+        (
+            mlp([1, 2, 3, 4, 5, 6, 7, 65536]),
+            "mlp:64-1-2-3-4-5-6-7-65536-10",
+        ),
+    ] {
+        assert_eq!(spec.to_string(), text);
+        assert_eq!(text.parse(), Ok(spec));
+        let bytes = minicbor::to_vec(spec).unwrap();
+        assert_eq!(minicbor::decode::<ModelSpec>(&bytes).unwrap(), spec);
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(json, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<ModelSpec>(&json).unwrap(), spec);
+    }
+}
+
+#[test]
+fn the_encoding_is_the_documents() {
+    let bytes = |spec: ModelSpec| minicbor::to_vec(spec).unwrap();
+    assert_eq!(bytes(LOGISTIC), [0x83, 0, 24, 64, 10]);
+    assert_eq!(bytes(mlp([32])), [0x84, 1, 24, 64, 24, 32, 10]);
+    assert_eq!(
+        bytes(mlp([300, 32, 1])),
+        [0x86, 1, 24, 64, 25, 1, 44, 24, 32, 1, 10]
+    );
+}
+
+#[test]
+fn parameters_are_weights_and_biases() {
+    assert_eq!(LOGISTIC.parameters(), 650);
+    assert_eq!(mlp([32]).parameters(), 64 * 32 + 32 + 32 * 10 + 10);
+    let deep = mlp([32, 20]);
+    let layers = deep.layers();
+    assert_eq!(layers.len(), 3);
+    assert_eq!(layers[1].offset, 64 * 32 + 32);
+    assert_eq!(layers[2].offset, layers[1].offset + 32 * 20 + 20);
+    assert_eq!(layers[2].biases().end, deep.parameters());
+}
+
+#[test]
+fn wrong_text_is_refused() {
+    for text in [
+        "",
+        "mlp",
+        "mlp:",
+        "mlp:64-10",
+        "logistic:64-32-10",
+        "logistic:64-1",
+        "logistic:0-10",
+        "tree:1-2",
+        "logistic:+64-10",
+        "logistic:64-257",
+        "mlp:64-32-0-10",
+        "mlp:64-65537-32-10",
+        "mlp:64-32--10",
+        "mlp:1-2-3-4-5-6-7-8-9-10-11",
+        "mlp:1-2-3-4-5-6-7-8-9-10-11-12-13",
+        "logistic:65537-10",
+        "mlp:65536-65536-10",
+        "logistic:99999999999-10",
+    ] {
+        assert!(text.parse::<ModelSpec>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn wrong_cbor_is_refused() {
+    let encodings: [&[u8]; 9] = [
+        &[0x83, 0, 0, 10],                                          // no inputs
+        &[0x83, 2, 24, 64, 10],                                     // no such kind
+        &[0x84, 0, 24, 64, 24, 32, 10], // a logistic model with a hidden layer
+        &[0x9f, 0, 24, 64, 10, 0xff],   // indefinite length
+        &[0x83, 0, 24, 64],             // cut
+        &[0x84, 1, 0x1a, 0, 1, 0, 0, 0x1a, 0, 1, 0, 0, 10], // too large
+        &[0x83, 1, 24, 64, 10],         // a perceptron without a hidden layer
+        &[0x8c, 1, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1, 2], // nine hidden layers
+        &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], // endless
+    ];
+    for bytes in encodings {
+        assert!(minicbor::decode::<ModelSpec>(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_specification_from_its_parts_is_checked() {
+    let empty = ModelSpec::Mlp {
+        inputs: 64,
+        hidden: [].into(),
+        classes: 10,
+    };
+    assert!(matches!(
+        empty.check(),
+        Err(SpecError::Size {
+            what: "hidden layers",
+            ..
+        })
+    ));
+    assert!(Model::initial(empty, [0; 32]).is_err());
+}
