@@ -7,9 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dawn_identity::passphrase::is_encrypted;
 use dawn_identity::{
-    CredentialChain, FoundingDocument, Organisation, SecretKey, Signed, from_canonical_bounded,
-    to_canonical,
+    CredentialChain, FoundingDocument, Organisation, Passphrase, SecretKey, Signed,
+    from_canonical_bounded, to_canonical,
 };
 
 /// Largest document that a command reads from a file.
@@ -57,8 +58,38 @@ pub fn private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create the folder {}", path.display()))
 }
 
-/// Reads a secret key, unless others may read it too.
+/// Where the passphrase of encrypted keys is: the path of a file.
+pub const PASSPHRASE_FILE: &str = "DAWN_PASSPHRASE_FILE";
+
+/// Reads a secret key, unless others may read it too. An encrypted one is opened with the passphrase in the file that the
+/// environment names.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
+    check_private(path)?;
+    let text = zeroize::Zeroizing::new(read_text(path)?);
+    if !is_encrypted(&text) {
+        return SecretKey::from_pkcs8_pem(&text)
+            .with_context(|| format!("{} holds no Ed25519 key", path.display()));
+    }
+    let Some(file) = std::env::var_os(PASSPHRASE_FILE) else {
+        bail!(
+            "{} is encrypted: let {PASSPHRASE_FILE} name a file with its passphrase",
+            path.display()
+        );
+    };
+    let passphrase = read_passphrase(Path::new(&file))?;
+    SecretKey::from_encrypted_pem(&text, &passphrase)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Reads a passphrase, unless others may read it too.
+pub fn read_passphrase(path: &Path) -> Result<Passphrase> {
+    check_private(path)?;
+    Passphrase::new(read_text(path)?)
+        .with_context(|| format!("{} holds no passphrase", path.display()))
+}
+
+/// Refuses a file that others may read.
+pub fn check_private(path: &Path) -> Result<()> {
     let mode = fs::metadata(path)
         .with_context(|| format!("cannot read {}", path.display()))?
         .permissions()
@@ -70,9 +101,7 @@ pub fn read_key(path: &Path) -> Result<SecretKey> {
             mode & 0o777
         );
     }
-    let text = zeroize::Zeroizing::new(read_text(path)?);
-    SecretKey::from_pkcs8_pem(&text)
-        .with_context(|| format!("{} holds no Ed25519 key", path.display()))
+    Ok(())
 }
 
 /// Writes a secret key.
@@ -80,10 +109,10 @@ pub fn write_key(path: &Path, key: &SecretKey) -> Result<()> {
     write_new(path, key.to_pkcs8_pem().as_bytes(), 0o600)
 }
 
-/// Saves an organisation: `name`, `root.pem`, `issuer.pem`, `issuer.cose`.
-pub fn save_organisation(dir: &Path, organisation: &Organisation) -> Result<()> {
+/// Saves an organisation: `name`, `root.pem` with this text, `issuer.pem`, `issuer.cose`.
+pub fn save_organisation(dir: &Path, organisation: &Organisation, root: &str) -> Result<()> {
     private_dir(dir)?;
-    write_key(&dir.join("root.pem"), organisation.root())?;
+    write_new(&dir.join("root.pem"), root.as_bytes(), 0o600)?;
     write_key(&dir.join("issuer.pem"), organisation.issuer())?;
     write_new(
         &dir.join("issuer.cose"),

@@ -7,7 +7,8 @@ mod output;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    aggregator, audit, bench, client, data, demo, device, federation, org, roster, steward, task,
+    aggregator, audit, bench, client, data, demo, device, federation, key, org, roster, steward,
+    task,
 };
 
 /// Privacy-preserving secure aggregation that a stranger can audit.
@@ -28,6 +29,9 @@ enum Command {
     /// The opener that an organisation runs.
     #[command(subcommand)]
     Steward(steward::Command),
+    /// Key files: making, showing, converting and encrypting them.
+    #[command(subcommand)]
+    Key(key::Command),
     /// An organisation's keys and its registration.
     #[command(subcommand)]
     Org(org::Command),
@@ -76,6 +80,7 @@ fn main() -> std::process::ExitCode {
             Command::Demo(a) => demo::run(a).await,
             Command::Aggregator(c) => aggregator::run(c).await,
             Command::Steward(c) => steward::run(c).await,
+            Command::Key(c) => key::run(c).await,
             Command::Org(c) => org::run(c).await,
             Command::Federation(c) => federation::run(c).await,
             Command::Roster(c) => roster::run(c).await,

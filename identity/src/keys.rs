@@ -40,6 +40,9 @@ pub enum KeyError {
     /// The text is not what it should be.
     #[error("not a key in the expected text form: {0}")]
     Text(String),
+    /// A key file is encrypted and no passphrase was given, or it cannot be opened with it.
+    #[error("{0}")]
+    Passphrase(&'static str),
     /// A key file carries a public key that does not belong to its secret key.
     #[error("the key file's public key does not belong to its secret key")]
     Mismatch,

@@ -8,7 +8,8 @@
 //! | module | explains |
 //! |---|---|
 //! | [`ids`] | the identifiers, each a labelled digest |
-//! | [`keys`], [`pem`] | Ed25519 keys, signatures, and their standard text form |
+//! | [`keys`], [`pem`], [`jwk`] | Ed25519 keys, signatures, and their standard text forms |
+//! | [`passphrase`] | secret keys at rest |
 //! | [`canonical`] | the one encoding of every value |
 //! | [`rule`] | bounds on names and lists, and how a broken one is reported |
 //! | [`envelope`] | one COSE_Sign1 envelope, whatever it carries |
@@ -16,6 +17,7 @@
 //! | [`issuer`], [`credential`], [`chain`] | root key -> issuer certificate -> device credential |
 //! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
 //! | [`federation`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
+//! | [`http_signature`] | signed HTTP requests (RFC 9421) |
 //! | [`organisation`] | an organisation's side: it makes all of the above |
 //!
 //! Chain of trust: a device or steward pins the digest of the [`FoundingDocument`]. From it follow
@@ -27,11 +29,14 @@ pub mod chain;
 pub mod credential;
 pub mod envelope;
 pub mod federation;
+pub mod http_signature;
 pub mod ids;
 pub mod issuer;
+pub mod jwk;
 pub mod keys;
 pub mod members;
 pub mod organisation;
+pub mod passphrase;
 pub mod pem;
 pub mod registration;
 pub mod roster;
@@ -49,9 +54,11 @@ pub use federation::{
 };
 pub use ids::{DeviceId, KeyId, OrgId, SessionId, StewardId, TaskId};
 pub use issuer::{IssuerCertificate, IssuerError};
+pub use jwk::Thumbprint;
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use members::{Members, MembersError};
 pub use organisation::{Organisation, OrganisationError, Validity};
+pub use passphrase::Passphrase;
 pub use registration::{OrgRegistration, RegistrationError};
 pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};
 pub use rule::BrokenRule;

@@ -1,8 +1,8 @@
 //! Keys as PEM text: PKCS#8 for secret keys (RFC 8410), SubjectPublicKeyInfo for public ones.
 //!
 //! The secret form is written without the public key, because OpenSSL 3.0 refuses the newer
-//! PKCS#8 version that carries it. Both forms are read. Encryption at rest and file permissions
-//! are the caller's business.
+//! PKCS#8 version that carries it. Both forms are read. Keys under a passphrase: [`crate::passphrase`]. File permissions are
+//! the caller's business.
 
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
@@ -11,6 +11,7 @@ use ed25519_dalek::pkcs8::{
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::{KeyError, PublicKey, SecretKey};
+use crate::passphrase::is_encrypted;
 
 fn text_error(error: impl std::fmt::Display) -> KeyError {
     KeyError::Text(error.to_string())
@@ -34,10 +35,19 @@ impl SecretKey {
     /// Reads an unencrypted PKCS#8 PEM file.
     ///
     /// # Errors
-    /// [`KeyError::Text`] when it is none or not of an Ed25519 key, [`KeyError::Mismatch`] when it
-    /// carries a public key that is not the secret key's.
+    /// [`KeyError::Text`] when it is none or not of an Ed25519 key, [`KeyError::Passphrase`] when it is encrypted,
+    /// [`KeyError::Mismatch`] when it carries a public key that is not the secret key's.
     pub fn from_pkcs8_pem(text: &str) -> Result<Self, KeyError> {
-        let mut pair = KeypairBytes::from_pkcs8_pem(text).map_err(text_error)?;
+        if is_encrypted(text) {
+            return Err(KeyError::Passphrase(
+                "the key is encrypted: a passphrase is needed",
+            ));
+        }
+        Self::from_pair(KeypairBytes::from_pkcs8_pem(text).map_err(text_error)?)
+    }
+
+    /// The key of a decoded file.
+    pub(crate) fn from_pair(mut pair: KeypairBytes) -> Result<Self, KeyError> {
         let key = Self::from_seed(&pair.secret_key);
         pair.secret_key.zeroize();
         match &pair.public_key {

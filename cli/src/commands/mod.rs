@@ -11,6 +11,7 @@ pub mod demo;
 pub mod device;
 mod explain;
 pub mod federation;
+pub mod key;
 pub mod org;
 pub mod roster;
 pub mod steward;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use dawn_identity::{Organisation, Validity};
+use dawn_identity::{Organisation, SecretKey, Validity};
 use dawn_transport::Api;
 use rand_core::UnwrapErr;
 use serde_json::json;
@@ -22,6 +22,10 @@ pub enum Command {
         /// Folder for the keys; the root key belongs offline.
         #[arg(long)]
         dir: PathBuf,
+        /// File of a root key that another tool made (`openssl genpkey -algorithm ed25519`), in the place of a new one. It is
+        /// kept as it is, encrypted or not.
+        #[arg(long)]
+        root_key: Option<PathBuf>,
         /// How long the issuer key may issue credentials.
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=36_500))]
         days: u64,
@@ -52,13 +56,24 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Init {
             name,
             dir,
+            root_key,
             days,
             json,
         } => {
             let validity = Validity::starting(files::now() - 60, days * 24 * 3600);
-            let organisation =
-                Organisation::generate(&name, validity, &mut UnwrapErr(getrandom::SysRng))?;
-            files::save_organisation(&dir, &organisation)?;
+            let rng = &mut UnwrapErr(getrandom::SysRng);
+            let (root, text) = match root_key {
+                Some(file) => (files::read_key(&file)?, files::read_text(&file)?.into()),
+                None => {
+                    let root = SecretKey::generate(rng);
+                    let text = root.to_pkcs8_pem();
+                    (root, text)
+                }
+            };
+            let issuer = SecretKey::generate(rng);
+            let certificate = Organisation::certify(&root, &issuer.public(), validity, 1)?;
+            let organisation = Organisation::from_parts(&name, root, issuer, certificate)?;
+            files::save_organisation(&dir, &organisation, &text)?;
             let made = json!({"org": organisation.id(), "name": name, "dir": dir});
             output::report(json, &made, |_| {
                 format!(

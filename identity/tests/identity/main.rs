@@ -6,6 +6,8 @@ mod credentials;
 mod envelopes;
 mod federations;
 mod fixture;
+mod http_signatures;
+mod key_files;
 mod keys;
 mod registrations;
 mod rosters;
