@@ -389,6 +389,10 @@ fn models(seeds: &mut Vec<Seed>) {
         "csv",
         &[&[3, 2, 3, 4, 0x23], b"label,a,b\n0.5,-1,2\n1e-1,+3.25,0\n"],
     );
+    add(
+        "csv",
+        &[&[3, 2, 2, 0x34, 0x25], b"0.5,-1,2,0.125\n1e-1,+3.25,0,-7\n"],
+    );
 }
 
 fn texts(seeds: &mut Vec<Seed>) {
@@ -414,6 +418,8 @@ fn texts(seeds: &mut Vec<Seed>) {
     add("model", b"logistic:64-10");
     add("model", b"mlp:64-32-10");
     add("model", b"mlp:64-48-32-10");
+    add("model", b"linear:6-2");
+    add("model", b"regressor:6-16-2");
     add("preset", b"private");
     add("backend", b"portable");
     add("problem", problem);

@@ -6,6 +6,7 @@ use crate::layer::Layer;
 use crate::model::Model;
 use crate::network::Network;
 use crate::softmax;
+use crate::squared;
 use crate::train::{TrainError, check_data};
 use minicbor::{Decode, Encode};
 
@@ -18,13 +19,14 @@ const BATCH: usize = 64;
 )]
 #[cbor(array)]
 pub struct Evaluation {
-    /// Samples whose label has the largest logit (the first one of several).
+    /// Samples whose label has the largest logit (the first one of several); 0 of a regressor.
     #[n(0)]
     pub correct: u64,
     /// All samples.
     #[n(1)]
     pub total: u64,
-    /// Sum of the cross-entropies over all samples, in units of 2^-16 nats.
+    /// Sum of the cross-entropies over all samples, in units of 2^-16 nats; of a regressor the sum of the squared errors of all
+    /// outputs, in units of 2^-16, rounded once and saturating.
     #[n(2)]
     pub loss: u64,
 }
@@ -40,7 +42,8 @@ impl Evaluation {
         }
     }
 
-    /// Mean cross-entropy in nats, for people; 0 of an empty data set.
+    /// Mean cross-entropy in nats, or mean squared error of a sample (the sum over its outputs), for people; 0 of an empty data
+    /// set.
     #[must_use]
     pub fn mean_loss(&self) -> f64 {
         if self.total == 0 {
@@ -75,18 +78,27 @@ pub fn evaluate_with(
     let mut evaluation = Evaluation::default();
     let mut network = Network::new(&model.spec(), data.len().min(BATCH), backend.require()?);
     network.load_weights(model.weights());
-    let classes = model.spec().classes();
+    let outputs = model.spec().outputs();
+    let mut squares = 0;
     for start in (0..data.len()).step_by(BATCH) {
         let batch = start..(start + BATCH).min(data.len());
         network.load_samples(data, batch.clone());
         let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
         let exponent = network.forward(batch.len(), biases);
-        for (logits, sample) in network.logits.chunks_exact(classes).zip(batch) {
+        evaluation.total += batch.len() as u64;
+        let logits = network.logits.chunks_exact(outputs).zip(batch);
+        if let Some(targets) = data.targets() {
+            for (outputs, sample) in logits {
+                squares += squared::squares((outputs, exponent), targets, sample);
+            }
+            continue;
+        }
+        for (logits, sample) in logits {
             let label = usize::from(data.labels()[sample]);
             evaluation.correct += u64::from(softmax::argmax(logits) == label);
-            evaluation.total += 1;
             evaluation.loss += softmax::loss(logits, exponent, label);
         }
     }
+    evaluation.loss += squared::loss(squares);
     Ok(evaluation)
 }

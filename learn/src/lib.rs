@@ -19,7 +19,7 @@
 //! | [`backend`] | the kernels of training, and which instructions compute them |
 //!
 //! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `network` (the forward pass), `rate` (gradient to
-//! step), `trainer` (the step), `softmax`, `fixed`, `randomness`.
+//! step), `trainer` (the step), `softmax`, `squared` (the losses), `fixed`, `randomness`.
 
 pub mod backend;
 pub mod data;
@@ -40,12 +40,13 @@ mod reference;
 pub mod robust;
 mod softmax;
 pub mod spec;
+mod squared;
 pub mod train;
 mod trainer;
 pub mod update;
 
 pub use backend::Backend;
-pub use data::{Dataset, Split};
+pub use data::{Dataset, Split, Targets};
 pub use direction::{DirectionError, direction};
 pub use evaluate::{Evaluation, evaluate};
 pub use fixed::{MASTER_FRACTION_BITS, MASTER_MAX};

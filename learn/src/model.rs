@@ -42,7 +42,7 @@ pub enum ModelError {
 }
 
 impl Model {
-    /// The model that training starts from: zeros for a logistic model; for hidden and output layers of a perceptron
+    /// The model that training starts from: zeros for one without hidden layers; else for hidden and output layers
     /// weights uniform within `sqrt(6 / inputs)` of the layer (He et al. 2015), biases zero.
     ///
     /// Weight `i` follows from word `i` of a counter-based stream over the seed: every party gets the same bits.
@@ -52,8 +52,9 @@ impl Model {
     pub fn initial(spec: ModelSpec, seed: [u8; 32]) -> Result<Self, SpecError> {
         spec.check()?;
         let mut weights = vec![0; spec.parameters()];
-        if let ModelSpec::Mlp { .. } = spec {
-            for (step, layer) in spec.layers().iter().enumerate() {
+        let layers = spec.layers();
+        if layers.len() > 1 {
+            for (step, layer) in layers.iter().enumerate() {
                 fill_uniform(&mut weights[layer.weights()], layer, &seed, step as u64);
             }
         }

@@ -14,7 +14,7 @@ pub(crate) struct Network {
     /// Input of each layer: the samples, then the hidden activations.
     pub(crate) inputs: Vec<Matrix>,
     pub(crate) sums: Sums,
-    /// After `forward`: a row of classes for each sample.
+    /// After `forward`: a row of outputs for each sample.
     pub(crate) logits: Vec<i64>,
     /// For a row of the widest layer.
     pub(crate) start: Vec<i32>,
@@ -32,7 +32,7 @@ impl Network {
                 .map(|layer| Matrix::zeroed(rows, layer.shape.inputs))
                 .collect(),
             sums: Sums::zeroed(rows.max(ROWS) * widest),
-            logits: vec![0; rows * spec.classes()],
+            logits: vec![0; rows * spec.outputs()],
             start: vec![0; widest],
             layers,
         }

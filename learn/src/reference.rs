@@ -2,10 +2,11 @@
 //! blocks and no fast way. Every backend must give these bits.
 
 use crate::backend::Backend;
-use crate::data::Dataset;
+use crate::data::{Dataset, Targets};
 use crate::model::Model;
 use crate::randomness::{index, labels, permutation};
 use crate::softmax;
+use crate::spec::ModelSpec;
 use crate::train::{TrainSpec, train_with};
 use proptest::prelude::*;
 
@@ -59,6 +60,33 @@ impl Rule {
     }
 }
 
+/// The gradient of the loss by the outputs, in units of 2^-24.
+fn by_outputs(sums: &[i128], exponent: i32, data: &Dataset, batch: &[u64]) -> Vec<i128> {
+    let samples = batch.iter().map(|&entry| index(entry));
+    if let Some(targets) = data.targets() {
+        const MOST: i128 = 1 << 40;
+        let rows = samples.flat_map(|sample| targets.row(sample));
+        return sums
+            .iter()
+            .zip(rows)
+            .map(|(&sum, &target)| {
+                let output = scale(sum, 24 - exponent).clamp(-MOST, MOST);
+                let target = i128::from(target) << (24 - targets.exponent());
+                (output - target).clamp(-MOST, MOST)
+            })
+            .collect();
+    }
+    let logits: Vec<i64> = sums
+        .iter()
+        .map(|&z| z.try_into().expect("64 bits"))
+        .collect();
+    let labels = samples.map(|sample| data.labels()[sample].into());
+    let mut out = vec![0; logits.len()];
+    let mut totals = vec![softmax::Total::default(); batch.len()];
+    softmax::gradient(&logits, exponent, labels, &mut totals, &mut out);
+    out.into_iter().map(i128::from).collect()
+}
+
 fn step(
     model: &Model,
     w: &mut [i128],
@@ -93,18 +121,7 @@ fn step(
             inputs.push(narrow(&sums, exponent, 24));
             continue;
         }
-        let logits: Vec<i64> = sums
-            .iter()
-            .map(|&z| z.try_into().expect("64 bits"))
-            .collect();
-        let labels = batch
-            .iter()
-            .map(|&entry| data.labels()[index(entry)].into());
-        let mut out = vec![0; logits.len()];
-        let mut totals = vec![softmax::Total::default(); rows];
-        softmax::gradient(&logits, exponent, labels, &mut totals, &mut out);
-        let all: Vec<i128> = out.into_iter().map(i128::from).collect();
-        gradient = narrow(&all, 24, 32);
+        gradient = narrow(&by_outputs(&sums, exponent, data, batch), 24, 32);
     }
     let rule = Rule::new(spec, rows);
     for (l, layer) in layers.iter().enumerate().rev() {
@@ -185,8 +202,9 @@ fn check(model: &Model, data: &Dataset, spec: &TrainSpec) {
     }
 }
 
-/// Features of which some are large, labels of all classes.
-fn data(samples: usize, inputs: usize, classes: usize, exponent: u8, bits: u32) -> Dataset {
+/// Features of which some are large, labels of all classes or targets as large as features.
+fn data(samples: usize, model: &ModelSpec, exponent: u8, bits: u32) -> Dataset {
+    let (inputs, outputs) = (model.inputs(), model.outputs());
     let mut state = 1u64;
     let mut next = || {
         state = state
@@ -194,12 +212,19 @@ fn data(samples: usize, inputs: usize, classes: usize, exponent: u8, bits: u32) 
             .wrapping_add(1);
         state >> 33
     };
-    let features = (0..samples * inputs)
-        .map(|_| (next() % (2 << bits)) as i64 - (1 << bits))
-        .map(|x| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
-        .collect();
+    let mut numbers = |count: usize| -> Vec<i16> {
+        (0..count)
+            .map(|_| (next() % (2 << bits)) as i64 - (1 << bits))
+            .map(|x| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
+            .collect()
+    };
+    let features = numbers(samples * inputs);
+    if model.is_regressor() {
+        let targets = Targets::new(numbers(samples * outputs), outputs, exponent).expect("fits");
+        return Dataset::with_targets(features, inputs, exponent, targets).expect("fits");
+    }
     let labels = (0..samples)
-        .map(|_| (next() % classes as u64) as u8)
+        .map(|_| (next() % outputs as u64) as u8)
         .collect();
     Dataset::new(features, inputs, exponent, labels).expect("fits")
 }
@@ -217,6 +242,10 @@ fn every_backend_gives_the_bits_of_the_document() {
         ("mlp:140-150-150", 150, 9, 12, 500, 0),
         ("mlp:9-24-40", 300, 300, 15, 1 << 10, 30_000),
         ("mlp:9-24-40", 300, 299, 12, 1 << 17, 0),
+        ("linear:30-17", 50, 7, 10, 1 << 10, 58_982),
+        ("linear:300-2", 50, 32, 15, 1 << 16, 0),
+        ("regressor:9-24-3", 70, 32, 8, 1 << 10, 0),
+        ("regressor:9-24-20-3", 70, 32, 15, 1 << 12, 58_982),
         ("mlp:12-33-20-7", 70, 32, 8, 1 << 13, 0),
         ("mlp:20-40-150-17-10", 60, 20, 12, 1 << 11, 58_982),
         ("mlp:5-9-8-7-6-5-4-3-2-3", 40, 7, 10, 1 << 14, 0),
@@ -228,13 +257,7 @@ fn every_backend_gives_the_bits_of_the_document() {
             momentum,
         };
         let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
-        let data = data(
-            samples,
-            model.spec().inputs(),
-            model.spec().classes(),
-            8,
-            bits,
-        );
+        let data = data(samples, &model.spec(), 8, bits);
         check(&model, &data, &spec);
     }
 }
@@ -256,6 +279,25 @@ proptest! {
         let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
         let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
         let data = Dataset::new(features, 3, exponent, labels).expect("fits");
+        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
+    }
+
+    /// The same for targets.
+    #[test]
+    fn every_backend_gives_the_bits_of_the_document_at_the_extremes_of_targets(
+        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
+        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
+        targets in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 3 * 6),
+        (exponent, target_exponent) in (0u8..=15, 0u8..=15),
+        shift in 0u32..32,
+        batch in 1u16..=6,
+        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
+        momentum in prop_oneof![Just(0u16), any::<u16>()],
+    ) {
+        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
+        let model = Model::from_weights("regressor:3-4-3".parse().expect("a model"), weights).expect("a model");
+        let targets = Targets::new(targets, 3, target_exponent).expect("fits");
+        let data = Dataset::with_targets(features, 3, exponent, targets).expect("fits");
         check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
     }
 }

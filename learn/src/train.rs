@@ -71,6 +71,24 @@ pub enum TrainError {
         /// Classes of the model.
         classes: usize,
     },
+    /// The model predicts numbers, and the data has labels.
+    #[error(
+        "the model predicts numbers and the data set has labels: give it targets, or choose logistic or mlp"
+    )]
+    NoTargets,
+    /// The model tells classes apart, and the data has targets.
+    #[error(
+        "the model tells classes apart and the data set has targets: give it labels, or choose linear or regressor"
+    )]
+    NoLabels,
+    /// The data has another number of targets than the model has outputs.
+    #[error("the model predicts {model} numbers, a sample has {data} targets")]
+    Outputs {
+        /// Numbers that the model predicts.
+        model: usize,
+        /// Targets of a sample.
+        data: usize,
+    },
     /// The backend that was asked for cannot be had.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -114,6 +132,18 @@ pub(crate) fn check_data(model: &Model, data: &Dataset) -> Result<(), TrainError
             model: spec.inputs(),
             data: data.inputs(),
         });
+    }
+    match data.targets() {
+        Some(_) if !spec.is_regressor() => return Err(TrainError::NoLabels),
+        None if spec.is_regressor() => return Err(TrainError::NoTargets),
+        Some(targets) if targets.outputs() != spec.outputs() => {
+            return Err(TrainError::Outputs {
+                model: spec.outputs(),
+                data: targets.outputs(),
+            });
+        }
+        Some(_) => return Ok(()),
+        None => {}
     }
     match data
         .labels()

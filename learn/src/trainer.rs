@@ -16,6 +16,7 @@ use crate::quantise::Delta;
 use crate::randomness::index;
 use crate::rate::{Rate, STEP_TO_MASTER, Step};
 use crate::softmax;
+use crate::squared;
 use crate::train::TrainSpec;
 
 /// Master weights and velocities of a layer, and the buffers of its gradients.
@@ -69,7 +70,7 @@ impl Trainer {
         Self {
             columns: vec![0; most(|layer| layer.blocks) * pairs * 2 * ROWS],
             panels: vec![0; most(|layer| layer.panels) * pairs * PANEL],
-            wide: vec![0; rows * model.spec().classes()],
+            wide: vec![0; rows * model.spec().outputs()],
             totals: vec![softmax::Total::default(); rows],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
@@ -86,7 +87,7 @@ impl Trainer {
         let learning = &self.learning;
         let biases = |layer: &Layer, index: usize| &learning[index].biases[..layer.shape.outputs];
         let exponent = self.network.forward(rows, biases);
-        self.logit_gradient(data, batch, exponent);
+        self.gradient_of_outputs(data, batch, exponent);
         let rate = Rate::new(self.learning_rate, rows);
         for index in (0..self.learning.len()).rev() {
             if index > 0 {
@@ -97,25 +98,27 @@ impl Trainer {
         }
     }
 
-    fn logit_gradient(&mut self, data: &Dataset, batch: &[u64], exponent: i32) {
+    /// The loss by the outputs: the cross-entropy of labels, or half the squared error of targets.
+    fn gradient_of_outputs(&mut self, data: &Dataset, batch: &[u64], exponent: i32) {
         let Some(last) = self.learning.last_mut() else {
             return;
         };
-        let classes = last.gradient.width;
-        let used = batch.len() * classes;
-        let labels = batch
-            .iter()
-            .map(|&entry| data.labels()[index(entry)].into());
-        let logits = &self.network.logits[..used];
-        softmax::gradient(
-            logits,
-            exponent,
-            labels,
-            &mut self.totals,
-            &mut self.wide[..used],
-        );
+        let outputs = last.gradient.width;
+        let used = batch.len() * outputs;
+        let (logits, wide) = (&self.network.logits[..used], &mut self.wide[..used]);
+        let samples = batch.iter().map(|&entry| index(entry));
+        if let Some(targets) = data.targets() {
+            let rows = samples.flat_map(|sample| targets.row(sample));
+            for ((out, &output), &target) in wide.iter_mut().zip(logits).zip(rows) {
+                let target = (target, targets.exponent());
+                *out = squared::residual((output, exponent), target);
+            }
+        } else {
+            let labels = samples.map(|sample| data.labels()[sample].into());
+            softmax::gradient(logits, exponent, labels, &mut self.totals, wide);
+        }
         last.gradient.narrow_wide(
-            (&self.wide, classes),
+            (&self.wide, outputs),
             batch.len(),
             softmax::PROBABILITY_BITS as i32,
             GRADIENT_EXPONENT_MAX,

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use dawn_learn::train::TrainError;
-use dawn_learn::{Dataset, MASTER_MAX, Model, ModelSpec, TrainSpec, apply_update, evaluate, train};
+use dawn_learn::{
+    Dataset, MASTER_MAX, Model, ModelSpec, Targets, TrainSpec, apply_update, evaluate, train,
+};
 use proptest::prelude::*;
 
 const MODELS: [&str; 3] = ["logistic:200-3", "mlp:200-150-3", "mlp:200-150-20-30-3"];
@@ -132,6 +134,97 @@ fn all_zero_features_move_only_biases() {
     let trained = learn(&start, &data, &spec(1 << 16, 0));
     assert!(trained.weights()[..600].iter().all(|&weight| weight == 0));
     assert!(trained.weights()[602] > 0);
+}
+
+const REGRESSORS: [&str; 3] = [
+    "linear:200-3",
+    "regressor:200-150-3",
+    "regressor:200-150-20-30-3",
+];
+
+fn targets(values: Vec<i16>, exponent: u8) -> Targets {
+    Targets::new(values, 3, exponent).unwrap()
+}
+
+#[test]
+fn targets_at_the_extremes() {
+    let features = [[i16::MIN; 200], [i16::MAX; 200]].concat();
+    let wanted = [[i16::MIN; 3], [i16::MAX; 3]].concat();
+    for model in REGRESSORS {
+        let start = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        for (exponent, target_exponent) in [(0, 0), (0, 15), (15, 0), (15, 15)] {
+            let targets = targets(wanted.clone(), target_exponent);
+            let data = Dataset::with_targets(features.clone(), 200, exponent, targets).unwrap();
+            for rate in [1, 1 << 10, 16 << 16] {
+                for momentum in [0, u16::MAX] {
+                    let trained = learn(&start, &data, &spec(rate, momentum));
+                    assert!(trained.weights().iter().all(|&w| w >= -MASTER_MAX));
+                    let found = evaluate(&trained, &data).unwrap();
+                    assert_eq!((found.total, found.correct), (2, 0));
+                }
+            }
+        }
+    }
+    // Nothing is predicted: the error is that of the targets, exactly.
+    let start = Model::initial("linear:200-3".parse().unwrap(), [1; 32]).unwrap();
+    let data = Dataset::with_targets(features, 200, 0, targets(wanted, 0)).unwrap();
+    let squares = 3 * (u64::from(i16::MIN.unsigned_abs()).pow(2) + (i16::MAX as u64).pow(2));
+    assert_eq!(evaluate(&start, &data).unwrap().loss, squares << 16);
+}
+
+#[test]
+fn numbers_are_learnt() {
+    // The mean of the features, its negative, and a constant.
+    let features: Vec<i16> = (0..200 * 20).map(|i| (i * i * 37 % 256) as i16).collect();
+    let wanted = features.chunks(200).flat_map(|row| {
+        let mean = row.iter().map(|&x| i32::from(x)).sum::<i32>() / 200;
+        [mean as i16, -mean as i16, 64]
+    });
+    let targets = targets(wanted.collect(), 8);
+    let data = Dataset::with_targets(features, 200, 8, targets).unwrap();
+    for model in REGRESSORS {
+        let start = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        let before = evaluate(&start, &data).unwrap();
+        let train = TrainSpec {
+            epochs: 60,
+            ..spec(1 << 9, 1 << 15)
+        };
+        let after = evaluate(&learn(&start, &data, &train), &data).unwrap();
+        assert!(
+            after.loss < before.loss / 50,
+            "{model}: {before:?} {after:?}"
+        );
+        assert!(after.mean_loss() < 0.02, "{after:?}");
+    }
+    let nothing = Dataset::with_targets(vec![], 200, 8, self::targets(vec![], 8)).unwrap();
+    let start = Model::initial("linear:200-3".parse().unwrap(), [1; 32]).unwrap();
+    assert_eq!(
+        train(&start, &nothing, &spec(1, 0), [0; 32]).unwrap_err(),
+        TrainError::EmptyDataset
+    );
+    assert_eq!(evaluate(&start, &nothing).unwrap().total, 0);
+}
+
+#[test]
+fn labels_and_targets_are_not_mixed_up() {
+    let classifier = Model::initial("logistic:2-3".parse().unwrap(), [1; 32]).unwrap();
+    let regressor = Model::initial("linear:2-3".parse().unwrap(), [1; 32]).unwrap();
+    let labels = Dataset::new(vec![0; 4], 2, 0, vec![1, 2]).unwrap();
+    let numbers = Dataset::with_targets(vec![0; 4], 2, 0, targets(vec![0; 6], 0)).unwrap();
+    let fewer = Targets::new(vec![0; 2], 1, 0).unwrap();
+    let fewer = Dataset::with_targets(vec![0; 4], 2, 0, fewer).unwrap();
+    for (model, data, error) in [
+        (&classifier, &numbers, TrainError::NoLabels),
+        (&regressor, &labels, TrainError::NoTargets),
+        (
+            &regressor,
+            &fewer,
+            TrainError::Outputs { model: 3, data: 1 },
+        ),
+    ] {
+        assert_eq!(evaluate(model, data), Err(error.clone()));
+        assert_eq!(train(model, data, &spec(1, 0), [0; 32]).unwrap_err(), error);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use dawn_learn::data::digits;
-use dawn_learn::{Dataset, Model, ModelSpec, TrainSpec, apply_update, evaluate, train};
+use dawn_learn::{Dataset, Model, TrainSpec, apply_update, evaluate, train};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -15,14 +15,9 @@ struct Twin {
 impl Twin {
     /// Starts from the same weights.
     fn new(model: &Model) -> Self {
-        let sizes = match model.spec() {
-            ModelSpec::Logistic { inputs, classes } => vec![inputs, classes],
-            ModelSpec::Mlp {
-                inputs,
-                hidden,
-                classes,
-            } => [&[inputs], &*hidden, &[classes]].concat(),
-        };
+        let text = model.spec().to_string();
+        let (_, sizes) = text.split_once(':').unwrap();
+        let sizes: Vec<u32> = sizes.split('-').map(|size| size.parse().unwrap()).collect();
         let mut weights = model
             .weights()
             .iter()

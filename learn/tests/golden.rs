@@ -4,8 +4,8 @@
 
 use dawn_learn::data::digits;
 use dawn_learn::{
-    Backend, Evaluation, Model, ModelSpec, TrainSpec, apply_update, evaluate::evaluate_with,
-    train::train_with,
+    Backend, Dataset, Evaluation, Model, ModelSpec, Targets, TrainSpec, apply_update,
+    evaluate::evaluate_with, train::train_with,
 };
 
 #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -23,8 +23,22 @@ struct Vectors {
     vectors: Vec<Vector>,
 }
 
+/// The digits for a model that predicts numbers: the sum of the pixels, and the digit.
+fn with_targets(data: &Dataset) -> Dataset {
+    let rows = || (0..data.len()).map(|sample| data.row(sample));
+    let targets = rows()
+        .zip(data.labels())
+        .flat_map(|(row, label)| [row.iter().sum::<i16>() - 300, 100 * i16::from(*label) - 450]);
+    let targets = Targets::new(targets.collect(), 2, 8).unwrap();
+    Dataset::with_targets(rows().flatten().copied().collect(), 64, 4, targets).unwrap()
+}
+
 fn compute(vector: &Vector, backend: Backend) -> Vector {
-    let data = digits().unwrap();
+    let mut data = digits().unwrap();
+    if vector.model.is_regressor() {
+        data.train = with_targets(&data.train);
+        data.test = with_targets(&data.test);
+    }
     let seed = [vector.seed_byte; 32];
     let initial = Model::initial(vector.model, seed).unwrap();
     let delta = train_with(backend, &initial, &data.train, &vector.train, seed).unwrap();
@@ -44,13 +58,23 @@ fn compute(vector: &Vector, backend: Backend) -> Vector {
 fn weights_have_the_committed_digests() {
     let vectors: Vectors =
         serde_json::from_str(include_str!("../../test_vectors/learn.json")).unwrap();
-    let hidden_layers = |vector: &Vector| match vector.model {
-        ModelSpec::Logistic { .. } => 0,
-        ModelSpec::Mlp { hidden, .. } => hidden.len(),
-    };
-    for layers in 0..=3 {
-        let mut all = vectors.vectors.iter().map(hidden_layers);
-        assert!(all.any(|count| count == layers), "{layers} hidden layers");
+    // Every kind of model, and every number of hidden layers up to three.
+    for kind in [
+        "logistic:64-10",
+        "mlp:64-*-10",
+        "mlp:64-*-*-10",
+        "mlp:64-*-*-*-10",
+        "linear:64-2",
+        "regressor:64-*-2",
+        "regressor:64-*-*-2",
+    ] {
+        let is_it = |vector: &Vector| {
+            let text = vector.model.to_string();
+            let sizes = |text: &str| text.split('-').map(str::to_owned).collect::<Vec<_>>();
+            let (found, kind) = (sizes(&text), sizes(kind));
+            found.len() == kind.len() && kind.iter().zip(found).all(|(a, b)| a == "*" || *a == b)
+        };
+        assert!(vectors.vectors.iter().any(is_it), "{kind}");
     }
     for backend in Backend::ALL {
         if !Backend::available().contains(&backend) {

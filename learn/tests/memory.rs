@@ -4,7 +4,7 @@
 // An allocator cannot be written without it.
 #![allow(unsafe_code)]
 
-use dawn_learn::{Backend, Dataset, Model, TrainSpec, train::train_with};
+use dawn_learn::{Backend, Dataset, Model, Targets, TrainSpec, train::train_with};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -56,19 +56,40 @@ fn measure(backend: Backend, model: &Model, data: &Dataset, spec: &TrainSpec) ->
 }
 
 /// Features of all sizes, so that weights and batches change their exponents.
-fn data(samples: usize, inputs: usize) -> Dataset {
-    let features = (0..samples * inputs)
+fn features(samples: usize, inputs: usize) -> Vec<i16> {
+    (0..samples * inputs)
         .map(|i| ((i * i % 911) as i16) << (i / inputs % 6))
-        .collect();
+        .collect()
+}
+
+/// Ten targets a sample, as different.
+fn with_targets(samples: usize, inputs: usize) -> Dataset {
+    let targets = Targets::new(features(samples, 10), 10, 12).unwrap();
+    Dataset::with_targets(features(samples, inputs), inputs, 10, targets).unwrap()
+}
+
+fn data(samples: usize, inputs: usize) -> Dataset {
+    let features = features(samples, inputs);
     let labels = (0..samples).map(|i| (i % 10) as u8).collect();
     Dataset::new(features, inputs, 10, labels).unwrap()
 }
 
 #[test]
 fn no_step_allocates() {
-    let data = data(75, 60);
-    for model in ["logistic:60-10", "mlp:60-150-10", "mlp:60-20-30-10"] {
+    let (labels, targets) = (data(75, 60), with_targets(75, 60));
+    for model in [
+        "logistic:60-10",
+        "mlp:60-150-10",
+        "mlp:60-20-30-10",
+        "linear:60-10",
+        "regressor:60-20-30-10",
+    ] {
         let model = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
+        let data = if model.spec().is_regressor() {
+            &targets
+        } else {
+            &labels
+        };
         for backend in Backend::available() {
             for momentum in [0, 58_982] {
                 // The last one with steps that leave the fast way.
@@ -79,8 +100,8 @@ fn no_step_allocates() {
                         learning_rate,
                         momentum,
                     };
-                    let (one, _) = measure(backend, &model, &data, &spec(1));
-                    let (five, _) = measure(backend, &model, &data, &spec(5));
+                    let (one, _) = measure(backend, &model, data, &spec(1));
+                    let (five, _) = measure(backend, &model, data, &spec(5));
                     assert!(one > 0, "the allocator counts");
                     assert_eq!(one, five, "{backend}, {}, {:?}", model.spec(), spec(5));
                 }

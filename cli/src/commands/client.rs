@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use dawn_client::{Client, ClientError};
 use dawn_identity::TaskId;
-use dawn_learn::data::{CsvFormat, LabelColumn, read_csv};
+use dawn_learn::data::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
 use rand_core::UnwrapErr;
 use serde_json::json;
 
@@ -30,12 +30,18 @@ pub enum Command {
         server: String,
         #[arg(long)]
         task: TaskId,
-        /// The device's own data: one sample a line, features then the label.
+        /// The device's own data: one sample a line, features then the label, or then the numbers that a regressor predicts.
         #[arg(long)]
         csv: PathBuf,
         /// Features are divided by 2 to this power.
         #[arg(long, default_value_t = 0)]
         scale_bits: u8,
+        /// Fraction bits that are kept of a regressor's targets.
+        #[arg(long, default_value_t = 0)]
+        target_fraction_bits: u8,
+        /// A regressor's targets are divided by 2 to this power.
+        #[arg(long, default_value_t = 0)]
+        target_scale_bits: u8,
         /// Stop after so many rounds.
         #[arg(long)]
         rounds: Option<u32>,
@@ -51,6 +57,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         task,
         csv,
         scale_bits,
+        target_fraction_bits,
+        target_scale_bits,
         rounds,
         json,
     } = command;
@@ -66,7 +74,17 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     let model = participation.task().model;
     let format = CsvFormat {
         inputs: model.inputs(),
-        classes: model.classes() as u32,
+        answers: if model.is_regressor() {
+            CsvAnswers::Targets {
+                outputs: model.outputs(),
+                fraction_bits: target_fraction_bits,
+                scale_bits: target_scale_bits,
+            }
+        } else {
+            CsvAnswers::Label {
+                classes: model.classes() as u32,
+            }
+        },
         fraction_bits: 0,
         scale_bits,
         label: LabelColumn::Last,

@@ -1,6 +1,6 @@
 //! Models, what is done with them, and tables of data.
 
-use dawn_learn::data::{CsvFormat, LabelColumn, read_csv};
+use dawn_learn::data::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
 use dawn_learn::{Delta, Model, ModelSpec, Quantiser, apply_update};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -96,14 +96,24 @@ fn quantise(bytes: &[u8]) -> bool {
     true
 }
 
-/// Inputs, classes and the other choices of a format, then the text.
+/// Inputs, classes or targets, and the other choices of a format, then the text.
 fn csv(bytes: &[u8]) -> bool {
-    let [inputs, classes, fraction, choices, text @ ..] = bytes else {
+    let [inputs, answers, fraction, choices, text @ ..] = bytes else {
         return false;
     };
     let format = CsvFormat {
         inputs: usize::from(*inputs),
-        classes: (*classes).into(),
+        answers: if choices & 4 == 0 {
+            CsvAnswers::Label {
+                classes: (*answers).into(),
+            }
+        } else {
+            CsvAnswers::Targets {
+                outputs: (*answers).into(),
+                fraction_bits: fraction >> 4,
+                scale_bits: fraction & 3,
+            }
+        },
         fraction_bits: fraction & 15,
         scale_bits: fraction >> 4,
         label: if choices & 1 == 0 {
@@ -112,19 +122,28 @@ fn csv(bytes: &[u8]) -> bool {
             LabelColumn::Last
         },
         header: choices & 2 != 0,
-        max_samples: usize::from(choices >> 2),
+        max_samples: usize::from(choices >> 3),
     };
     let room = memory::for_decoding(text);
     let Ok(data) = memory::within(room, || read_csv(text, &format)) else {
         return false;
     };
-    assert!(data.labels().len() <= format.max_samples);
-    assert!(
-        data.labels()
-            .iter()
-            .all(|label| u32::from(*label) < format.classes)
-    );
-    for place in 0..data.labels().len() {
+    assert!(data.len() <= format.max_samples);
+    match format.answers {
+        CsvAnswers::Label { classes } => {
+            assert!(
+                data.labels()
+                    .iter()
+                    .all(|label| u32::from(*label) < classes)
+            );
+            assert_eq!(data.labels().len(), data.len());
+        }
+        CsvAnswers::Targets { outputs, .. } => {
+            let targets = data.targets().expect("as the format says");
+            assert_eq!((targets.len(), targets.outputs()), (data.len(), outputs));
+        }
+    }
+    for place in 0..data.len() {
         assert_eq!(data.row(place).len(), format.inputs);
     }
     true

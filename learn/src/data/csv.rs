@@ -1,34 +1,62 @@
-//! CSV files: one sample a line, decimal numbers between commas, the label in the first or last column.
+//! CSV files: one sample a line, decimal numbers between commas, the label or the targets in the first or last columns.
 
-use super::{DataError, Dataset, MAX_EXPONENT, MAX_FEATURES, MAX_SAMPLES, decimal};
-use crate::spec::{MAX_CLASSES, MAX_INPUTS};
+use super::{DataError, Dataset, MAX_EXPONENT, MAX_FEATURES, MAX_SAMPLES, Targets, decimal};
+use crate::spec::{MAX_CLASSES, MAX_INPUTS, MAX_OUTPUTS};
 use std::io::{BufRead, Read};
 
 /// Longest field, with its comma.
 const FIELD_BYTES: usize = 48;
 
-/// Where the label is.
+/// Where the label is, or where the targets are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelColumn {
-    /// In the first column.
+    /// In the first column, or the first ones.
     First,
-    /// In the last column.
+    /// In the last column, or the last ones.
     Last,
+}
+
+/// What a line has beside its features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CsvAnswers {
+    /// One column with a label.
+    Label {
+        /// Labels are `0..classes`.
+        classes: u32,
+    },
+    /// Columns of numbers that a model should predict, stored as features are.
+    Targets {
+        /// How many columns.
+        outputs: usize,
+        /// As [`CsvFormat::fraction_bits`].
+        fraction_bits: u8,
+        /// As [`CsvFormat::scale_bits`].
+        scale_bits: u8,
+    },
+}
+
+impl CsvAnswers {
+    fn columns(self) -> usize {
+        match self {
+            Self::Label { .. } => 1,
+            Self::Targets { outputs, .. } => outputs,
+        }
+    }
 }
 
 /// What a CSV file looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvFormat {
-    /// Features of a sample: a line has one more column.
+    /// Features of a sample.
     pub inputs: usize,
-    /// Labels are `0..classes`.
-    pub classes: u32,
+    /// The other columns.
+    pub answers: CsvAnswers,
     /// Numbers are stored as `round(number * 2^fraction_bits)` and must fit an `i16`; at most 15.
     pub fraction_bits: u8,
     /// The stored numbers are also divided by `2^scale_bits`, which costs nothing: it brings counts or pixels into the
     /// range around one in which models learn well. The exponent of the data set is the sum of both, at most 15.
     pub scale_bits: u8,
-    /// Where the label is.
+    /// Where those are.
     pub label: LabelColumn,
     /// Whether the first line names the columns and is skipped.
     pub header: bool,
@@ -43,8 +71,9 @@ pub struct CsvFormat {
 /// number or label out of range, too many samples.
 pub fn read_csv(mut reader: impl BufRead, format: &CsvFormat) -> Result<Dataset, DataError> {
     check(format)?;
-    let limit = (format.inputs + 1) * FIELD_BYTES;
-    let (mut features, mut labels) = (Vec::new(), Vec::new());
+    let limit = (format.inputs + format.answers.columns()) * FIELD_BYTES;
+    let mut columns = Columns::default();
+    let mut samples = 0;
     let mut bytes = Vec::new();
     let mut header = format.header;
     for line in 1.. {
@@ -70,17 +99,26 @@ pub fn read_csv(mut reader: impl BufRead, format: &CsvFormat) -> Result<Dataset,
         if text.trim().is_empty() || std::mem::take(&mut header) {
             continue;
         }
-        if labels.len() == format.max_samples {
+        if samples == format.max_samples {
             return Err(wrong(format!("more than {} samples", format.max_samples)));
         }
-        labels.push(read_line(text, format, &mut features).map_err(wrong)?);
+        samples += 1;
+        columns.read_line(text, format).map_err(wrong)?;
     }
-    Dataset::new(
-        features,
-        format.inputs,
-        format.fraction_bits + format.scale_bits,
-        labels,
-    )
+    let exponent = format.fraction_bits + format.scale_bits;
+    match format.answers {
+        CsvAnswers::Label { .. } => {
+            Dataset::new(columns.features, format.inputs, exponent, columns.labels)
+        }
+        CsvAnswers::Targets {
+            outputs,
+            fraction_bits,
+            scale_bits,
+        } => {
+            let targets = Targets::new(columns.targets, outputs, fraction_bits + scale_bits)?;
+            Dataset::with_targets(columns.features, format.inputs, exponent, targets)
+        }
+    }
 }
 
 fn check(format: &CsvFormat) -> Result<(), DataError> {
@@ -91,13 +129,31 @@ fn check(format: &CsvFormat) -> Result<(), DataError> {
             format.inputs
         ));
     }
-    if format.classes < 2 || format.classes > MAX_CLASSES {
-        return refuse(format!(
-            "there are 2 to {MAX_CLASSES} classes, not {}",
-            format.classes
-        ));
+    let too_fine = |fraction_bits: u8, scale_bits: u8| {
+        u32::from(fraction_bits) + u32::from(scale_bits) > u32::from(MAX_EXPONENT)
+    };
+    let mut fine = too_fine(format.fraction_bits, format.scale_bits);
+    match format.answers {
+        CsvAnswers::Label { classes } if !(2..=MAX_CLASSES).contains(&classes) => {
+            return refuse(format!(
+                "there are 2 to {MAX_CLASSES} classes, not {classes}"
+            ));
+        }
+        CsvAnswers::Label { .. } => {}
+        CsvAnswers::Targets {
+            outputs,
+            fraction_bits,
+            scale_bits,
+        } => {
+            if outputs == 0 || outputs > MAX_OUTPUTS as usize {
+                return refuse(format!(
+                    "a sample has 1 to {MAX_OUTPUTS} targets, not {outputs}"
+                ));
+            }
+            fine |= too_fine(fraction_bits, scale_bits);
+        }
     }
-    if u32::from(format.fraction_bits) + u32::from(format.scale_bits) > u32::from(MAX_EXPONENT) {
+    if fine {
         return refuse(format!(
             "fraction bits and scale bits are at most {MAX_EXPONENT} together"
         ));
@@ -111,41 +167,58 @@ fn check(format: &CsvFormat) -> Result<(), DataError> {
     Ok(())
 }
 
-fn read_line(text: &str, format: &CsvFormat, features: &mut Vec<i16>) -> Result<u8, String> {
-    let columns = text.split(',').count();
-    if columns != format.inputs + 1 {
-        return Err(format!(
-            "{columns} columns instead of {}",
-            format.inputs + 1
-        ));
-    }
-    let label_column = if format.label == LabelColumn::First {
-        0
-    } else {
-        format.inputs
-    };
-    let mut label = 0;
-    for (column, field) in text.split(',').enumerate() {
-        let field = field.trim();
-        let wrong = |what: &str| {
-            format!(
-                "column {}: `{}` {what}",
-                column + 1,
-                field.chars().take(40).collect::<String>()
-            )
-        };
-        if column != label_column {
-            features.push(decimal::parse(field, format.fraction_bits).map_err(wrong)?);
-            continue;
+/// What was read so far.
+#[derive(Default)]
+struct Columns {
+    features: Vec<i16>,
+    labels: Vec<u8>,
+    targets: Vec<i16>,
+}
+
+impl Columns {
+    fn read_line(&mut self, text: &str, format: &CsvFormat) -> Result<(), String> {
+        let answers = format.answers.columns();
+        let expected = format.inputs + answers;
+        let columns = text.split(',').count();
+        if columns != expected {
+            return Err(format!("{columns} columns instead of {expected}"));
         }
-        let class = decimal::parse(field, 0).map_err(wrong)?;
-        let exact = field.bytes().all(|byte| byte.is_ascii_digit());
-        label = u8::try_from(class)
-            .ok()
-            .filter(|&label| exact && u32::from(label) < format.classes)
-            .ok_or_else(|| wrong(&format!("is not a label of 0 to {}", format.classes - 1)))?;
+        let first = match format.label {
+            LabelColumn::First => 0,
+            LabelColumn::Last => format.inputs,
+        };
+        for (column, field) in text.split(',').enumerate() {
+            let field = field.trim();
+            let wrong = |what: &str| {
+                format!(
+                    "column {}: `{}` {what}",
+                    column + 1,
+                    field.chars().take(40).collect::<String>()
+                )
+            };
+            if !(first..first + answers).contains(&column) {
+                let feature = decimal::parse(field, format.fraction_bits).map_err(wrong)?;
+                self.features.push(feature);
+                continue;
+            }
+            match format.answers {
+                CsvAnswers::Label { classes } => {
+                    let class = decimal::parse(field, 0).map_err(wrong)?;
+                    let exact = field.bytes().all(|byte| byte.is_ascii_digit());
+                    let label = u8::try_from(class)
+                        .ok()
+                        .filter(|&label| exact && u32::from(label) < classes)
+                        .ok_or_else(|| wrong(&format!("is not a label of 0 to {}", classes - 1)))?;
+                    self.labels.push(label);
+                }
+                CsvAnswers::Targets { fraction_bits, .. } => {
+                    let target = decimal::parse(field, fraction_bits).map_err(wrong)?;
+                    self.targets.push(target);
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(label)
 }
 
 #[cfg(test)]
@@ -155,7 +228,7 @@ mod tests {
     fn format() -> CsvFormat {
         CsvFormat {
             inputs: 2,
-            classes: 3,
+            answers: CsvAnswers::Label { classes: 3 },
             fraction_bits: 4,
             scale_bits: 1,
             label: LabelColumn::Last,
@@ -189,6 +262,44 @@ mod tests {
             [8, 32]
         );
         assert!(read("", &format()).unwrap().is_empty());
+    }
+
+    fn targets(outputs: usize, fraction_bits: u8) -> CsvAnswers {
+        CsvAnswers::Targets {
+            outputs,
+            fraction_bits,
+            scale_bits: 2,
+        }
+    }
+
+    #[test]
+    fn targets_are_read() {
+        let last = CsvFormat {
+            answers: targets(2, 3),
+            ..format()
+        };
+        let data = read("0.5,-1,2.25,-4\n1,2,0,0.125\n", &last).unwrap();
+        let found = data.targets().unwrap();
+        assert_eq!((data.len(), data.exponent(), found.exponent()), (2, 5, 5));
+        assert_eq!((data.row(0), found.row(0)), (&[8, -16][..], &[18, -32][..]));
+        assert_eq!((data.row(1), found.row(1)), (&[16, 32][..], &[0, 1][..]));
+        let first = CsvFormat {
+            label: LabelColumn::First,
+            ..last.clone()
+        };
+        let data = read("2.25,-4,0.5,-1\n", &first).unwrap();
+        assert_eq!(data.row(0), [8, -16]);
+        assert_eq!(data.targets().unwrap().row(0), [18, -32]);
+        for (text, error) in [
+            ("1,2,3\n", "line 1: 3 columns instead of 4"),
+            (
+                "1,2,3,nan\n",
+                "line 1: column 4: `nan` is not a decimal number",
+            ),
+            ("1,2,5000,0\n", "line 1: column 3: `5000` is out of range"),
+        ] {
+            assert_eq!(read(text, &last), Err(error.into()));
+        }
     }
 
     #[test]
@@ -242,11 +353,23 @@ mod tests {
                 ..format()
             },
             CsvFormat {
-                classes: 1,
+                answers: CsvAnswers::Label { classes: 1 },
                 ..format()
             },
             CsvFormat {
-                classes: 257,
+                answers: CsvAnswers::Label { classes: 257 },
+                ..format()
+            },
+            CsvFormat {
+                answers: targets(0, 3),
+                ..format()
+            },
+            CsvFormat {
+                answers: targets(257, 3),
+                ..format()
+            },
+            CsvFormat {
+                answers: targets(1, 15),
                 ..format()
             },
             CsvFormat {

@@ -1,6 +1,6 @@
 //! The hand-written digits that are built in (`data/README.md`): so that a demonstration runs anywhere.
 
-use super::{CsvFormat, DataError, LabelColumn, Split, read_csv};
+use super::{CsvAnswers, CsvFormat, DataError, LabelColumn, Split, read_csv};
 
 const DIGITS: &str = include_str!("../../../data/digits.csv");
 
@@ -15,7 +15,7 @@ const TEST_EVERY: u32 = 5;
 pub fn digits() -> Result<Split, DataError> {
     let format = CsvFormat {
         inputs: 64,
-        classes: 10,
+        answers: CsvAnswers::Label { classes: 10 },
         fraction_bits: 0,
         scale_bits: 4,
         label: LabelColumn::Last,

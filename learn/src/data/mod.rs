@@ -1,15 +1,17 @@
-//! Data sets: samples of fixed-point features with a label each, their readers, and partitions over devices.
+//! Data sets: samples of fixed-point features with a label or targets each, their readers, and partitions over devices.
 
 mod csv;
 mod decimal;
 mod digits;
 mod idx;
 mod partition;
+mod targets;
 
-pub use csv::{CsvFormat, LabelColumn, read_csv};
+pub use csv::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
 pub use digits::digits;
 pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, read_idx};
 pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition};
+pub use targets::Targets;
 
 use crate::spec::MAX_INPUTS;
 use std::fmt;
@@ -21,7 +23,7 @@ pub const MAX_FEATURES: usize = 1 << 31;
 /// Largest exponent of features.
 pub const MAX_EXPONENT: u8 = 15;
 
-/// Samples with the same number of features, each with a label.
+/// Samples with the same number of features, each with a label, or each with targets.
 ///
 /// A feature `f` is stored as an `i16`, `f * 2^exponent`; all features share the exponent.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +31,30 @@ pub struct Dataset {
     features: Vec<i16>,
     inputs: usize,
     exponent: u8,
-    labels: Vec<u8>,
+    answers: Answers,
+}
+
+/// What a model should answer.
+#[derive(Clone, PartialEq, Eq)]
+enum Answers {
+    Labels(Vec<u8>),
+    Targets(Targets),
+}
+
+impl Answers {
+    fn len(&self) -> usize {
+        match self {
+            Self::Labels(labels) => labels.len(),
+            Self::Targets(targets) => targets.len(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Labels(_) => "labels",
+            Self::Targets(_) => "rows of targets",
+        }
+    }
 }
 
 /// A data set to learn from and one to judge with.
@@ -95,6 +120,28 @@ impl Dataset {
         exponent: u8,
         labels: Vec<u8>,
     ) -> Result<Self, DataError> {
+        Self::from_parts(features, inputs, exponent, Answers::Labels(labels))
+    }
+
+    /// A data set for a model that predicts numbers: `features` sample by sample, `inputs` each.
+    ///
+    /// # Errors
+    /// As [`Dataset::new`].
+    pub fn with_targets(
+        features: Vec<i16>,
+        inputs: usize,
+        exponent: u8,
+        targets: Targets,
+    ) -> Result<Self, DataError> {
+        Self::from_parts(features, inputs, exponent, Answers::Targets(targets))
+    }
+
+    fn from_parts(
+        features: Vec<i16>,
+        inputs: usize,
+        exponent: u8,
+        answers: Answers,
+    ) -> Result<Self, DataError> {
         let refuse = |what: String| Err(DataError::Shape(what));
         if inputs == 0 || inputs > MAX_INPUTS as usize {
             return refuse(format!(
@@ -106,35 +153,36 @@ impl Dataset {
                 "the exponent of features is at most {MAX_EXPONENT}, not {exponent}"
             ));
         }
-        if labels.len() > MAX_SAMPLES || features.len() > MAX_FEATURES {
+        if answers.len() > MAX_SAMPLES || features.len() > MAX_FEATURES {
             return refuse(format!(
                 "at most {MAX_SAMPLES} samples and {MAX_FEATURES} features fit into a data set"
             ));
         }
-        if labels.len().checked_mul(inputs) != Some(features.len()) {
-            let (samples, features) = (labels.len(), features.len());
+        if answers.len().checked_mul(inputs) != Some(features.len()) {
+            let (samples, features) = (answers.len(), features.len());
+            let name = answers.name();
             return refuse(format!(
-                "{samples} labels with {inputs} features each do not make {features} features"
+                "{samples} {name} with {inputs} features each do not make {features} features"
             ));
         }
         Ok(Self {
             features,
             inputs,
             exponent,
-            labels,
+            answers,
         })
     }
 
     /// Number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.answers.len()
     }
 
     /// Whether there are no samples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// Features of a sample.
@@ -149,10 +197,22 @@ impl Dataset {
         self.exponent
     }
 
-    /// The labels.
+    /// The labels; none of a data set with targets.
     #[must_use]
     pub fn labels(&self) -> &[u8] {
-        &self.labels
+        match &self.answers {
+            Answers::Labels(labels) => labels,
+            Answers::Targets(_) => &[],
+        }
+    }
+
+    /// The targets, if the samples have targets instead of labels.
+    #[must_use]
+    pub fn targets(&self) -> Option<&Targets> {
+        match &self.answers {
+            Answers::Labels(_) => None,
+            Answers::Targets(targets) => Some(targets),
+        }
     }
 
     /// The features of one sample.
@@ -183,11 +243,21 @@ impl Dataset {
             .flat_map(|&sample| self.row(sample as usize))
             .copied()
             .collect();
-        let labels = samples
-            .iter()
-            .map(|&sample| self.labels[sample as usize])
-            .collect();
-        Self::new(features, self.inputs, self.exponent, labels)
+        let samples = samples.iter().map(|&sample| sample as usize);
+        let answers = match &self.answers {
+            Answers::Labels(labels) => {
+                Answers::Labels(samples.map(|sample| labels[sample]).collect())
+            }
+            Answers::Targets(targets) => {
+                let values = samples.flat_map(|sample| targets.row(sample)).copied();
+                Answers::Targets(Targets::new(
+                    values.collect(),
+                    targets.outputs(),
+                    targets.exponent(),
+                )?)
+            }
+        };
+        Self::from_parts(features, self.inputs, self.exponent, answers)
     }
 }
 
@@ -231,5 +301,26 @@ mod tests {
         assert_eq!(subset.row(1), [1, 2]);
         assert_eq!(subset.row(2), [5, 6]);
         assert!(data.subset(&[3]).is_err());
+    }
+
+    #[test]
+    fn targets_go_with_their_samples() {
+        let targets = |values| Targets::new(values, 2, 3).unwrap();
+        let data =
+            Dataset::with_targets(vec![1, 2, 3], 1, 0, targets(vec![4, 5, 6, 7, 8, 9])).unwrap();
+        assert_eq!((data.len(), data.labels()), (3, &[][..]));
+        let subset = data.subset(&[2, 0]).unwrap();
+        assert_eq!(subset.targets(), Some(&targets(vec![8, 9, 4, 5])));
+        assert!(
+            Dataset::new(vec![1], 1, 0, vec![1])
+                .unwrap()
+                .targets()
+                .is_none()
+        );
+        let error = Dataset::with_targets(vec![1, 2, 3], 1, 0, targets(vec![0; 4])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "2 rows of targets with 1 features each do not make 3 features"
+        );
     }
 }

@@ -42,7 +42,7 @@ pub struct Shard {
 /// devices, at least [`MIN_SAMPLES`] for each. Every sample goes to exactly one device.
 ///
 /// # Errors
-/// Fewer devices than organisations, or fewer than [`MIN_SAMPLES`] samples a device.
+/// Fewer devices than organisations, or fewer than [`MIN_SAMPLES`] samples a device; or the data has targets instead of labels.
 pub fn partition(
     data: &Dataset,
     spec: &PartitionSpec,
@@ -57,6 +57,10 @@ pub fn partition(
         return Err(DataError::Shape(format!(
             "{devices} devices cannot be split over {organisations} organisations with alpha {alpha}/65536"
         )));
+    }
+    if data.targets().is_some() {
+        let what = "a data set with targets has no labels to be split by";
+        return Err(DataError::Shape(what.into()));
     }
     if devices
         .checked_mul(MIN_SAMPLES)

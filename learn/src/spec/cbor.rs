@@ -10,7 +10,7 @@ impl<C> Encode<C> for ModelSpec {
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
         let sizes = self.sizes();
-        e.array(sizes.len() as u64 + 1)?.u32(self.kind())?;
+        e.array(sizes.len() as u64 + 1)?.u32(self.kind() as u32)?;
         for &size in &*sizes {
             e.u32(size)?;
         }
@@ -31,7 +31,7 @@ impl<'b, C> Decode<'b, C> for ModelSpec {
                     MAX_SIZES + 1
                 ))
             })?;
-        let kind = d.u32()?;
+        let kind = d.u32()? as usize;
         let mut sizes = [0; MAX_SIZES];
         let sizes = &mut sizes[..count - 1];
         for size in sizes.iter_mut() {

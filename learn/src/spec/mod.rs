@@ -14,20 +14,26 @@ pub const MAX_HIDDEN: u32 = 1 << 16;
 pub const MAX_HIDDEN_LAYERS: usize = 8;
 /// Largest number of classes: a label is a `u8`.
 pub const MAX_CLASSES: u32 = 256;
+/// Largest number of values that a regressor predicts.
+pub const MAX_OUTPUTS: u32 = 256;
 /// Largest number of parameters: the largest dimension of a round (`docs/protocol.md`, section 3).
 pub const MAX_PARAMETERS: usize = 1 << 24;
-/// Most sizes of a specification: inputs, hidden layers, classes.
+/// Most sizes of a specification: inputs, hidden layers, classes or outputs.
 const MAX_SIZES: usize = MAX_HIDDEN_LAYERS + 2;
 
 /// Units of every hidden layer, the first one first.
 pub type Hidden = List<u32, MAX_HIDDEN_LAYERS>;
 type Sizes = List<u32, MAX_SIZES>;
 
-/// The kind and shape of a model. Written `logistic:64-10`, `mlp:64-32-10` or, with more hidden layers, `mlp:64-64-32-10`.
+/// The names of the kinds, each at the number that it has in CBOR.
+const KINDS: [&str; 4] = ["logistic", "mlp", "linear", "regressor"];
+
+/// The kind and shape of a model. Written `logistic:64-10`, `mlp:64-32-10` or, with more hidden layers, `mlp:64-64-32-10`;
+/// models that predict numbers `linear:6-2` and `regressor:6-16-2`.
 ///
 /// The fields are free to set; everything that decodes or parses a specification, or makes a model from one,
-/// refuses what [`ModelSpec::check`] refuses. In CBOR an array `[kind, inputs, ..., classes]`, kind 0 is logistic,
-/// 1 is a multi-layer perceptron. In JSON the written form.
+/// refuses what [`ModelSpec::check`] refuses. In CBOR an array `[kind, inputs, ..., outputs]`, the kinds numbered from 0 in the
+/// order below. In JSON the written form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelSpec {
     /// Multinomial logistic regression.
@@ -46,14 +52,30 @@ pub enum ModelSpec {
         /// Classes.
         classes: u32,
     },
+    /// Linear regression: numbers instead of classes, least squares.
+    Linear {
+        /// Features of a sample.
+        inputs: u32,
+        /// Numbers that are predicted for a sample.
+        outputs: u32,
+    },
+    /// A multi-layer perceptron that predicts numbers.
+    Regressor {
+        /// Features of a sample.
+        inputs: u32,
+        /// Units of every hidden layer.
+        hidden: Hidden,
+        /// Numbers that are predicted for a sample.
+        outputs: u32,
+    },
 }
 
 /// Why a model specification is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
-    /// Not of the form `logistic:INPUTS-CLASSES` or `mlp:INPUTS-HIDDEN-...-CLASSES`.
+    /// Not of a form that [`ModelSpec`] has.
     #[error(
-        "`{0}` is not a model: write logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, with one to {MAX_HIDDEN_LAYERS} hidden layers"
+        "`{0}` is not a model: write logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, for numbers instead of classes linear:INPUTS-OUTPUTS or regressor:INPUTS-HIDDEN-OUTPUTS, with one to {MAX_HIDDEN_LAYERS} hidden layers"
     )]
     Unreadable(String),
     /// A size is out of its range.
@@ -99,19 +121,20 @@ impl ModelSpec {
     /// # Errors
     /// Names the size that is out of its range.
     pub fn check(&self) -> Result<(), SpecError> {
-        size("inputs", self.inputs32(), 1, MAX_INPUTS)?;
-        if let Self::Mlp { hidden, .. } = self {
-            size(
-                "hidden layers",
-                hidden.len() as u32,
-                1,
-                MAX_HIDDEN_LAYERS as u32,
-            )?;
-            for &units in &**hidden {
-                size("hidden units", units, 1, MAX_HIDDEN)?;
-            }
+        let (inputs, hidden, outputs) = self.parts();
+        size("inputs", inputs, 1, MAX_INPUTS)?;
+        if let Self::Mlp { .. } | Self::Regressor { .. } = self {
+            let layers = hidden.len() as u32;
+            size("hidden layers", layers, 1, MAX_HIDDEN_LAYERS as u32)?;
         }
-        size("classes", self.classes32(), 2, MAX_CLASSES)?;
+        for &units in hidden {
+            size("hidden units", units, 1, MAX_HIDDEN)?;
+        }
+        if self.is_regressor() {
+            size("outputs", outputs, 1, MAX_OUTPUTS)?;
+        } else {
+            size("classes", outputs, 2, MAX_CLASSES)?;
+        }
         let parameters = self.parameters64();
         if parameters > MAX_PARAMETERS as u64 {
             return Err(SpecError::TooLarge(parameters));
@@ -128,13 +151,29 @@ impl ModelSpec {
     /// Features of a sample.
     #[must_use]
     pub fn inputs(&self) -> usize {
-        self.inputs32() as usize
+        self.parts().0 as usize
     }
 
-    /// Number of classes.
+    /// Numbers that the model gives for a sample: a logit for each class, or what a regressor predicts.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.parts().2 as usize
+    }
+
+    /// Number of classes; 0 of a regressor, which has none.
     #[must_use]
     pub fn classes(&self) -> usize {
-        self.classes32() as usize
+        if self.is_regressor() {
+            0
+        } else {
+            self.outputs()
+        }
+    }
+
+    /// Whether the model predicts numbers, so that its data needs targets instead of labels.
+    #[must_use]
+    pub fn is_regressor(&self) -> bool {
+        matches!(self, Self::Linear { .. } | Self::Regressor { .. })
     }
 
     pub(crate) fn layers(&self) -> Vec<LayerShape> {
@@ -153,34 +192,32 @@ impl ModelSpec {
         layers
     }
 
-    /// Inputs, units of the hidden layers, classes.
-    fn sizes(&self) -> Sizes {
-        let (inputs, hidden, classes) = match self {
-            Self::Logistic { inputs, classes } => (inputs, &[][..], classes),
+    /// Inputs, units of the hidden layers, outputs.
+    fn parts(&self) -> (u32, &[u32], u32) {
+        match self {
+            Self::Logistic { inputs, classes } => (*inputs, &[], *classes),
+            Self::Linear { inputs, outputs } => (*inputs, &[], *outputs),
             Self::Mlp {
                 inputs,
                 hidden,
-                classes,
-            } => (inputs, &**hidden, classes),
-        };
+                classes: outputs,
+            }
+            | Self::Regressor {
+                inputs,
+                hidden,
+                outputs,
+            } => (*inputs, hidden, *outputs),
+        }
+    }
+
+    fn sizes(&self) -> Sizes {
+        let (inputs, hidden, outputs) = self.parts();
         let mut sizes = [0; MAX_SIZES];
         let last = hidden.len() + 1;
-        sizes[0] = *inputs;
+        sizes[0] = inputs;
         sizes[1..last].copy_from_slice(hidden);
-        sizes[last] = *classes;
+        sizes[last] = outputs;
         Sizes::new(&sizes[..=last]).expect("as many as there may be")
-    }
-
-    fn inputs32(&self) -> u32 {
-        match *self {
-            Self::Logistic { inputs, .. } | Self::Mlp { inputs, .. } => inputs,
-        }
-    }
-
-    fn classes32(&self) -> u32 {
-        match *self {
-            Self::Logistic { classes, .. } | Self::Mlp { classes, .. } => classes,
-        }
     }
 
     fn parameters64(&self) -> u64 {
@@ -191,29 +228,38 @@ impl ModelSpec {
             .fold(0, u64::saturating_add)
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Logistic { .. } => "logistic",
-            Self::Mlp { .. } => "mlp",
-        }
-    }
-
-    fn from_sizes(kind: u32, sizes: &[u32]) -> Option<Self> {
-        match (kind, sizes) {
-            (0, &[inputs, classes]) => Some(Self::Logistic { inputs, classes }),
-            (1, &[inputs, ref hidden @ .., classes]) if !hidden.is_empty() => Some(Self::Mlp {
+    fn from_sizes(kind: usize, sizes: &[u32]) -> Option<Self> {
+        let &[inputs, ref hidden @ .., outputs] = sizes else {
+            return None;
+        };
+        let deep = Hidden::new(hidden).filter(|hidden| !hidden.is_empty());
+        match (kind, hidden) {
+            (0, []) => Some(Self::Logistic {
                 inputs,
-                hidden: Hidden::new(hidden)?,
-                classes,
+                classes: outputs,
+            }),
+            (1, _) => Some(Self::Mlp {
+                inputs,
+                hidden: deep?,
+                classes: outputs,
+            }),
+            (2, []) => Some(Self::Linear { inputs, outputs }),
+            (3, _) => Some(Self::Regressor {
+                inputs,
+                hidden: deep?,
+                outputs,
             }),
             _ => None,
         }
     }
 
-    fn kind(&self) -> u32 {
+    /// The place in [`KINDS`].
+    fn kind(&self) -> usize {
         match self {
             Self::Logistic { .. } => 0,
             Self::Mlp { .. } => 1,
+            Self::Linear { .. } => 2,
+            Self::Regressor { .. } => 3,
         }
     }
 }

@@ -16,10 +16,25 @@ const LOGISTIC: ModelSpec = ModelSpec::Logistic {
     classes: 10,
 };
 
+const LINEAR: ModelSpec = ModelSpec::Linear {
+    inputs: 6,
+    outputs: 1,
+};
+
+fn regressor<const LAYERS: usize>(hidden: [u32; LAYERS]) -> ModelSpec {
+    ModelSpec::Regressor {
+        inputs: 6,
+        hidden: hidden.into(),
+        outputs: 256,
+    }
+}
+
 #[test]
 fn text_cbor_and_json_come_back_the_same() {
     for (spec, text) in [
         (LOGISTIC, "logistic:64-10"),
+        (LINEAR, "linear:6-1"),
+        (regressor([16, 8]), "regressor:6-16-8-256"),
         (mlp([32]), "mlp:64-32-10"),
         (mlp([48, 32, 16]), "mlp:64-48-32-16-10"),
         (
@@ -41,6 +56,8 @@ fn text_cbor_and_json_come_back_the_same() {
 fn the_encoding_is_the_documents() {
     let bytes = |spec: ModelSpec| minicbor::to_vec(spec).unwrap();
     assert_eq!(bytes(LOGISTIC), [0x83, 0, 24, 64, 10]);
+    assert_eq!(bytes(LINEAR), [0x83, 2, 6, 1]);
+    assert_eq!(bytes(regressor([16, 8])), [0x85, 3, 6, 16, 8, 25, 1, 0]);
     assert_eq!(bytes(mlp([32])), [0x84, 1, 24, 64, 24, 32, 10]);
     assert_eq!(
         bytes(mlp([300, 32, 1])),
@@ -51,6 +68,10 @@ fn the_encoding_is_the_documents() {
 #[test]
 fn parameters_are_weights_and_biases() {
     assert_eq!(LOGISTIC.parameters(), 650);
+    assert_eq!(LINEAR.parameters(), 7);
+    assert_eq!((LINEAR.outputs(), LINEAR.classes()), (1, 0));
+    assert_eq!((LOGISTIC.outputs(), LOGISTIC.classes()), (10, 10));
+    assert!(LINEAR.is_regressor() && !LOGISTIC.is_regressor());
     assert_eq!(mlp([32]).parameters(), 64 * 32 + 32 + 32 * 10 + 10);
     let deep = mlp([32, 20]);
     let layers = deep.layers();
@@ -69,6 +90,12 @@ fn wrong_text_is_refused() {
         "mlp:64-10",
         "logistic:64-32-10",
         "logistic:64-1",
+        "linear:64",
+        "linear:64-0",
+        "linear:64-257",
+        "linear:64-3-1",
+        "regressor:64-1",
+        "regressor:64-0-1",
         "logistic:0-10",
         "tree:1-2",
         "logistic:+64-10",
@@ -90,7 +117,7 @@ fn wrong_text_is_refused() {
 fn wrong_cbor_is_refused() {
     let encodings: [&[u8]; 9] = [
         &[0x83, 0, 0, 10],                                          // no inputs
-        &[0x83, 2, 24, 64, 10],                                     // no such kind
+        &[0x83, 24, 99, 24, 64, 10],                                // no such kind
         &[0x84, 0, 24, 64, 24, 32, 10], // a logistic model with a hidden layer
         &[0x9f, 0, 24, 64, 10, 0xff],   // indefinite length
         &[0x83, 0, 24, 64],             // cut

@@ -1,12 +1,12 @@
 //! A specification as people write it, which is its form in JSON too.
 
-use super::{MAX_SIZES, ModelSpec, SpecError};
+use super::{KINDS, MAX_SIZES, ModelSpec, SpecError};
 use std::fmt;
 use std::str::FromStr;
 
 impl fmt::Display for ModelSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
+        f.write_str(KINDS[self.kind()])?;
         for (place, size) in self.sizes().iter().enumerate() {
             write!(f, "{}{size}", if place == 0 { ':' } else { '-' })?;
         }
@@ -20,11 +20,10 @@ impl FromStr for ModelSpec {
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let unreadable = || SpecError::Unreadable(text.chars().take(64).collect());
         let (name, sizes) = text.split_once(':').ok_or_else(unreadable)?;
-        let kind = match name {
-            "logistic" => 0,
-            "mlp" => 1,
-            _ => return Err(unreadable()),
-        };
+        let mut kinds = KINDS.iter();
+        let kind = kinds
+            .position(|kind| *kind == name)
+            .ok_or_else(unreadable)?;
         // One more than there may be, which is then refused as no number.
         let sizes: Vec<u32> = sizes
             .splitn(MAX_SIZES + 1, '-')
