@@ -70,16 +70,35 @@ pub fn read_idx(
 /// The files are not there (the message names the package), or are wrong.
 pub fn fashion_mnist(folder: Option<&Path>) -> Result<Split, DataError> {
     let folder = folder.unwrap_or(Path::new(FASHION_MNIST_FOLDER));
+    four_files(folder, || DataError::NotInstalled {
+        data: "Fashion-MNIST",
+        folder: folder.display().to_string(),
+        package: "dataset-fashion-mnist",
+    })
+}
+
+/// MNIST: 60,000 images of 28 x 28 pixels to learn from, 10,000 to judge with, ten digits.
+///
+/// Looks in the folder that `dawn data fetch mnist` makes. The files may be compressed or not.
+///
+/// # Errors
+/// The files are not there (the message says how to get them), or are wrong.
+pub fn mnist(folder: &Path) -> Result<Split, DataError> {
+    four_files(folder, || DataError::NotFetched {
+        data: "MNIST",
+        folder: folder.display().to_string(),
+        name: "mnist",
+    })
+}
+
+/// The files of MNIST, and of what took its form.
+fn four_files(folder: &Path, absent: impl Fn() -> DataError) -> Result<Split, DataError> {
     let find = |name: &str| {
         [format!("{name}.gz"), name.to_owned()]
             .into_iter()
             .map(|name| folder.join(name))
             .find(|path| path.is_file())
-            .ok_or_else(|| DataError::NotInstalled {
-                data: "Fashion-MNIST",
-                folder: folder.display().to_string(),
-                package: "dataset-fashion-mnist",
-            })
+            .ok_or_else(&absent)
     };
     let read = |part: &str, samples| {
         let images = find(&format!("{part}-images-idx3-ubyte"))?;
@@ -254,5 +273,7 @@ mod tests {
             error.contains("apt-get install dataset-fashion-mnist"),
             "{error}"
         );
+        let error = mnist(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("dawn data fetch mnist"), "{error}");
     }
 }

@@ -4,14 +4,18 @@ mod csv;
 mod decimal;
 mod digits;
 mod idx;
+mod npy;
 mod partition;
 mod targets;
+mod watch;
 
 pub use csv::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
 pub use digits::digits;
-pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, read_idx};
-pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition};
+pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, mnist, read_idx};
+pub use npy::{NpyFormat, read_npy, read_npy_files};
+pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition, partition_by_user};
 pub use targets::Targets;
+pub use watch::{Arm, Origin, WATCH_ACTIVITIES, WATCH_INPUTS, Watch, watch};
 
 use crate::spec::MAX_INPUTS;
 use std::fmt;
@@ -87,6 +91,24 @@ pub enum DataError {
         file: String,
         /// What is wrong.
         what: String,
+    },
+    /// An NPY file is wrong.
+    #[error("{file}: {what}")]
+    Npy {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        what: String,
+    },
+    /// A data set that has to be fetched first is not there.
+    #[error("{data} is not in {folder}: fetch it with `dawn data fetch {name} --out {folder}`")]
+    NotFetched {
+        /// What it is called.
+        data: &'static str,
+        /// Where it was looked for.
+        folder: String,
+        /// Its name for the command.
+        name: &'static str,
     },
     /// A data set that the operating system's package manager installs is not there.
     #[error("{data} is not in {folder}: install it with `apt-get install {package}`")]

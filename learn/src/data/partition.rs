@@ -1,4 +1,4 @@
-//! Splitting a data set over the devices of several organisations, unevenly.
+//! Splitting a data set over the devices of several organisations: by natural users, or unevenly by labels.
 //!
 //! In integers, so that the same seed gives the same partition everywhere. The Dirichlet distribution is drawn as a
 //! Pólya urn: of a class, the next sample goes to an organisation with a probability proportional to `alpha` plus
@@ -7,6 +7,7 @@
 
 use super::{DataError, Dataset};
 use crate::randomness::{Stream, index, labels, permutation};
+use std::collections::BTreeMap;
 
 /// Every device gets at least this many samples.
 pub const MIN_SAMPLES: usize = 4;
@@ -101,6 +102,45 @@ pub fn partition(
         }
     }
     Ok(shards)
+}
+
+/// Gives every user of the data a device with exactly their samples, for data that has natural users.
+///
+/// `users` names the user of each sample that is dealt, in any order: samples that are left out go to nobody, so that people or times can be
+/// held out. Devices are in the order of the users; device `i` belongs to organisation `i % organisations`. The samples of a device keep
+/// the order in which they were named.
+///
+/// # Errors
+/// No organisation or more than 1024, fewer users than organisations, or a user with fewer than [`MIN_SAMPLES`] samples.
+pub fn partition_by_user<U: Ord>(
+    users: impl IntoIterator<Item = (u32, U)>,
+    organisations: usize,
+) -> Result<Vec<(U, Shard)>, DataError> {
+    let mut by_user: BTreeMap<U, Vec<u32>> = BTreeMap::new();
+    for (sample, user) in users {
+        by_user.entry(user).or_default().push(sample);
+    }
+    let devices = by_user.len();
+    if organisations == 0 || organisations > 1024 || devices < organisations {
+        return Err(DataError::Shape(format!(
+            "{devices} users cannot be split over {organisations} organisations"
+        )));
+    }
+    let least = by_user.values().map(Vec::len).min().unwrap_or(0);
+    if least < MIN_SAMPLES {
+        return Err(DataError::Shape(format!(
+            "a user has {least} samples, fewer than {MIN_SAMPLES}"
+        )));
+    }
+    let shard = |(device, (user, samples))| {
+        let organisation = device % organisations;
+        let shard = Shard {
+            organisation,
+            samples,
+        };
+        (user, shard)
+    };
+    Ok(by_user.into_iter().enumerate().map(shard).collect())
 }
 
 /// The samples of every organisation.
@@ -241,6 +281,36 @@ mod tests {
             sizes.iter().max().unwrap() >= &(3 * sizes.iter().min().unwrap()),
             "{sizes:?}"
         );
+    }
+
+    #[test]
+    fn users_keep_their_samples() {
+        let users = ["b", "a", "c", "a", "b"];
+        let dealt = || (0u32..).zip((0..20).map(|place| users[place % 5]));
+        // Every third sample is held out.
+        let shards = partition_by_user(dealt().filter(|(s, _)| s % 3 > 0), 2);
+        assert!(shards.is_err(), "c has three samples left");
+        let shards = partition_by_user(dealt().filter(|(s, u)| s % 3 > 0 && *u != "c"), 2).unwrap();
+        let found: Vec<_> = shards.iter().map(|(u, s)| (*u, s.organisation)).collect();
+        assert_eq!(found, [("a", 0), ("b", 1)]);
+        assert_eq!(shards[0].1.samples, [1, 8, 11, 13, 16]);
+        assert_eq!(shards[1].1.samples, [4, 5, 10, 14, 19]);
+        assert_eq!(partition_by_user(dealt(), 3).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn users_that_are_too_few_are_refused() {
+        let user = |samples: u32| (0..samples).map(|sample| (sample, 1));
+        for (samples, organisations, error) in [
+            (0, 1, "0 users cannot be split over 1 organisations"),
+            (4, 2, "1 users cannot be split over 2 organisations"),
+            (4, 0, "1 users cannot be split over 0 organisations"),
+            (3, 1, "a user has 3 samples, fewer than 4"),
+        ] {
+            let found = partition_by_user(user(samples), organisations).unwrap_err();
+            assert_eq!(found.to_string(), error);
+        }
+        assert!(partition_by_user(user(4), 1).is_ok());
     }
 
     #[test]
