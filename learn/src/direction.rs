@@ -51,7 +51,14 @@ pub fn direction(from: &Model, to: &Model, limit: u32) -> Result<Vec<i32>, Direc
             to: to.spec(),
         });
     }
-    let coordinates = from.weights().len();
+    let moved = from.weights().iter().zip(to.weights());
+    let moved = moved.map(|(&from, &to)| i64::from(to) - i64::from(from));
+    direction_of(&moved.collect::<Vec<_>>(), limit)
+}
+
+/// The same of a difference, whose entries are below 2^42.
+pub(crate) fn direction_of(moved: &[i64], limit: u32) -> Result<Vec<i32>, DirectionError> {
+    let coordinates = moved.len();
     let least = least_limit(coordinates);
     if limit < least {
         return Err(DirectionError::Limit {
@@ -60,19 +67,15 @@ pub fn direction(from: &Model, to: &Model, limit: u32) -> Result<Vec<i32>, Direc
             coordinates,
         });
     }
-    let moved = || {
-        let weights = from.weights().iter().zip(to.weights());
-        weights.map(|(&from, &to)| i64::from(to) - i64::from(from))
-    };
-    // Below 2^64 each, and fewer than 2^32 of them.
-    let squares = moved().map(|d| u128::from(d.unsigned_abs()).pow(2));
+    // Below 2^84 each, and fewer than 2^32 of them.
+    let squares = moved.iter().map(|d| u128::from(d.unsigned_abs()).pow(2));
     let norm = i128::try_from(root_up(squares.sum())).expect("a root has 64 bits");
     if norm == 0 {
         return Ok(vec![0; coordinates]);
     }
     let rounding = root_up((coordinates as u128).div_ceil(4));
     let target = i128::from(limit) - i128::try_from(rounding).expect("a root has 64 bits");
-    let scaled = moved().map(|d| {
+    let scaled = moved.iter().map(|&d| {
         let entry = div_half_even(i128::from(d) * target, norm);
         i32::try_from(entry).expect("no entry is larger than the limit")
     });

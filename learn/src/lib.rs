@@ -13,21 +13,25 @@
 //! | [`quantise`] | weight difference to bounded integers, ready for masking |
 //! | [`robust`] | robust means of group sums: median, trimmed mean, geometric median, mixing |
 //! | [`update`] | the rule that turns a round's sum into the next model |
+//! | [`way`] | other ways of learning together than averaging everything: proximal, low-rank, personal |
 //! | [`mod@direction`] | where the last accepted update went, as small integers |
 //! | [`mod@evaluate`] | accuracy and loss |
 //! | [`preset`] | settings that are known to work |
 //! | [`backend`] | the kernels of training, and which instructions compute them |
 //!
 //! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `network` (the forward pass), `rate` (gradient to
-//! step), `trainer` (the step), `softmax`, `squared` (the losses), `fixed`, `randomness`.
+//! step), `trainer` (the step), `descent` (of a layer's weights), `low_rank` (of an adapter), `softmax`, `squared` (the
+//! losses), `fixed`, `randomness`.
 
 pub mod backend;
 pub mod data;
+mod descent;
 pub mod direction;
 pub mod evaluate;
 mod fixed;
 mod half_space;
 mod layer;
+mod low_rank;
 mod matrix;
 pub mod model;
 mod network;
@@ -44,6 +48,7 @@ mod squared;
 pub mod train;
 mod trainer;
 pub mod update;
+pub mod way;
 
 pub use backend::Backend;
 pub use data::{Dataset, Split, Targets};
@@ -59,3 +64,4 @@ pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
 pub use spec::{Hidden, ModelSpec, SpecError};
 pub use train::{TrainError, TrainSpec, train};
 pub use update::{UpdateError, apply_mean, apply_update};
+pub use way::{Head, RoundWay, Way, WayError};

@@ -8,6 +8,8 @@ pub mod labels {
     pub const INITIAL_WEIGHTS: &str = "dawn v1 learn initial weights";
     /// Order of the samples in an epoch, from the training seed.
     pub const SHUFFLE: &str = "dawn v1 learn shuffle";
+    /// Signs of the adapters of a round, from the task's seed.
+    pub const ADAPTERS: &str = "dawn v1 learn adapters";
     /// Partition of a data set over devices.
     pub const PARTITION: &str = "dawn v1 learn partition";
 }

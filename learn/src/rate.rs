@@ -8,7 +8,7 @@ pub(crate) const STEP_FRACTION_BITS: i32 = 28;
 /// Units of a step in a unit of a master weight, as a shift.
 pub(crate) const STEP_TO_MASTER: u32 = 4;
 /// Bound of a step and of a velocity: 8.
-const STEP_LIMIT: i64 = i32::MAX as i64;
+pub(crate) const STEP_LIMIT: i64 = i32::MAX as i64;
 /// Bound of the weights that the fast kernels may leave behind.
 const WEIGHT_LIMIT: u64 = 1 << 30;
 

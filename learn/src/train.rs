@@ -5,7 +5,10 @@ use crate::data::Dataset;
 use crate::model::Model;
 use crate::quantise::Delta;
 use crate::randomness::{labels, permutation};
+use crate::spec::ModelSpec;
 use crate::trainer::Trainer;
+use crate::way::part::Part;
+use crate::way::{HeadError, WayError};
 use minicbor::{Decode, Encode};
 
 /// Most epochs of one training.
@@ -89,6 +92,20 @@ pub enum TrainError {
         /// Targets of a sample.
         data: usize,
     },
+    /// The model is not of the task's shape.
+    #[error("the model is a {found}, and the task's a {expected}")]
+    Model {
+        /// The task's.
+        expected: ModelSpec,
+        /// What was given.
+        found: ModelSpec,
+    },
+    /// The way of learning together does not fit.
+    #[error(transparent)]
+    Way(#[from] WayError),
+    /// The device's own head does not fit.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The backend that was asked for cannot be had.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -189,6 +206,20 @@ pub fn train_with(
     spec: &TrainSpec,
     seed: [u8; 32],
 ) -> Result<Delta, TrainError> {
+    let parts = vec![Part::Full; model.spec().layers().len()];
+    run(backend, model, (parts, None), data, spec, seed)
+}
+
+/// Trains the parts of layers, drawn back to the model as `pull` says ([`crate::way::part::pull`]); gives what was trained, layer
+/// by layer.
+pub(crate) fn run(
+    backend: Backend,
+    model: &Model,
+    trained: (Vec<Part>, Option<u32>),
+    data: &Dataset,
+    spec: &TrainSpec,
+    seed: [u8; 32],
+) -> Result<Delta, TrainError> {
     spec.check()?;
     check_data(model, data)?;
     if data.is_empty() {
@@ -196,7 +227,7 @@ pub fn train_with(
     }
     let samples = u32::try_from(data.len()).expect("a data set has at most 2^31 samples");
     let rows = data.len().min(spec.batch.into());
-    let mut trainer = Trainer::new(model, rows, spec, backend.require()?);
+    let mut trainer = Trainer::new(model, trained, rows, spec, backend.require()?);
     let mut order = Vec::with_capacity(data.len());
     for epoch in 0..spec.epochs {
         permutation(labels::SHUFFLE, &seed, epoch.into(), &mut order, samples);

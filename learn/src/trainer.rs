@@ -5,41 +5,54 @@
 //! The new mantissas are taken with the shift of the old ones, and once more in the rare case that the largest weight has
 //! gained or lost a bit.
 
-use crate::backend::{Descent, Kernels, LANES, PANEL, Parameters, Portable, Product, ROWS};
+use crate::backend::{Kernels, LANES, PANEL, ROWS};
 use crate::data::Dataset;
+use crate::descent::{Descending, Weights, draw_back};
 use crate::fixed::{GRADIENT_EXPONENT_MAX, to_master};
-use crate::layer::{Layer, Width, wide_product};
+use crate::layer::{Layer, Width};
+use crate::low_rank::LowRank;
 use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::network::Network;
 use crate::quantise::Delta;
 use crate::randomness::index;
-use crate::rate::{Rate, STEP_TO_MASTER, Step};
+use crate::rate::Rate;
 use crate::softmax;
 use crate::squared;
 use crate::train::TrainSpec;
+use crate::way::part::Part;
 
-/// Master weights and velocities of a layer, and the buffers of its gradients.
+/// What is learnt of a layer, and the buffers of its gradients.
 struct Learning {
-    /// Inputs by outputs, whole eights by whole panels.
-    master: Vec<i32>,
+    weights: Weights,
     biases: Vec<i32>,
     /// Empty without momentum.
-    velocity: Vec<i32>,
     bias_velocity: Vec<i32>,
-    /// Bits of the largest velocity of a weight.
-    velocity_bits: u32,
     /// By the layer's outputs.
     gradient: Matrix,
-    /// The weights for the backward pass; empty in the first layer, which has none.
+    /// The weights for the backward pass; empty where nothing is learnt below.
     transposed: Vec<i16>,
+    kind: Kind,
+    /// Weights and biases that steps are drawn back to.
+    anchor: Option<(Vec<i32>, Vec<i32>)>,
+}
+
+/// How a layer is trained.
+enum Kind {
+    Frozen,
+    Full,
+    LowRank(Box<LowRank>),
 }
 
 pub(crate) struct Trainer {
     network: Network,
     learning: Vec<Learning>,
+    /// Layers below are not trained, and gradients not carried there.
+    first: usize,
     learning_rate: u32,
     momentum: u16,
+    /// How far steps are drawn back to the model, in units of 2^-24.
+    pull: Option<u32>,
     /// Inputs of a layer as left operand of the gradient, and gradients by its outputs as right operand.
     columns: Vec<i16>,
     panels: Vec<i16>,
@@ -49,9 +62,10 @@ pub(crate) struct Trainer {
 }
 
 impl Trainer {
-    /// For batches of at most `rows` samples.
+    /// For batches of at most `rows` samples; trains the parts of the layers.
     pub(crate) fn new(
         model: &Model,
+        (parts, pull): (Vec<Part>, Option<u32>),
         rows: usize,
         spec: &TrainSpec,
         kernels: &'static dyn Kernels,
@@ -59,11 +73,33 @@ impl Trainer {
         let mut network = Network::new(&model.spec(), rows, kernels);
         network.load_weights(model.weights());
         let moving = spec.momentum != 0;
+        let trained = parts.iter().position(|part| *part != Part::Frozen);
+        let first = trained.unwrap_or(parts.len());
         let learning: Vec<Learning> = network
             .layers
             .iter()
+            .zip(parts)
             .enumerate()
-            .map(|(index, layer)| Learning::new(layer, model.weights(), rows, moving, index > 0))
+            .map(|(index, (layer, part))| {
+                let carries_back = index > first;
+                let mut learning =
+                    Learning::new(layer, model.weights(), rows, moving, carries_back);
+                match part {
+                    Part::Full | Part::Private => {}
+                    Part::Frozen => learning.kind = Kind::Frozen,
+                    Part::Adapter(adapter) => {
+                        let base = learning.weights.master.clone();
+                        let adapter = LowRank::new(adapter, &layer.shape, base, rows, moving);
+                        learning.weights.velocity = Vec::new();
+                        learning.kind = Kind::LowRank(Box::new(adapter));
+                    }
+                }
+                if pull.is_some() {
+                    let weights = learning.weights.master.clone();
+                    learning.anchor = Some((weights, learning.biases.clone()));
+                }
+                learning
+            })
             .collect();
         let most = |size: fn(&Layer) -> usize| network.layers.iter().map(size).max().unwrap_or(0);
         let pairs = rows.div_ceil(2);
@@ -74,6 +110,8 @@ impl Trainer {
             totals: vec![softmax::Total::default(); rows],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
+            pull,
+            first,
             learning,
             network,
         }
@@ -89,12 +127,12 @@ impl Trainer {
         let exponent = self.network.forward(rows, biases);
         self.gradient_of_outputs(data, batch, exponent);
         let rate = Rate::new(self.learning_rate, rows);
-        for index in (0..self.learning.len()).rev() {
-            if index > 0 {
+        for index in (self.first..self.learning.len()).rev() {
+            if index > self.first {
                 self.gradient_of_inputs(index, rows);
             }
+            self.draw_back(index);
             self.descend(index, rows, rate);
-            self.descend_biases(index, rows, rate);
         }
     }
 
@@ -172,91 +210,47 @@ impl Trainer {
         }
     }
 
-    /// The step of a layer's weights, and their new mantissas.
-    fn descend(&mut self, index: usize, rows: usize, rate: Rate) {
-        let layer = &mut self.network.layers[index];
-        let (input, learning) = (&self.network.inputs[index], &mut self.learning[index]);
-        let gradient = &learning.gradient;
-        input.interleave(rows, &mut self.columns);
-        gradient.panels(rows, &mut self.panels);
-        let step = rate.at(gradient.exponent + input.exponent);
-        let largest = rows as u64 * u64::from(gradient.largest) * u64::from(input.largest);
-        let bits = (layer.bits, learning.velocity_bits);
-        let magnitudes = if let Some(scales) = step.fast(largest, self.momentum, bits) {
-            let shift = layer.rescale(layer.bits);
-            let descent = Descent {
-                inputs: &self.columns,
-                blocks: layer.blocks,
-                gradients: &self.panels,
-                panels: layer.panels,
-                pairs: rows.div_ceil(2),
-                step: scales.step,
-                momentum: scales.momentum,
-                velocity_shift: STEP_TO_MASTER,
-                shift,
-            };
-            let mut parameters = Parameters {
-                master: &mut learning.master,
-                velocity: &mut learning.velocity,
-                packed: &mut layer.packed,
-            };
-            let magnitudes = self.network.kernels.descend(&descent, &mut parameters);
-            let new_shift = layer.rescale(u32::BITS - magnitudes.weights.leading_zeros());
-            if new_shift != shift {
-                let width = layer.width();
-                self.network
-                    .kernels
-                    .pack(&learning.master, width, new_shift, &mut layer.packed);
-            }
-            magnitudes.velocities
-        } else {
-            self.descend_wide(index, rows, step)
+    /// The proximal term of a layer's step.
+    fn draw_back(&mut self, index: usize) {
+        let (layer, learning) = (&mut self.network.layers[index], &mut self.learning[index]);
+        let (Some(pull), Some((weights, biases))) = (self.pull, &learning.anchor) else {
+            return;
         };
-        self.learning[index].velocity_bits = u32::BITS - magnitudes.leading_zeros();
+        let Weights {
+            master, velocity, ..
+        } = &mut learning.weights;
+        let magnitudes = draw_back(master, velocity, weights, pull);
+        layer.bits = u32::BITS - magnitudes.0.leading_zeros();
+        learning.weights.velocity_bits = u32::BITS - magnitudes.1.leading_zeros();
+        draw_back(
+            &mut learning.biases,
+            &mut learning.bias_velocity,
+            biases,
+            pull,
+        );
     }
 
-    /// The same where the fast way could overflow: in 64 bits, weight by weight. Returns the velocities' magnitudes, or-ed.
-    fn descend_wide(&mut self, index: usize, rows: usize, step: Step) -> u32 {
-        let Network {
-            kernels,
-            layers,
-            sums,
-            ..
-        } = &mut self.network;
-        let (layer, learning) = (&mut layers[index], &mut self.learning[index]);
-        let (width, pairs) = (layer.width(), rows.div_ceil(2));
-        let mut magnitudes = (0, 0);
-        for block in 0..layer.blocks {
-            let tile = ROWS * width;
-            let product = Product {
-                a: &self.columns[block * pairs * 2 * ROWS..],
-                rows: ROWS,
-                row_stride: 2,
-                pair_stride: 2 * ROWS,
-                b: &self.panels,
-                panels: layer.panels,
-                panel_stride: pairs * PANEL,
-                pairs,
-                start: &[],
-            };
-            wide_product(*kernels, &product, sums);
-            let places = block * tile..(block + 1) * tile;
-            let mut velocity = learning
-                .velocity
-                .get_mut(places.clone())
-                .unwrap_or_default()
-                .iter_mut();
-            for (weight, &gradient) in learning.master[places].iter_mut().zip(&sums.wide) {
-                let velocity = velocity.next();
-                magnitudes.1 |= step.take(weight, gradient, self.momentum, velocity);
-                magnitudes.0 |= weight.unsigned_abs();
+    /// The step of what is trained of a layer, and its new mantissas.
+    fn descend(&mut self, index: usize, rows: usize, rate: Rate) {
+        let (layer, learning) = (&mut self.network.layers[index], &mut self.learning[index]);
+        let operands = (&self.network.inputs[index], &learning.gradient);
+        let mut descending = Descending {
+            kernels: self.network.kernels,
+            columns: &mut self.columns,
+            panels: &mut self.panels,
+            sums: &mut self.network.sums,
+            rate,
+            momentum: self.momentum,
+        };
+        match &mut learning.kind {
+            Kind::Frozen => return,
+            Kind::Full => descending.step(layer, &mut learning.weights, operands, rows),
+            Kind::LowRank(low_rank) => {
+                let master = &mut learning.weights.master;
+                low_rank.step(&mut descending, layer, master, operands, rows);
             }
         }
-        let bits = u32::BITS - magnitudes.0.leading_zeros();
-        let shift = layer.rescale(bits);
-        let kernels = if bits > 30 { &Portable } else { *kernels };
-        kernels.pack(&learning.master, width, shift, &mut layer.packed);
-        magnitudes.1
+        self.descend_biases(index, rows, rate);
     }
 
     fn descend_biases(&mut self, index: usize, rows: usize, rate: Rate) {
@@ -276,31 +270,34 @@ impl Trainer {
         }
     }
 
-    /// The difference to the weights that the training began with. What only steps need is freed first.
+    /// What was trained, layer by layer: the difference of weights and biases to those that the training began with, of an
+    /// adapter `B` itself. What only steps need is freed first.
     pub(crate) fn finish(self, model: &Model) -> Delta {
-        let shapes: Vec<_> = self
-            .network
-            .layers
-            .iter()
-            .map(|layer| layer.shape)
-            .collect();
+        let layers = self.network.layers.iter();
+        let shapes: Vec<_> = layers.map(|layer| layer.shape).collect();
         drop(self.network);
         let mut after = Vec::with_capacity(self.learning.len());
         for learning in self.learning {
-            after.push((learning.master, learning.biases));
+            after.push((learning.weights.master, learning.biases, learning.kind));
         }
+        let change = |after: i32, before: i32| to_master(i64::from(after) - i64::from(before));
         let mut difference = Vec::with_capacity(model.weights().len());
-        for (shape, (master, biases)) in shapes.into_iter().zip(after) {
-            let width = shape.outputs.next_multiple_of(LANES);
-            let before = &model.weights()[shape.weights()];
-            let change = |after: i32, before: i32| to_master(i64::from(after) - i64::from(before));
-            for (output, before) in before.chunks_exact(shape.inputs).enumerate() {
-                let after = master[output..].iter().step_by(width);
-                difference.extend(
-                    after
-                        .zip(before)
-                        .map(|(&after, &before)| change(after, before)),
-                );
+        for (shape, (master, biases, kind)) in shapes.into_iter().zip(after) {
+            match kind {
+                Kind::Frozen => continue,
+                Kind::LowRank(low_rank) => difference.extend(low_rank.coordinates()),
+                Kind::Full => {
+                    let width = shape.outputs.next_multiple_of(LANES);
+                    let before = &model.weights()[shape.weights()];
+                    for (output, before) in before.chunks_exact(shape.inputs).enumerate() {
+                        let after = master[output..].iter().step_by(width);
+                        difference.extend(
+                            after
+                                .zip(before)
+                                .map(|(&after, &before)| change(after, before)),
+                        );
+                    }
+                }
             }
             let before = &model.weights()[shape.biases()];
             difference.extend(
@@ -326,13 +323,10 @@ impl Learning {
                 *weight = value;
             }
         }
-        let velocities = |len: usize| vec![0; if moving { len } else { 0 }];
         Self {
-            velocity: velocities(master.len()),
-            bias_velocity: velocities(shape.outputs),
-            master,
+            weights: Weights::new(master, moving),
+            bias_velocity: vec![0; if moving { shape.outputs } else { 0 }],
             biases: weights[shape.biases()].to_vec(),
-            velocity_bits: 0,
             gradient: Matrix::zeroed(rows, shape.outputs),
             transposed: vec![
                 0;
@@ -342,6 +336,8 @@ impl Learning {
                     0
                 }
             ],
+            kind: Kind::Full,
+            anchor: None,
         }
     }
 }

@@ -3,17 +3,26 @@
 use crate::fixed::{MASTER_MAX, div_half_even};
 use crate::model::Model;
 use crate::quantise::MAX_UPDATE_SHIFT;
+use crate::spec::ModelSpec;
 
 /// Why a sum cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateError {
-    /// The sum has another length than the model.
-    #[error("the sum has {sum} coordinates, the model {model} parameters")]
+    /// The sum has another length than an update.
+    #[error("the sum has {sum} coordinates, an update {coordinates}")]
     Length {
         /// Coordinates of the sum.
         sum: usize,
-        /// Parameters of the model.
-        model: usize,
+        /// Coordinates of an update.
+        coordinates: usize,
+    },
+    /// The model is not of the task's shape.
+    #[error("the model is a {found}, and the task's a {expected}")]
+    Model {
+        /// The task's.
+        expected: ModelSpec,
+        /// What was given.
+        found: ModelSpec,
     },
     /// Nobody is in the sum.
     #[error("a sum of no updates changes nothing")]
@@ -51,11 +60,29 @@ pub fn apply_mean<S: Copy + Into<i64>>(
     denominator: u64,
     update_shift: u8,
 ) -> Result<Model, UpdateError> {
-    if numerators.len() != model.weights().len() {
-        return Err(UpdateError::Length {
-            sum: numerators.len(),
-            model: model.weights().len(),
-        });
+    check_mean(
+        numerators.len(),
+        model.weights().len(),
+        denominator,
+        update_shift,
+    )?;
+    let mut next = model.clone();
+    let whole = i128::from(denominator);
+    for (weight, &numerator) in next.weights_mut().iter_mut().zip(numerators) {
+        *weight = moved(*weight, i128::from(numerator.into()), whole, update_shift);
+    }
+    Ok(next)
+}
+
+/// Checks what a mean is applied with.
+pub(crate) fn check_mean(
+    sum: usize,
+    coordinates: usize,
+    denominator: u64,
+    update_shift: u8,
+) -> Result<(), UpdateError> {
+    if sum != coordinates {
+        return Err(UpdateError::Length { sum, coordinates });
     }
     if denominator == 0 {
         return Err(UpdateError::NoUpdates);
@@ -63,18 +90,15 @@ pub fn apply_mean<S: Copy + Into<i64>>(
     if update_shift > MAX_UPDATE_SHIFT {
         return Err(UpdateError::Shift(update_shift));
     }
-    let mut next = model.clone();
-    for (weight, &numerator) in next.weights_mut().iter_mut().zip(numerators) {
-        // 63 + 24 bits: exact for every i64.
-        let step = div_half_even(
-            i128::from(numerator.into()) << update_shift,
-            i128::from(denominator),
-        );
-        let limit = i128::from(MASTER_MAX);
-        let moved = (i128::from(*weight) + step).clamp(-limit, limit);
-        *weight = i32::try_from(moved).expect("clamped to the range of i32");
-    }
-    Ok(next)
+    Ok(())
+}
+
+/// A weight after a step of `numerator * 2^shift / denominator`, the numerator below 2^80: exact until it is rounded.
+pub(crate) fn moved(weight: i32, numerator: i128, denominator: i128, shift: u8) -> i32 {
+    let step = div_half_even(numerator << shift, denominator);
+    let limit = i128::from(MASTER_MAX);
+    let moved = (i128::from(weight) + step).clamp(-limit, limit);
+    i32::try_from(moved).expect("clamped to the range of i32")
 }
 
 #[cfg(test)]
@@ -105,7 +129,10 @@ mod tests {
         let start = model([0; 4]);
         assert_eq!(
             apply_update(&start, &[0; 3], 1, 0),
-            Err(UpdateError::Length { sum: 3, model: 4 })
+            Err(UpdateError::Length {
+                sum: 3,
+                coordinates: 4
+            })
         );
         assert_eq!(
             apply_update(&start, &[0; 4], 0, 0),
