@@ -11,7 +11,7 @@ use dawn_identity::{
     Members, PublicKey, Signed, SignedRoster, Statement, StewardId, TaskId, Verified,
     VerifiedFederation, VerifiedRoster,
 };
-use dawn_learn::{Model, apply_update};
+use dawn_learn::{Model, RoundWay};
 
 use crate::PROTOCOL_VERSION;
 use crate::author::ProofParams;
@@ -214,19 +214,10 @@ impl TaskContext {
             .map_err(|e| Violation::new(Culprit::Organisation(task.owner), Rule::Statement, e))
     }
 
-    /// The model after a round: the update rule applied to the round's opened sum. Exact
-    /// integers, so that everybody computes the same.
-    ///
-    /// # Errors
-    /// [`AbortReason::ModelOverflow`] when the sum does not fit the model.
-    pub fn next_model(
-        &self,
-        model: &Model,
-        sum: &[i32],
-        accepted: u32,
-    ) -> Result<Model, AbortReason> {
-        apply_update(model, sum, accepted, self.task().quantiser.update_shift)
-            .map_err(|_| AbortReason::ModelOverflow)
+    /// What a round trains, sends and applies (`docs/learning.md`, section 5.2): it follows from task and round number.
+    pub fn round_way(&self, number: u32) -> RoundWay {
+        let way = self.task().round_way(number);
+        way.expect("a verified task's way fits its model")
     }
 
     /// The evaluation point and key of a steward.

@@ -9,7 +9,7 @@ use dawn_crypto::norm::{FunctionalParams, FunctionalRow, NormError, NormParams};
 use dawn_crypto::params::Dimension;
 use dawn_crypto::secret::SecretVec;
 use dawn_learn::direction::least_limit;
-use dawn_learn::{DirectionError, Model, along, direction, least_clip};
+use dawn_learn::{DirectionError, Model, RoundWay, along, least_clip};
 use minicbor::{Decode, Encode};
 
 use crate::digests;
@@ -21,7 +21,7 @@ use crate::violation::{Culprit, Rule, Violation};
 #[cbor(flat)]
 pub enum Functional {
     /// The update does not point against the last accepted global update: `0 <= <g, x> <= clip ||g||`, with `g` the
-    /// [`direction`] of that update. Zeros, and so nothing, before there is one. What an honest update has against it is
+    /// [direction](RoundWay::direction) of that update. Zeros, and so nothing, before there is one. What an honest update has against it is
     /// taken away ([`along`]).
     #[n(0)]
     Direction,
@@ -108,11 +108,12 @@ impl Functional {
 /// The row of a round that starts from `to`, when the last accepted one started from `from`.
 pub(crate) fn direction_row(
     params: &NormParams,
+    way: &RoundWay,
     from: &Model,
     to: &Model,
 ) -> Result<FunctionalRow, DirectionError> {
     let limit = params.functional().map_or(0, |f| f.limit());
-    let values = direction(from, to, limit)?;
+    let values = way.direction(from, to, limit)?;
     Ok(FunctionalRow::new(params, values).expect("a direction is within its limit"))
 }
 
@@ -169,7 +170,7 @@ impl RoundContext {
             )?;
             models.push(model);
         }
-        let row = direction_row(self.norm_params(), &models[0], &models[1]);
+        let row = direction_row(self.norm_params(), &self.way(), &models[0], &models[1]);
         let row = row.map_err(|e| wrong(&e))?;
         // Another thread may have been faster, with the same.
         let _ = self.inner.row.set(Arc::new(row));

@@ -10,6 +10,7 @@ use dawn_crypto::seal::SealingPublicKey;
 use dawn_identity::{
     DeviceId, Members, OrgId, SessionId, Signed, Statement, StewardId, Verified, VerifiedDevice,
 };
+use dawn_learn::RoundWay;
 
 use crate::author::Author;
 use crate::context::TaskContext;
@@ -133,6 +134,11 @@ impl RoundContext {
     /// The task's context.
     pub fn task_context(&self) -> &TaskContext {
         &self.inner.task
+    }
+
+    /// What this round trains, sends and applies.
+    pub fn way(&self) -> RoundWay {
+        self.round_way(self.spec().round.number)
     }
 
     /// The specification.

@@ -6,7 +6,8 @@ use dawn_crypto::params::{Dimension, MAX_STEWARDS, ParameterError, Q, Sigma};
 use dawn_identity::{
     BrokenRule, IssuerCertificate, OrgId, Signed, Statement, TaskId, to_canonical,
 };
-use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
+use dawn_learn::way::dimension;
+use dawn_learn::{ModelSpec, Quantiser, RoundWay, TrainSpec, WayError};
 use minicbor::{Decode, Encode};
 
 use crate::author::ProofParams;
@@ -150,12 +151,22 @@ impl Task {
         TaskId::of(&to_canonical(self))
     }
 
-    /// The dimension of an update: the number of the model's parameters.
+    /// The dimension of an update: the number of the model's parameters, or what the task's way of learning sends of them.
     ///
     /// # Errors
     /// [`ParameterError`]; never for a task that [`Statement::check`] accepts.
     pub fn dimension(&self) -> Result<Dimension, ParameterError> {
-        Dimension::new(self.model.parameters())
+        // A way that does not fit its model sends nothing, which is no dimension.
+        Dimension::new(dimension(&self.model, self.options.way.as_ref()).unwrap_or(0))
+    }
+
+    /// What a round of the task trains, sends and applies.
+    ///
+    /// # Errors
+    /// [`WayError`]; never for a task that [`Statement::check`] accepts.
+    pub fn round_way(&self, round: u32) -> Result<RoundWay, WayError> {
+        let way = self.options.way.as_ref();
+        RoundWay::new(&self.model, way, &self.initial_seed, round)
     }
 
     /// What each opened round costs at most, in micro-rho, whatever the roster: one honest steward's noise is counted, if

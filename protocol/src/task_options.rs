@@ -1,6 +1,7 @@
 //! What a task may ask for beyond training and adding up (`docs/protocol.md`, section 4.1). What is not asked for takes
 //! no bytes: a task without options encodes as if there were none.
 
+use dawn_learn::Way;
 use minicbor::{Decode, Encode};
 
 use crate::functional::Functional;
@@ -20,6 +21,9 @@ pub struct TaskOptions {
     /// Noise that stewards contribute (section 4.8); none: the devices carry all of it.
     #[n(2)]
     pub noise: Option<StewardNoise>,
+    /// How devices learn together; none: by averaging everything (`docs/learning.md`, section 5.2).
+    #[n(3)]
+    pub way: Option<Way>,
 }
 
 /// The field's codec: the default is null, which is left out at the end of an array.

@@ -5,8 +5,10 @@ use dawn_crypto::norm::NormError;
 use dawn_crypto::params::{MAX_DIM, MAX_STEWARDS, Parameters};
 use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
+use dawn_learn::WayError;
 
 use crate::PROTOCOL_VERSION;
+use crate::functional::Functional;
 use crate::statements::MAX_SUBMISSIONS;
 use crate::task::{Deadlines, Policy, PrivacyPlan, Task};
 
@@ -59,12 +61,33 @@ fn check_model(task: &Task) -> Result<(), BrokenRule> {
     task.train
         .check()
         .map_err(|_| BrokenRule("a task's training is within the bounds of training"))?;
+    if let Some(way) = &task.options.way {
+        way.check(&task.model, &task.train).map_err(broken_way)?;
+    }
     task.quantiser
         .check()
         .map_err(|_| BrokenRule("a task's quantiser is within the bounds of quantisers"))?;
     Parameters::with_error(task.sigma_error)
         .map(|_| ())
         .map_err(broken("a task's error deviation is at least 4.5 sqrt 2"))
+}
+
+fn broken_way(error: WayError) -> BrokenRule {
+    BrokenRule(match error {
+        WayError::Mu(_) => "the weight of a proximal term is above 0 and at most 16",
+        WayError::Pull => {
+            "the learning rate times the weight of a proximal term is at least 2^-24 and at most 1"
+        }
+        WayError::Layers { .. } => "a low-rank task has one rank for each layer of its model",
+        WayError::Rank { .. } => "the rank of an adapter is below the inputs of its layer",
+        WayError::Ranks => {
+            "a low-rank task trains something, and at least one layer by an adapter or not at all"
+        }
+        WayError::Head { .. } => {
+            "a personal head has at least one layer, and leaves at least one to be shared"
+        }
+        WayError::Unreadable(_) => "a task's way of learning is one that there is",
+    })
 }
 
 fn check_policy(policy: &Policy) -> Result<(), BrokenRule> {
@@ -131,6 +154,10 @@ fn check_noise(task: &Task) -> Result<(), BrokenRule> {
 }
 
 fn check_options(task: &Task) -> Result<(), BrokenRule> {
+    BrokenRule::unless(
+        task.options.way.is_none() || task.options.functional != Some(Functional::Counts),
+        "a task asks for counts or for another way of learning: counts are of whole updates",
+    )?;
     if let Some(groups) = &task.options.groups {
         let padded = task.dimension().map_or(usize::MAX, |d| d.padded());
         groups.check(&task.policy, padded)?;

@@ -391,6 +391,7 @@ impl Description {
                     sigma,
                     candidates: self.noise.map_or_else(candidates, |noise| noise.candidates),
                 }),
+                way: None,
             },
         })
     }

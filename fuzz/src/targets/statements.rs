@@ -96,7 +96,9 @@ where
 fn task(task: &Task, body: &[u8]) {
     assert_eq!(task.id(), TaskId::of(body));
     let dimension = task.dimension().expect("an accepted task has a dimension");
-    assert_eq!(dimension.coordinates(), task.model.parameters());
+    let way = task.round_way(1).expect("an accepted task's way fits it");
+    assert_eq!(dimension.coordinates(), way.dimension());
+    assert!(way.dimension() + way.head_len() <= task.model.parameters());
     let charge = task
         .charge_micro_rho()
         .expect("an accepted task has a charge");

@@ -29,7 +29,7 @@ use minicbor::{Decode, Encode};
 use rank::{Rank, Ranks};
 
 pub use head::{Head, HeadError};
-pub use round::RoundWay;
+pub use round::{RoundWay, dimension};
 
 /// Largest weight of the proximal term: 16.
 pub const MAX_MU: u32 = 16 << 16;

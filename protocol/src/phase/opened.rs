@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{Signed, StewardId};
-use dawn_learn::{GroupSum, Model, apply_mean};
+use dawn_learn::{GroupSum, Model};
 
 use super::Judged;
 use crate::digests;
@@ -54,14 +54,17 @@ impl Opened {
     }
 
     /// The model that follows: the update rule applied to the sum, or to what the task's robust rule makes of the groups'
-    /// sums (`docs/learning.md`, sections 5 and 6).
+    /// sums (`docs/learning.md`, section 5).
     ///
     /// # Errors
     /// [`AbortReason::ModelOverflow`] when what was opened does not fit the model.
     pub fn next_model(&self, model: &Model) -> Result<Model, AbortReason> {
+        let overflow = AbortReason::ModelOverflow;
+        let (way, shift) = (self.way(), self.task().quantiser.update_shift);
         let Some((members, rule)) = self.judged.members().zip(self.task().options.groups) else {
             let accepted = self.judged.verdict.accepted_count();
-            return self.judged.next_model(model, &self.sum, accepted);
+            let next = way.apply(model, &self.sum, accepted.into(), shift);
+            return next.map_err(|_| overflow);
         };
         let groups: Vec<GroupSum<'_>> = self
             .opened
@@ -70,10 +73,9 @@ impl Opened {
             .zip(members)
             .map(|(sum, members)| GroupSum { sum, members })
             .collect();
-        let overflow = AbortReason::ModelOverflow;
-        let estimate = rule.rule.estimate(&groups).map_err(|_| overflow)?;
-        let shift = self.task().quantiser.update_shift;
-        apply_mean(model, &estimate.numerators, estimate.denominator, shift).map_err(|_| overflow)
+        let mean = rule.rule.estimate(&groups).map_err(|_| overflow)?;
+        let next = way.apply(model, &mean.numerators, mean.denominator, shift);
+        next.map_err(|_| overflow)
     }
 
     /// The points of the answers that it was opened with.

@@ -60,9 +60,7 @@ impl First {
         let closed = world.close(&round, submissions.to_vec());
         let opened = opened(&world, &round, &closed);
         let from = world.context.initial_model().unwrap();
-        let accepted = opened.judged().verdict().accepted_count();
-        let to = (world.context).next_model(&from, opened.sum(), accepted);
-        let to = to.unwrap();
+        let to = opened.next_model(&from).unwrap();
         let result = opened.result(model_digest(&to.to_bytes()));
         assert_eq!(result.direction, Some(world.initial_model()));
         let end = Terminal::Result(world.by_aggregator(&result));

@@ -28,7 +28,7 @@ fn transcript() -> &'static (Vec<u8>, Digest) {
             .open(&world.masked_sum(&closed, &judged), &openings)
             .unwrap();
         let model = world.context.initial_model().unwrap();
-        let next = world.context.next_model(&model, opened.sum(), 3).unwrap();
+        let next = opened.next_model(&model).unwrap();
         let result = world.by_aggregator(&opened.result(model_digest(&next.to_bytes())));
 
         let mut writer = TranscriptWriter::new(Vec::new()).unwrap();

@@ -48,7 +48,7 @@ fn two_honest_rounds_follow_each_other() {
     assert!(opened.culprits().is_empty());
 
     let before = world.context.initial_model().unwrap();
-    let next = world.context.next_model(&before, opened.sum(), 4).unwrap();
+    let next = opened.next_model(&before).unwrap();
     let next_digest = model_digest(&next.to_bytes());
     let result = world.by_aggregator(&opened.result(next_digest));
     opened.verify_result(&result, next_digest).unwrap();

@@ -237,6 +237,7 @@ impl Setting {
                     sigma,
                     candidates: CANDIDATES,
                 }),
+                way: None,
             },
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
