@@ -67,7 +67,7 @@ fn group_of(closed: &ClosedRound, index: usize) -> usize {
 
 impl World {
     /// A steward's honest sums.
-    fn group_sums(
+    pub fn group_sums(
         &self,
         round: &Round,
         closed: &ClosedRound,
@@ -83,11 +83,11 @@ impl World {
         sums
     }
 
-    fn group_opening(&self, judged: &Judged, point: u8, sums: &GroupSums) -> Signed<Opening> {
+    pub fn group_opening(&self, judged: &Judged, point: u8, sums: &GroupSums) -> Signed<Opening> {
         self.by_steward(&judged.group_opening(self.steward_id(point), sums), point)
     }
 
-    fn masked_sums(&self, closed: &ClosedRound, judged: &Judged) -> Vec<Vec<u32>> {
+    pub fn masked_sums(&self, closed: &ClosedRound, judged: &Judged) -> Vec<Vec<u32>> {
         let mut sums = vec![vec![0; self.context.dimension().padded()]; 3];
         for index in judged.verdict().accepted() {
             let words = parse_payload(&closed.submissions[index].payload).unwrap();

@@ -26,5 +26,6 @@ mod tampered;
 mod tasks;
 mod transcripts;
 mod vectors;
+mod ways;
 mod whole_round;
 mod world;
