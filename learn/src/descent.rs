@@ -45,8 +45,8 @@ impl Descending<'_> {
         (input, gradient): (&Matrix, &Matrix),
         rows: usize,
     ) {
-        input.interleave(rows, self.columns);
-        gradient.panels(rows, self.panels);
+        input.interleave(self.kernels, rows, self.columns);
+        gradient.panels(self.kernels, rows, self.panels);
         let step = self.rate.at(gradient.exponent + input.exponent);
         let largest = rows as u64 * u64::from(gradient.largest) * u64::from(input.largest);
         let bits = (layer.bits, weights.velocity_bits);

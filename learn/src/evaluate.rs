@@ -84,9 +84,10 @@ pub fn evaluate_with(
         let batch = start..(start + BATCH).min(data.len());
         network.load_samples(data, batch.clone());
         let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
-        let exponent = network.forward(batch.len(), biases);
+        let (width, exponent) = network.forward(batch.len(), biases);
         evaluation.total += batch.len() as u64;
-        let logits = network.logits.chunks_exact(outputs).zip(batch);
+        let logits = network.logits(batch.len(), width);
+        let logits = logits.chunks_exact(outputs).zip(batch);
         if let Some(targets) = data.targets() {
             for (outputs, sample) in logits {
                 squares += squared::squares((outputs, exponent), targets, sample);

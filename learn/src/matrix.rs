@@ -1,7 +1,7 @@
 //! A batch of rows of mantissas with one exponent: samples, activations, gradients. And how its columns become operands of
 //! the products that sum over the batch.
 
-use crate::backend::{Kernels, LANES, PANEL, Portable, ROWS};
+use crate::backend::{Columns, Kernels, LANES, Portable, ROWS};
 use crate::fixed::{largest_mantissa, mantissa, narrowing};
 
 /// Mantissas of a line of the cache.
@@ -121,36 +121,27 @@ impl Matrix {
         }
     }
 
+    /// The sum of every column, whole panels: at most 1024 mantissas each, far below 2^31.
+    pub(crate) fn column_sums(&self, kernels: &dyn Kernels, rows: usize, sums: &mut [i32]) {
+        kernels.column_sums(&self.columns(rows), sums);
+    }
+
     /// The columns as left operand of a product that sums over the batch: eights of columns, interleaved by pairs of rows.
-    pub(crate) fn interleave(&self, rows: usize, out: &mut [i16]) {
-        self.pair_rows::<ROWS, { 2 * ROWS }>(rows, out);
+    pub(crate) fn interleave(&self, kernels: &dyn Kernels, rows: usize, out: &mut [i16]) {
+        kernels.interleave(&self.columns(rows), out);
     }
 
     /// The columns as right operand of a product that sums over the batch: panels.
-    pub(crate) fn panels(&self, rows: usize, out: &mut [i16]) {
-        self.pair_rows::<LANES, PANEL>(rows, out);
+    pub(crate) fn panels(&self, kernels: &dyn Kernels, rows: usize, out: &mut [i16]) {
+        kernels.panels(&self.columns(rows), out);
     }
 
-    fn pair_rows<const N: usize, const PAIRS: usize>(&self, rows: usize, out: &mut [i16]) {
-        let (groups, pairs) = (self.width.div_ceil(N), rows.div_ceil(2));
-        let (out, _) = out[..groups * pairs * PAIRS].as_chunks_mut::<PAIRS>();
-        for pair in 0..pairs {
-            let groups_of = |row: usize| {
-                let row = &self.mantissas[row * self.stride..][..groups * N];
-                row.as_chunks::<N>().0
-            };
-            let (even, odd) = (groups_of(2 * pair), groups_of(2 * pair + 1));
-            let alone = 2 * pair + 1 == rows;
-            for (group, (even, odd)) in even.iter().zip(odd).enumerate() {
-                let (even, odd) = (*even, if alone { [0; N] } else { *odd });
-                // By way of a local array, of which the compiler makes vectors.
-                let mut both = [0; PAIRS];
-                for i in 0..N {
-                    both[2 * i] = even[i];
-                    both[2 * i + 1] = odd[i];
-                }
-                out[group * pairs + pair] = both;
-            }
+    fn columns(&self, rows: usize) -> Columns<'_> {
+        Columns {
+            mantissas: &self.mantissas,
+            stride: self.stride,
+            width: self.width,
+            rows,
         }
     }
 }
@@ -158,9 +149,11 @@ impl Matrix {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::{self, PANEL};
 
     #[test]
     fn columns_are_paired_over_the_batch() {
+        let kernels = backend::current().require().expect("the current one");
         for (rows, width) in [(1, 1), (2, 8), (5, 19), (8, 33)] {
             let mut matrix = Matrix::zeroed(rows, width);
             matrix.mantissas.fill(-1); // rows beyond the batch
@@ -180,14 +173,14 @@ mod tests {
                 }
             };
             let mut out = vec![7; width.next_multiple_of(16) * pairs * 2];
-            matrix.panels(rows, &mut out);
+            matrix.panels(kernels, rows, &mut out);
             for (place, &m) in out.iter().enumerate() {
                 let (panel, rest) = (place / (pairs * PANEL), place % (pairs * PANEL));
                 let (pair, lane) = (rest / PANEL, rest % PANEL);
                 assert_eq!(m, at(2 * pair + lane % 2, panel * LANES + lane / 2));
             }
             let used = width.next_multiple_of(ROWS) * pairs * 2;
-            matrix.interleave(rows, &mut out);
+            matrix.interleave(kernels, rows, &mut out);
             for (place, &m) in out[..used].iter().enumerate() {
                 let (block, rest) = (place / (pairs * 16), place % (pairs * 16));
                 assert_eq!(

@@ -14,8 +14,8 @@ pub(crate) struct Network {
     /// Input of each layer: the samples, then the hidden activations.
     pub(crate) inputs: Vec<Matrix>,
     pub(crate) sums: Sums,
-    /// After `forward`: a row of outputs for each sample.
-    pub(crate) logits: Vec<i64>,
+    /// A row of outputs for each sample.
+    logits: Vec<i64>,
     /// For a row of the widest layer.
     pub(crate) start: Vec<i32>,
 }
@@ -58,36 +58,26 @@ impl Network {
         input.narrow_in_place(rows, data.exponent().into(), ACTIVATION_EXPONENT_MAX);
     }
 
-    /// Computes the logits of the loaded samples; returns their exponent. `biases` gives those of a layer.
+    /// Computes the sums of the last layer for the loaded samples, its logits: where they are, and their exponent. `biases` gives
+    /// those of a layer.
     pub(crate) fn forward<'a>(
         &mut self,
         rows: usize,
         biases: impl Fn(&Layer, usize) -> &'a [i32],
-    ) -> i32 {
+    ) -> (Width, i32) {
         let last = self.layers.len() - 1;
-        let mut exponent = 0;
+        let mut result = (Width::Narrow, 0);
         for (index, layer) in self.layers.iter().enumerate() {
             let (before, after) = self.inputs.split_at_mut(index + 1);
             let (input, biases) = (&before[index], biases(layer, index));
             let sums = &mut self.sums;
             let (width, of_sums) =
                 layer.forward(self.kernels, input, rows, biases, &mut self.start, sums);
-            exponent = of_sums;
+            let exponent = of_sums;
+            result = (width, exponent);
             let columns = layer.width();
             let used = rows * columns;
-            if index == last {
-                let outputs = layer.shape.outputs;
-                let logits = self.logits.chunks_exact_mut(outputs).take(rows);
-                for (row, logits) in logits.enumerate() {
-                    for (column, logit) in logits.iter_mut().enumerate() {
-                        let at = row * columns + column;
-                        *logit = match width {
-                            Width::Narrow => sums.narrow[at].into(),
-                            Width::Wide => sums.wide[at],
-                        };
-                    }
-                }
-            } else {
+            if index < last {
                 let after = &mut after[0];
                 match width {
                     Width::Narrow => {
@@ -104,7 +94,27 @@ impl Network {
                 }
             }
         }
-        exponent
+        result
+    }
+
+    /// The logits that [`Network::forward`] has left, row by row without the panels' ends.
+    pub(crate) fn logits(&mut self, rows: usize, width: Width) -> &[i64] {
+        let Some(last) = self.layers.last() else {
+            return &[];
+        };
+        let (outputs, columns) = (last.shape.outputs, last.width());
+        for (row, logits) in self.logits.chunks_exact_mut(outputs).take(rows).enumerate() {
+            let places = row * columns..row * columns + outputs;
+            match width {
+                Width::Narrow => {
+                    for (logit, &sum) in logits.iter_mut().zip(&self.sums.narrow[places]) {
+                        *logit = sum.into();
+                    }
+                }
+                Width::Wide => logits.copy_from_slice(&self.sums.wide[places]),
+            }
+        }
+        &self.logits[..rows * outputs]
     }
 }
 

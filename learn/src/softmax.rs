@@ -11,14 +11,14 @@ pub(crate) const PROBABILITY_BITS: u32 = 24;
 pub(crate) const LOSS_BITS: u32 = 16;
 
 /// log2(e) and ln(2) in units of 2^-32.
-const LOG2_E: u64 = 6_196_328_019;
+pub(crate) const LOG2_E: u64 = 6_196_328_019;
 const LN_2: u64 = 2_977_044_472;
 
 /// Distances are clamped to 2^16 nats: far beyond where an exponential is zero, and no sum of losses overflows.
 const DISTANCE_MAX: i64 = 1 << 32;
 
 /// `EXP2[i] = 2^(-i/256)` in units of 2^-31, from repeated integer square roots of one half.
-const EXP2: [u32; 257] = {
+pub(crate) const EXP2: [u32; 257] = {
     let mut table = [0u32; 257];
     let mut i = 0;
     while i <= 256 {
@@ -74,11 +74,11 @@ pub(crate) fn argmax(logits: &[i64]) -> usize {
     best
 }
 
-/// The sum of a row's exponentials, and `(2^64 - 1) /` it.
+/// The sum of a row's exponentials, and what stands for the division by it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Total {
-    sum: u64,
-    inverse: u64,
+    pub(crate) sum: u64,
+    pub(crate) inverse: u64,
 }
 
 /// Writes the gradients of the cross-entropy by the logits, `p - onehot(label)`, in units of 2^-24: a row for each label. All

@@ -5,7 +5,7 @@
 //! The new mantissas are taken with the shift of the old ones, and once more in the rare case that the largest weight has
 //! gained or lost a bit.
 
-use crate::backend::{Kernels, LANES, PANEL, ROWS};
+use crate::backend::{Kernels, LANES, Logits, PANEL, ROWS};
 use crate::data::Dataset;
 use crate::descent::{Descending, Weights, draw_back};
 use crate::fixed::{GRADIENT_EXPONENT_MAX, to_master};
@@ -59,6 +59,7 @@ pub(crate) struct Trainer {
     /// Gradient of the logits, and what the softmax keeps for each row.
     wide: Vec<i64>,
     totals: Vec<softmax::Total>,
+    labels: Vec<u8>,
 }
 
 impl Trainer {
@@ -108,6 +109,7 @@ impl Trainer {
             panels: vec![0; most(|layer| layer.panels) * pairs * PANEL],
             wide: vec![0; rows * model.spec().outputs()],
             totals: vec![softmax::Total::default(); rows],
+            labels: vec![0; rows],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
             pull,
@@ -124,8 +126,8 @@ impl Trainer {
             .load_samples(data, batch.iter().map(|&entry| index(entry)));
         let learning = &self.learning;
         let biases = |layer: &Layer, index: usize| &learning[index].biases[..layer.shape.outputs];
-        let exponent = self.network.forward(rows, biases);
-        self.gradient_of_outputs(data, batch, exponent);
+        let outputs = self.network.forward(rows, biases);
+        self.gradient_of_outputs(data, batch, outputs);
         let rate = Rate::new(self.learning_rate, rows);
         for index in (self.first..self.learning.len()).rev() {
             if index > self.first {
@@ -136,15 +138,45 @@ impl Trainer {
         }
     }
 
-    /// The loss by the outputs: the cross-entropy of labels, or half the squared error of targets.
-    fn gradient_of_outputs(&mut self, data: &Dataset, batch: &[u64], exponent: i32) {
+    /// The loss by the outputs: the cross-entropy of labels, or half the squared error of targets. The softmax is in 32 bits where
+    /// the logits are narrow and finer than what it distinguishes.
+    fn gradient_of_outputs(
+        &mut self,
+        data: &Dataset,
+        batch: &[u64],
+        (width, exponent): (Width, i32),
+    ) {
         let Some(last) = self.learning.last_mut() else {
             return;
         };
-        let outputs = last.gradient.width;
-        let used = batch.len() * outputs;
-        let (logits, wide) = (&self.network.logits[..used], &mut self.wide[..used]);
+        let (rows, outputs) = (batch.len(), last.gradient.width);
+        let shift = exponent - softmax::LOSS_BITS as i32;
         let samples = batch.iter().map(|&entry| index(entry));
+        if data.targets().is_none() && width == Width::Narrow && (2..=31).contains(&shift) {
+            let labels = &mut self.labels[..rows];
+            for (label, sample) in labels.iter_mut().zip(samples) {
+                *label = data.labels()[sample];
+            }
+            let mut logits = Logits {
+                classes: outputs,
+                shift: shift.cast_unsigned(),
+                labels,
+                totals: &mut self.totals[..rows],
+            };
+            let kernels = self.network.kernels;
+            let sums = &mut self.network.sums.narrow[..rows * outputs.next_multiple_of(LANES)];
+            let magnitudes = kernels.gradient(&mut logits, sums);
+            last.gradient.narrow(
+                kernels,
+                (sums, magnitudes),
+                rows,
+                softmax::PROBABILITY_BITS as i32,
+                GRADIENT_EXPONENT_MAX,
+            );
+            return;
+        }
+        let logits = self.network.logits(rows, width);
+        let wide = &mut self.wide[..rows * outputs];
         if let Some(targets) = data.targets() {
             let rows = samples.flat_map(|sample| targets.row(sample));
             for ((out, &output), &target) in wide.iter_mut().zip(logits).zip(rows) {
@@ -157,7 +189,7 @@ impl Trainer {
         }
         last.gradient.narrow_wide(
             (&self.wide, outputs),
-            batch.len(),
+            rows,
             softmax::PROBABILITY_BITS as i32,
             GRADIENT_EXPONENT_MAX,
         );
@@ -255,15 +287,24 @@ impl Trainer {
 
     fn descend_biases(&mut self, index: usize, rows: usize, rate: Rate) {
         let learning = &mut self.learning[index];
-        // At most 1024 mantissas: far below 2^31.
-        let sums = &mut self.network.start[..learning.gradient.width];
-        sums.fill(0);
-        for row in 0..rows {
-            for (sum, &mantissa) in sums.iter_mut().zip(learning.gradient.row(row)) {
-                *sum += i32::from(mantissa);
-            }
-        }
+        let sums = &mut self.network.start[..learning.gradient.width.next_multiple_of(LANES)];
+        learning
+            .gradient
+            .column_sums(self.network.kernels, rows, sums);
         let step = rate.at(learning.gradient.exponent);
+        let largest = rows as u64 * u64::from(learning.gradient.largest);
+        if self.momentum == 0
+            && let magnitudes = learning
+                .biases
+                .iter()
+                .fold(0, |all, b| all | b.unsigned_abs())
+            && let Some(scales) = step.fast(largest, 0, (u32::BITS - magnitudes.leading_zeros(), 0))
+        {
+            for (bias, &gradient) in learning.biases.iter_mut().zip(&*sums) {
+                *bias -= scales.step.apply(gradient);
+            }
+            return;
+        }
         let mut velocity = learning.bias_velocity.iter_mut();
         for (bias, &gradient) in learning.biases.iter_mut().zip(&*sums) {
             step.take(bias, gradient.into(), self.momentum, velocity.next());

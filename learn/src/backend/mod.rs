@@ -6,6 +6,7 @@
 //! | `shapes` | what the kernels are given: packed operands, and what they may rely on |
 //! | `portable` | the kernels in plain Rust |
 //! | `simd` | what the vector kernels need of an instruction set |
+//! | `lanes` | kernels in plain Rust, of which the compiler makes vectors |
 //! | `vector` | the same kernels, written once for all instruction sets |
 //! | `sse2`, `avx2`, `avx512`, `neon` | the instruction sets |
 //! | `self_test` | what a vector backend must show before it is used |
@@ -16,6 +17,7 @@
 //! in 64 bits. One backend serves a process: the fastest that the processor has and that passes its self-test, or the one
 //! that the environment variable [`VARIABLE`] names.
 
+mod lanes;
 pub mod measure;
 mod portable;
 mod self_test;
@@ -44,7 +46,9 @@ mod neon;
 mod sse2;
 
 pub(crate) use portable::Portable;
-pub(crate) use shapes::{Descent, LANES, Magnitudes, PANEL, Parameters, Product, ROWS, Scale};
+pub(crate) use shapes::{
+    Columns, Descent, LANES, Logits, Magnitudes, PANEL, Parameters, Product, ROWS, Scale,
+};
 
 use core::fmt;
 use core::str::FromStr;
@@ -65,6 +69,15 @@ pub(crate) trait Kernels: Sync {
     fn rectify(&self, values: &mut [i32]) -> u32;
     /// Replaces values by zero where the activation is zero. Returns the values' magnitudes, or-ed.
     fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32;
+    /// Columns of a batch as the left operand of a product over the batch ([`Descent::inputs`]).
+    fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]);
+    /// Columns of a batch as the right operand of a product over the batch ([`Descent::gradients`]).
+    fn panels(&self, columns: &Columns<'_>, out: &mut [i16]);
+    /// The sum of each column, whole panels.
+    fn column_sums(&self, columns: &Columns<'_>, sums: &mut [i32]);
+    /// The gradients of the cross-entropy by the logits, `p - onehot`, in units of 2^-24, in their place ([`crate::softmax`]).
+    /// Returns the values' magnitudes, or-ed.
+    fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32;
     /// `out[i] = values[i] / 2^shift` as `fixed` narrows; values are below 2^30, the shift is at most 30.
     fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]);
     /// Multiplies and adds pairs of mantissas in registers, and nothing else. Returns how many mantissas were multiplied, and a

@@ -4,9 +4,14 @@
 //! from vectorising.
 
 use super::{
-    Backend, Descent, Kernels, LANES, Magnitudes, PANEL, Parameters, Product, ROWS, record,
+    Backend, Columns, Descent, Kernels, LANES, Logits, Magnitudes, PANEL, Parameters, Product,
+    ROWS, lanes, record,
 };
 use crate::fixed::{MANTISSA_MAX, shift_right_rounded};
+use crate::softmax;
+use crate::spec::MAX_CLASSES;
+
+const CLASSES: usize = MAX_CLASSES as usize;
 
 pub(crate) struct Portable;
 
@@ -98,6 +103,49 @@ impl Kernels for Portable {
                 *value = 0;
             }
             magnitudes |= value.unsigned_abs();
+        }
+        magnitudes
+    }
+
+    fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]) {
+        record(Backend::Portable);
+        lanes::pair_rows::<ROWS, { 2 * ROWS }>(columns, out);
+    }
+
+    fn panels(&self, columns: &Columns<'_>, out: &mut [i16]) {
+        record(Backend::Portable);
+        lanes::pair_rows::<LANES, PANEL>(columns, out);
+    }
+
+    fn column_sums(&self, columns: &Columns<'_>, sums: &mut [i32]) {
+        record(Backend::Portable);
+        lanes::column_sums(columns, sums);
+    }
+
+    fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+        record(Backend::Portable);
+        let width = logits.check(values);
+        let mut magnitudes = 0;
+        let rows = values.chunks_exact_mut(width).zip(logits.labels);
+        for ((row, &label), total) in rows.zip(&mut *logits.totals) {
+            let (mut exact, mut gradient) = ([0; CLASSES], [0; CLASSES]);
+            let (exact, gradient) = (
+                &mut exact[..logits.classes],
+                &mut gradient[..logits.classes],
+            );
+            for (exact, &value) in exact.iter_mut().zip(&*row) {
+                *exact = value.into();
+            }
+            // Such a shift is the one of this exponent.
+            let exponent = (logits.shift + softmax::LOSS_BITS).cast_signed();
+            let label = [usize::from(label)].into_iter();
+            let total = std::slice::from_mut(total);
+            softmax::gradient(exact, exponent, label, total, gradient);
+            row.fill(0);
+            for (value, &gradient) in row.iter_mut().zip(&*gradient) {
+                *value = gradient as i32;
+                magnitudes |= value.unsigned_abs();
+            }
         }
         magnitudes
     }

@@ -1,9 +1,10 @@
 //! What a vector backend must show before it is used: the portable backend's results on inputs that reach every lane, the ends
 //! of every range, both kinds of tiles, and steps with every kind of shift.
 
-use super::shapes::{Descent, LANES, PANEL, Parameters, Product, ROWS, Scale};
+use super::shapes::{Columns, Descent, LANES, Logits, PANEL, Parameters, Product, ROWS, Scale};
 use super::{Kernels, Portable};
 use crate::fixed::MANTISSA_MAX;
+use crate::softmax::Total;
 
 /// Compares all operations; an error names the one that differs.
 pub(super) fn check(kernels: &dyn Kernels) -> Result<(), &'static str> {
@@ -154,6 +155,67 @@ fn descents(
     Ok(())
 }
 
+/// Odd and even numbers of rows, parts of panels.
+fn columns(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'static str> {
+    for (rows, width) in [(1, 3), (4, 16), (5, 40)] {
+        let stride = usize::next_multiple_of(width, LANES) + LANES;
+        let columns = Columns {
+            mantissas: &numbers.mantissas((rows + 1) * stride),
+            stride,
+            width,
+            rows,
+        };
+        let len = (rows + 1) * stride;
+        let run = |pair: fn(&dyn Kernels, &Columns<'_>, &mut [i16]), kernels: &dyn Kernels| {
+            let mut out = vec![7; len];
+            pair(kernels, &columns, &mut out);
+            out
+        };
+        for (name, pair) in [
+            (
+                "interleave",
+                (|k, c, out| k.interleave(c, out)) as fn(&dyn Kernels, &Columns<'_>, &mut [i16]),
+            ),
+            ("panels", |k, c, out| k.panels(c, out)),
+        ] {
+            same(&run(pair, &Portable), &run(pair, kernels), name)?;
+        }
+        let sums = |kernels: &dyn Kernels| {
+            let mut sums = vec![7; usize::next_multiple_of(width, LANES)];
+            kernels.column_sums(&columns, &mut sums);
+            sums
+        };
+        same(&sums(&Portable), &sums(kernels), "column sums")?;
+    }
+    Ok(())
+}
+
+/// Rows in which one class is far from all others, in which all are equal, and near ones.
+fn gradients(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'static str> {
+    const ROWS: usize = 5;
+    for classes in [2, 10, 16, 17, 256] {
+        let width = usize::next_multiple_of(classes, LANES);
+        for shift in [2, 3, 9, 16, 31] {
+            for bound in [0, 1i64 << (shift + 14), 1 << (shift + 18), i64::MAX] {
+                let values = numbers.words(ROWS * width, bound.min(i32::MAX.into()));
+                let labels: Vec<u8> = (0..ROWS).map(|row| (row * 7 % classes) as u8).collect();
+                let run = |kernels: &dyn Kernels| {
+                    let (mut values, mut totals) = (values.clone(), [Total::default(); ROWS]);
+                    let mut logits = Logits {
+                        classes,
+                        shift,
+                        labels: &labels,
+                        totals: &mut totals,
+                    };
+                    (kernels.gradient(&mut logits, &mut values), values)
+                };
+                same(&run(&Portable), &run(kernels), "gradient")?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn elementwise(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'static str> {
     const COUNT: usize = 5 * LANES;
     let values = numbers.words(COUNT, i64::from(i32::MAX));
@@ -168,6 +230,8 @@ fn elementwise(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'sta
         (kernels.gate(&mut values, &activations), values)
     };
     same(&gate(&Portable), &gate(kernels), "gate")?;
+    gradients(kernels, numbers)?;
+    columns(kernels, numbers)?;
     for shift in 0..=30 {
         let values = numbers.words(COUNT, (1 << 30) - 1);
         let narrow = |kernels: &dyn Kernels| {

@@ -7,6 +7,8 @@
 //!
 //! What is outside of a matrix (the last pair of an odd sum, lanes of the last panel) is zero and stays zero.
 
+use crate::softmax::Total;
+
 /// Columns of a panel. Sixteen, so that the widest vector has one and the narrower ones share its layout.
 pub(crate) const LANES: usize = 16;
 /// Mantissas of a panel for one pair along the sum.
@@ -71,6 +73,38 @@ impl Scale {
     pub(super) fn shifts(self) -> (u32, u32, u32) {
         let right = self.shift.min(32);
         (right, 32 - right, self.shift - right)
+    }
+}
+
+/// The columns of a batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    /// Rows, a stride apart; zero beyond the width. Readable for whole panels of whole pairs of rows.
+    pub(crate) mantissas: &'a [i16],
+    pub(crate) stride: usize,
+    pub(crate) width: usize,
+    pub(crate) rows: usize,
+}
+
+/// Rows of logits, of which a kernel makes gradients in their place.
+pub(crate) struct Logits<'a> {
+    pub(crate) classes: usize,
+    /// Distances of logits to units of 2^-16: 2 to 31.
+    pub(crate) shift: u32,
+    /// The class of each row.
+    pub(crate) labels: &'a [u8],
+    /// Room for each row.
+    pub(crate) totals: &'a mut [Total],
+}
+
+impl Logits<'_> {
+    /// The bounds that kernels rely on. Returns the width of a row: whole panels.
+    pub(super) fn check(&self, values: &[i32]) -> usize {
+        let width = self.classes.next_multiple_of(LANES);
+        assert!(self.classes > 0 && (2..=31).contains(&self.shift));
+        assert!(self.labels.len() == self.totals.len());
+        assert!(values.len() == self.labels.len() * width);
+        width
     }
 }
 

@@ -102,7 +102,8 @@ macro_rules! kernels {
     ($token:ty, $backend:expr, $features:literal, $rows:literal x $vectors:literal) => {
         const _: () = {
             use $crate::backend::{
-                Backend, Descent, Kernels, Magnitudes, Parameters, Product, record, vector,
+                Backend, Columns, Descent, Kernels, LANES, Logits, Magnitudes, PANEL, Parameters,
+                Product, ROWS, lanes, record, vector,
             };
             type Token = $token;
 
@@ -132,6 +133,22 @@ macro_rules! kernels {
             #[target_feature(enable = $features)]
             fn gate(token: Token, values: &mut [i32], activations: &[i16]) -> u32 {
                 vector::gate(token, values, activations)
+            }
+            #[target_feature(enable = $features)]
+            fn interleave(columns: &Columns<'_>, out: &mut [i16]) {
+                lanes::pair_rows::<ROWS, { 2 * ROWS }>(columns, out);
+            }
+            #[target_feature(enable = $features)]
+            fn panels(columns: &Columns<'_>, out: &mut [i16]) {
+                lanes::pair_rows::<LANES, PANEL>(columns, out);
+            }
+            #[target_feature(enable = $features)]
+            fn column_sums(columns: &Columns<'_>, sums: &mut [i32]) {
+                lanes::column_sums(columns, sums);
+            }
+            #[target_feature(enable = $features)]
+            fn gradient(logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+                lanes::gradient(logits, values)
             }
             #[target_feature(enable = $features)]
             fn narrow(token: Token, values: &[i32], shift: u32, out: &mut [i16]) {
@@ -168,6 +185,26 @@ macro_rules! kernels {
                     record($backend);
                     // SAFETY: as for the product.
                     unsafe { gate(*self, values, activations) }
+                }
+                fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]) {
+                    record($backend);
+                    // SAFETY: as for the product.
+                    unsafe { interleave(columns, out) }
+                }
+                fn panels(&self, columns: &Columns<'_>, out: &mut [i16]) {
+                    record($backend);
+                    // SAFETY: as for the product.
+                    unsafe { panels(columns, out) }
+                }
+                fn column_sums(&self, columns: &Columns<'_>, sums: &mut [i32]) {
+                    record($backend);
+                    // SAFETY: as for the product.
+                    unsafe { column_sums(columns, sums) }
+                }
+                fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+                    record($backend);
+                    // SAFETY: as for the product.
+                    unsafe { gradient(logits, values) }
                 }
                 fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
                     record($backend);

@@ -128,6 +128,21 @@ fn a_wrong_kernel_is_refused() {
         fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32 {
             Portable.gate(values, activations) ^ u32::from(self.0 == "gate")
         }
+        fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]) {
+            Portable.interleave(columns, out);
+            out[1] += i16::from(self.0 == "interleave");
+        }
+        fn panels(&self, columns: &Columns<'_>, out: &mut [i16]) {
+            Portable.panels(columns, out);
+            out[1] += i16::from(self.0 == "panels");
+        }
+        fn column_sums(&self, columns: &Columns<'_>, sums: &mut [i32]) {
+            Portable.column_sums(columns, sums);
+            sums[1] += i32::from(self.0 == "column sums");
+        }
+        fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+            Portable.gradient(logits, values) ^ u32::from(self.0 == "gradient")
+        }
         fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
             Portable.narrow(values, shift, out);
             if self.0 == "narrow" && shift == 30 {
@@ -136,7 +151,18 @@ fn a_wrong_kernel_is_refused() {
         }
     }
     assert_eq!(self_test::check(&Wrong("nothing")), Ok(()));
-    for operation in ["product", "descend", "pack", "rectify", "gate", "narrow"] {
+    for operation in [
+        "product",
+        "descend",
+        "pack",
+        "rectify",
+        "gate",
+        "gradient",
+        "narrow",
+        "interleave",
+        "panels",
+        "column sums",
+    ] {
         assert_eq!(self_test::check(&Wrong(operation)), Err(operation));
     }
     for part in ["velocity", "magnitudes", "mantissas"] {
