@@ -200,7 +200,7 @@ proptest! {
                     let (output, input) = (place / layer.inputs, place % layer.inputs);
                     for k in 0..adapter.rank {
                         let sign = i128::from(adapter.signs[k * layer.inputs + input]);
-                        *weight += sign * i128::from(rest[output * adapter.rank + k]) << (8 - adapter.shift);
+                        *weight += (sign * i128::from(rest[output * adapter.rank + k])) << (8 - adapter.shift);
                     }
                 }
                 rest = &rest[adapter.rank * layer.outputs..];
@@ -211,7 +211,7 @@ proptest! {
             }
         }
         for ((after, before), exact) in next.weights().iter().zip(model.weights()).zip(&exact) {
-            let moved = i128::from(after - before) * count << 8;
+            let moved = (i128::from(after - before) * count) << 8;
             prop_assert!((2 * (moved - (exact << shift))).abs() <= count << 8);
         }
         let limit = 1 << 20;
