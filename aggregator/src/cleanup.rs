@@ -3,7 +3,7 @@
 use dawn_protocol::RoundId;
 
 use crate::app::App;
-use crate::clock::now_s;
+use crate::clock::{now_ms, now_s};
 use crate::round::EngineError;
 use crate::store::objects::ObjectKind;
 use crate::transcripts;
@@ -23,11 +23,12 @@ pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Deletes payloads, packages and answers that no row names and that are older than any upload.
+/// Deletes payloads, packages and answers that no row names and that are older than any upload, and nonces that expired.
 ///
 /// # Errors
 /// The database or the objects fail.
 pub async fn sweep(app: &App) -> Result<(), EngineError> {
+    app.store.forget_nonces(now_ms()).await?;
     let before = now_s().saturating_sub(app.config.limits.orphan_age_s);
     let unfinished = app.payloads.delete_unfinished(before).await?;
     if unfinished > 0 {

@@ -24,6 +24,10 @@ pub struct Config {
     /// this aggregator's keys.
     #[serde(default)]
     pub federation: Option<Digest>,
+    /// The address that clients call, `https://host[:port]`: what signatures of requests cover. Absent: `http://` and the host
+    /// header, which is right without a proxy that ends TLS.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// Whether an acknowledged write survives a power failure. Only tests and demos switch it off; a killed
     /// process loses nothing either way.
     #[serde(default = "yes")]
@@ -45,6 +49,7 @@ impl fmt::Debug for Config {
             .field("data_dir", &self.data_dir)
             .field("database_url", &url)
             .field("federation", &self.federation)
+            .field("public_url", &self.public_url)
             .field("durable", &self.durable)
             .field("worker", &self.worker)
             .field("limits", &self.limits)
@@ -87,6 +92,10 @@ pub struct Limits {
     pub open_tasks_per_org: u32,
     /// Organisations that did not found the federation; a transcript has room for 4096.
     pub orgs: u32,
+    /// Signed requests of one key in a minute.
+    pub requests_per_key_per_minute: u32,
+    /// Registrations in a minute of all organisations together that are not members yet.
+    pub strangers_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -107,6 +116,8 @@ impl Default for Limits {
             sweep_every_s: 600,
             open_tasks_per_org: 64,
             orgs: 4096,
+            requests_per_key_per_minute: 600,
+            strangers_per_minute: 120,
         }
     }
 }
@@ -137,6 +148,7 @@ impl Config {
             data_dir: data_dir.into(),
             database_url: None,
             federation: None,
+            public_url: None,
             durable: true,
             worker: true,
             limits: Limits::default(),
@@ -149,6 +161,15 @@ impl Config {
     /// Whatever `toml` says, unknown keys included.
     pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
+    }
+
+    /// Scheme and authority of the public address; `None` when there is none, or it is not of the form
+    /// `http(s)://host[:port]`.
+    pub fn public_address(&self) -> Option<(&str, &str)> {
+        let (scheme, rest) = self.public_url.as_deref()?.split_once("://")?;
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let plain = !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' ']);
+        (plain && matches!(scheme, "http" | "https")).then_some((scheme, authority))
     }
 
     /// Where `aggregator.pem` and `log.pem` are.

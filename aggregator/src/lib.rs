@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`running`], [`config`], [`keys`] | starting and stopping, what an operator chooses, the two keys |
 //! | [`http`] | the REST surface, one file per resource |
+//! | [`nonces`] | the nonces of signed requests |
 //! | [`problem`] | refusals, as RFC 9457 problem documents |
 //! | [`registry`] | who takes part: federation, organisations, stewards, rosters, tasks |
 //! | [`intake`] | submissions of devices |
@@ -29,6 +30,7 @@ pub mod intake;
 pub mod keys;
 pub mod log;
 pub mod metrics;
+pub mod nonces;
 pub mod payloads;
 pub mod postgres;
 pub mod problem;

@@ -37,6 +37,8 @@ macro_rules! problems {
 problems! {
     /// 400: the request cannot be understood.
     malformed, BAD_REQUEST, "malformed", "The request is malformed";
+    /// 401: administrative, and not signed as it must be.
+    unsigned, UNAUTHORIZED, "unsigned", "The request is not signed as it must be";
     /// 403: understood, and not allowed to this party.
     forbidden, FORBIDDEN, "forbidden", "This party may not do that";
     /// 404: no such thing here.

@@ -30,6 +30,9 @@ pub enum StartError {
     /// The data directory.
     #[error("cannot make the data directory {0}: {1}")]
     DataDir(PathBuf, std::io::Error),
+    /// The public address.
+    #[error("public_url = \"{0}\" is not of the form https://host[:port]")]
+    PublicUrl(String),
     /// The keys.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -62,6 +65,9 @@ impl Aggregator {
     /// # Errors
     /// [`StartError`], which says what to do.
     pub async fn start(config: Config) -> Result<Running, StartError> {
+        if let (Some(url), None) = (&config.public_url, config.public_address()) {
+            return Err(StartError::PublicUrl(url.clone()));
+        }
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|error| StartError::DataDir(config.data_dir.clone(), error))?;
         let keys = Keys::open_or_create(&config.keys_dir())?;

@@ -219,7 +219,24 @@ impl Api {
         }
     }
 
-    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, TransportError> {
+    /// The deadline of an exchange whose answer is small.
+    pub(crate) fn exchange_timeout(&self) -> Duration {
+        self.settings.exchange_timeout
+    }
+
+    /// Sends one request that is ready.
+    pub(crate) async fn execute(
+        &self,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, TransportError> {
+        self.http
+            .execute(request)
+            .await
+            .map_err(TransportError::from_http)
+    }
+
+    /// One exchange, once.
+    pub(crate) async fn attempt(&self, call: &Call<'_>) -> Result<Answer, TransportError> {
         let mut request = self.request(call.method.clone(), call.path, call.query)?;
         request = request.timeout(self.settings.exchange_timeout + call.wait);
         if let Some(body) = &call.body {

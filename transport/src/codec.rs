@@ -1,6 +1,6 @@
 //! Bodies as values: canonical CBOR for the protocol, JSON for people.
 
-use dawn_identity::{Signed, Statement, from_canonical, to_canonical};
+use dawn_identity::{Signed, Statement, from_canonical};
 use dawn_protocol::LogEntry;
 use dawn_protocol::log::entries_from_bytes;
 use minicbor::{Decode, Encode};
@@ -71,15 +71,6 @@ impl Api {
             what,
             why: error.to_string(),
         })
-    }
-
-    pub(crate) async fn send_value<T: Encode<()>>(
-        &self,
-        method: Method,
-        path: &str,
-        value: &T,
-    ) -> Result<(), TransportError> {
-        self.send_bytes(method, path, to_canonical(value)).await
     }
 
     pub(crate) async fn send_bytes(

@@ -14,6 +14,7 @@
 //! | [`tasks`] | tasks, the open round, models |
 //! | [`rounds`] | submissions, a steward's work, packages, statements, answers, transcripts |
 //! | [`log`] | the log of signed statements |
+//! | [`signing`] | signed requests, for administration |
 //! | [`limits`] | how large each answer may be |
 //! | [`backoff`] | when to try again |
 //! | [`problem`] | RFC 9457 problem documents |
@@ -29,6 +30,7 @@ pub mod log;
 pub mod members;
 pub mod problem;
 pub mod rounds;
+pub mod signing;
 pub mod tasks;
 
 pub use api::{Api, Settings};

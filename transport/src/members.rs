@@ -1,7 +1,9 @@
 //! Founding document, organisations, stewards and rosters.
 
+use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, OrgId, OrgRegistration, PublicKey, Signed, SignedRoster, StewardEnrolment,
+    FoundingDocument, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
+    StewardEnrolment,
 };
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Api, Call};
 use crate::error::TransportError;
 use crate::limits;
+use crate::signing::Signer;
 
 /// What an aggregator says about itself. None of it is proof: the founding document names the keys that count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +36,33 @@ impl Api {
             .await
     }
 
-    /// `POST /v1/federation`: the same document again is fine, another one is refused with 409.
+    /// `POST /v1/federation`, signed with a founder's root key: the same document again is fine, another one is refused with
+    /// 409.
     ///
     /// # Errors
     /// [`TransportError`].
-    pub async fn post_federation(&self, document: &FoundingDocument) -> Result<(), TransportError> {
-        self.send_value(Method::POST, "v1/federation", document)
+    pub async fn post_federation(
+        &self,
+        document: &FoundingDocument,
+        root: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let bytes = document.to_bytes();
+        self.administer(Method::POST, "v1/federation", &bytes, root, Purpose::Found)
             .await
+    }
+
+    /// Sends a signed request whose answer matters only as a success.
+    pub(crate) async fn administer(
+        &self,
+        method: Method,
+        path: &str,
+        body: &[u8],
+        key: &SecretKey,
+        purpose: Purpose,
+    ) -> Result<(), TransportError> {
+        self.send_signed(method, path, body, Signer { key, purpose })
+            .await
+            .map(|_| ())
     }
 
     /// `GET /v1/federation`. The caller compares the digest with the one it pinned.
@@ -56,15 +79,17 @@ impl Api {
         }
     }
 
-    /// `POST /v1/orgs`: registers an organisation.
+    /// `POST /v1/orgs`: registers an organisation, signed with the root key that registers.
     ///
     /// # Errors
     /// [`TransportError`].
     pub async fn register_org(
         &self,
         registration: &Signed<OrgRegistration>,
+        root: &SecretKey,
     ) -> Result<(), TransportError> {
-        self.send_bytes(Method::POST, "v1/orgs", registration.bytes().to_vec())
+        let body = registration.bytes();
+        self.administer(Method::POST, "v1/orgs", body, root, Purpose::Register)
             .await
     }
 
@@ -100,7 +125,7 @@ impl Api {
         .await
     }
 
-    /// `PUT /v1/orgs/{org}/steward`: enrols or replaces the steward of an organisation.
+    /// `PUT /v1/orgs/{org}/steward`: enrols or replaces the steward of an organisation, signed with its root key.
     ///
     /// # Errors
     /// [`TransportError`].
@@ -108,21 +133,26 @@ impl Api {
         &self,
         org: &OrgId,
         enrolment: &Signed<StewardEnrolment>,
+        root: &SecretKey,
     ) -> Result<(), TransportError> {
-        self.send_bytes(
-            Method::PUT,
-            &format!("v1/orgs/{org}/steward"),
-            enrolment.bytes().to_vec(),
-        )
-        .await
+        let path = format!("v1/orgs/{org}/steward");
+        let body = enrolment.bytes();
+        self.administer(Method::PUT, &path, body, root, Purpose::EnrolSteward)
+            .await
     }
 
-    /// `POST /v1/rosters`: publishes a roster.
+    /// `POST /v1/rosters`: publishes a roster, signed with the root key of an organisation that signed the roster.
     ///
     /// # Errors
     /// [`TransportError`].
-    pub async fn post_roster(&self, roster: &SignedRoster) -> Result<(), TransportError> {
-        self.send_value(Method::POST, "v1/rosters", roster).await
+    pub async fn post_roster(
+        &self,
+        roster: &SignedRoster,
+        root: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let body = roster.to_bytes();
+        self.administer(Method::POST, "v1/rosters", &body, root, Purpose::PostRoster)
+            .await
     }
 
     /// `GET /v1/rosters/{epoch}`. Unverified.

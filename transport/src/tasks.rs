@@ -1,6 +1,7 @@
 //! Tasks, the open round and models.
 
-use dawn_identity::{Signed, TaskId};
+use dawn_identity::http_signature::Purpose;
+use dawn_identity::{SecretKey, Signed, TaskId};
 use dawn_protocol::{RoundAnnouncement, Task};
 use reqwest::{Method, StatusCode};
 use tokio::io::AsyncWrite;
@@ -22,13 +23,23 @@ pub enum RoundPoll {
 }
 
 impl Api {
-    /// `POST /v1/tasks`: asks the federation to run a task.
+    /// `POST /v1/tasks`: asks the federation to run a task, signed with the owner's root or issuer key.
     ///
     /// # Errors
     /// [`TransportError`].
-    pub async fn post_task(&self, task: &Signed<Task>) -> Result<(), TransportError> {
-        self.send_bytes(Method::POST, "v1/tasks", task.bytes().to_vec())
-            .await
+    pub async fn post_task(
+        &self,
+        task: &Signed<Task>,
+        key: &SecretKey,
+    ) -> Result<(), TransportError> {
+        self.administer(
+            Method::POST,
+            "v1/tasks",
+            task.bytes(),
+            key,
+            Purpose::CreateTask,
+        )
+        .await
     }
 
     /// `GET /v1/tasks`: the tasks, as JSON for people.

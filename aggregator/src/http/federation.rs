@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::body::CborBody;
+use super::signers::Requester;
 use super::{cbor, stored_status};
 use crate::app::App;
 use crate::problem::Problem;
@@ -24,6 +25,7 @@ use crate::registry;
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn post_federation(
     State(app): State<Arc<App>>,
+    _: Requester,
     CborBody(bytes): CborBody<{ FoundingDocument::MAX_BYTES }>,
 ) -> Result<StatusCode, Problem> {
     registry::found(&app, &bytes).await.map(stored_status)

@@ -30,6 +30,8 @@ mod proofs;
 mod rosters;
 mod rounds;
 pub mod serve;
+mod signed;
+mod signers;
 mod stall;
 mod tasks;
 
@@ -38,7 +40,7 @@ mod tasks;
     info(
         title = "Dawn aggregator",
         description = "Secure aggregation for federated learning. Bodies of the protocol are CBOR and signed by \
-            the party that they speak for; lists for people are JSON; every refusal is a problem document \
+            the party that they speak for; administrative requests are signed as well (RFC 9421); lists for people are JSON; every refusal is a problem document \
             (RFC 9457). The bytes are described in docs/protocol.md."
     ),
     components(schemas(Problem))
@@ -53,6 +55,7 @@ pub fn router(app: Arc<App>) -> Router {
             federation::post_federation
         ))
         .routes(routes!(federation::get_aggregator))
+        .routes(routes!(signed::get_nonce))
         .routes(routes!(orgs::list_orgs, orgs::post_org))
         .routes(routes!(orgs::get_org))
         .routes(routes!(orgs::list_registrations))
@@ -89,6 +92,10 @@ pub fn router(app: Arc<App>) -> Router {
         )
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            signed::layer,
+        ))
         .layer(panics::layer(Arc::clone(&app.metrics)))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), observe))
         .with_state(app)

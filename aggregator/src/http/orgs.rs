@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::body::CborBody;
 use super::extract::Params;
+use super::signers::Requester;
 use super::{cbor, stored_status};
 use crate::app::App;
 use crate::problem::Problem;
@@ -69,6 +70,7 @@ fn org(row: OrgRow) -> Org {
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn post_org(
     State(app): State<Arc<App>>,
+    _: Requester,
     CborBody(bytes): CborBody<{ Signed::<OrgRegistration>::MAX_BYTES }>,
 ) -> Result<Response, Problem> {
     let (id, stored) = registry::register_org(&app, &bytes).await?;
@@ -148,6 +150,7 @@ pub async fn list_registrations(State(app): State<Arc<App>>) -> Result<Response,
 pub async fn put_steward(
     State(app): State<Arc<App>>,
     Params(id): Params<OrgId>,
+    _: Requester,
     CborBody(bytes): CborBody<{ Signed::<StewardEnrolment>::MAX_BYTES }>,
 ) -> Result<StatusCode, Problem> {
     registry::enrol_steward(&app, &id, &bytes)

@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use super::body::CborBody;
 use super::extract::Params;
+use super::signers::Requester;
 use super::{cbor, stored_status};
 use crate::app::App;
 use crate::problem::Problem;
@@ -23,6 +24,7 @@ use crate::registry;
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn post_roster(
     State(app): State<Arc<App>>,
+    _: Requester,
     CborBody(bytes): CborBody<{ SignedRoster::MAX_BYTES }>,
 ) -> Result<StatusCode, Problem> {
     registry::add_roster(&app, &bytes).await.map(stored_status)

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::CborBody;
 use super::extract::{Asked, Params};
+use super::signers::Requester;
 use super::{cbor, object, stored_status};
 use crate::app::App;
 use crate::desk::{Announced, wait_for_round};
@@ -65,6 +66,7 @@ fn summary(row: TaskRow) -> TaskSummary {
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn post_task(
     State(app): State<Arc<App>>,
+    _: Requester,
     CborBody(bytes): CborBody<{ Signed::<Task>::MAX_BYTES }>,
 ) -> Result<Response, Problem> {
     let (task, stored) = registry::add_task(&app, &bytes).await?;

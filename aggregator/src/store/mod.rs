@@ -20,6 +20,7 @@ pub mod budget;
 pub mod federation;
 pub mod jobs;
 pub mod log;
+pub mod nonces;
 pub mod objects;
 pub mod orgs;
 pub mod rosters;

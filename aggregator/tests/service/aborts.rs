@@ -24,7 +24,7 @@ impl Run {
         let (running, api) = world.start_enrolled().await;
         let task = world.task(tweak);
         let context = world.context(&task);
-        api.post_task(&task).await.unwrap();
+        api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
         let stewards = world.stewards(&context);
         Self {
             world,
@@ -344,7 +344,7 @@ async fn what_arrives_at_the_deadline_counts_or_is_refused() {
         let mut stewards = world.stewards(&context);
         let app = std::sync::Arc::clone(running.app());
         let api = api.clone();
-        api.post_task(&task).await.unwrap();
+        api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
         tasks.spawn(async move {
             for number in 1..=ROUNDS {
                 let id = context.round(number);

@@ -40,7 +40,7 @@ async fn a_round_with_groups_opens_every_groups_sum() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(in_groups);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     // However fast the verdict comes.
     stewards.iter_mut().for_each(|steward| steward.waits = true);
@@ -119,7 +119,7 @@ async fn an_opening_without_its_sums_is_refused() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(in_groups);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     // However fast the verdict comes.
     stewards.iter_mut().for_each(|steward| steward.waits = true);

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use dawn_identity::http_signature::Purpose;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::raw::{exchange, request};
+use crate::raw::{exchange, request, signed};
 use crate::submissions::Collecting;
 use crate::world::World;
 
@@ -41,6 +42,18 @@ fn with_bodies(task: &str, device: &str, org: &str) -> Vec<(&'static str, String
     endpoints
 }
 
+/// What an administrative request is for.
+fn purpose(method: &str, path: &str) -> Option<Purpose> {
+    Some(match (method, path.split('/').next_back()?) {
+        ("POST", "federation") => Purpose::Found,
+        ("POST", "orgs") => Purpose::Register,
+        ("PUT", "steward") => Purpose::EnrolSteward,
+        ("POST", "rosters") => Purpose::PostRoster,
+        ("POST", "tasks") => Purpose::CreateTask,
+        _ => return None,
+    })
+}
+
 async fn assert_refused(
     addr: SocketAddr,
     method: &str,
@@ -72,6 +85,7 @@ async fn every_body_that_is_wrong_is_refused() {
     let task = round.id.task.to_string();
     let device = round.world.device(0);
     let org = round.world.orgs[0].id().to_string();
+    let root = round.world.orgs[0].root();
     let rows = round.world.rows().await;
     let files = objects(&round.world).await;
     let mut rng = ChaCha20Rng::seed_from_u64(3);
@@ -129,6 +143,16 @@ async fn every_body_that_is_wrong_is_refused() {
         }
         for (what, body) in &bodies {
             assert_refused(addr, method, &path, media_type, body, what).await;
+            // Signed, it gets as far as it can.
+            if let Some(purpose) = purpose(method, &path) {
+                let answer = signed(addr, method, &path, body, purpose, root).await;
+                assert!(
+                    (400..500).contains(&answer.status) && answer.status != 429,
+                    "{method} {path}, {what}: {}",
+                    answer.status
+                );
+                answer.problem();
+            }
         }
         // The right bytes under a wrong name.
         for wrong in ["", "text/plain", "application/json"] {

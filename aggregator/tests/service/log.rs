@@ -66,18 +66,20 @@ async fn many_writers_at_two_replicas_leave_no_gap() {
             let validity = Validity::starting(now_s() - 10, 1000);
             let org =
                 Organisation::generate(&format!("new {i}"), validity, &mut world.rng).unwrap();
-            org.register(&digest, now_s()).unwrap()
+            let registration = org.register(&digest, now_s()).unwrap();
+            (org, registration)
         })
         .collect();
     let (_, old) = running_head(&world, &first).await;
     // Each at both replicas at once: one of them stores it.
-    let outcomes = futures_util::future::join_all(registrations.iter().flat_map(|registration| {
-        [
-            first.register_org(registration),
-            second.register_org(registration),
-        ]
-    }))
-    .await;
+    let outcomes =
+        futures_util::future::join_all(registrations.iter().flat_map(|(org, registration)| {
+            [
+                first.register_org(registration, org.root()),
+                second.register_org(registration, org.root()),
+            ]
+        }))
+        .await;
     for outcome in outcomes {
         outcome.unwrap();
     }
@@ -107,7 +109,7 @@ async fn a_round_is_in_the_log_in_its_order() {
         task.deadlines.endorsing_ms = 2000;
     });
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
     work_through(&api, &mut stewards, &id, &["aborted"]).await;

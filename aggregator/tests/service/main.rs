@@ -4,10 +4,12 @@
 
 mod devices;
 mod raw;
+mod stage;
 mod stewards;
 mod world;
 
 mod aborts;
+mod forgeries;
 mod groups;
 mod hostile;
 mod log;

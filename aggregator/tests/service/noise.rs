@@ -29,7 +29,7 @@ async fn a_round_opens_with_the_noise_of_its_stewards() {
         task.policy.target_submissions = 3;
     });
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
     // The devices alone fill the round, and it waits for the stewards.
@@ -100,7 +100,7 @@ async fn a_round_without_the_noise_of_t_stewards_is_given_up() {
         task.deadlines.collecting_ms = 5000;
     });
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
     for kind in ["key", "endorse"] {

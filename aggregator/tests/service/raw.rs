@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dawn_aggregator::clock::now_s;
+use dawn_identity::SecretKey;
+use dawn_identity::http_signature::{Parameters, Purpose, RequestParts, SignedHeaders, sign};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -81,4 +84,78 @@ pub async fn request(
 
 pub async fn get(addr: SocketAddr, path: &str) -> Answer {
     request(addr, "GET", path, "", &[]).await
+}
+
+/// A nonce of this server.
+pub async fn nonce(addr: SocketAddr) -> String {
+    let answer = get(addr, "/v1/nonce").await;
+    let info: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    info["nonce"].as_str().unwrap().to_owned()
+}
+
+/// The headers of a signed request with a body of CBOR.
+pub fn sign_headers(
+    method: &str,
+    path: &str,
+    body: &[u8],
+    parameters: &Parameters<'_>,
+    key: &SecretKey,
+) -> SignedHeaders {
+    let parts = RequestParts {
+        method,
+        scheme: "http",
+        authority: "test",
+        path,
+        query: None,
+        headers: &[],
+    };
+    sign(&parts, "application/cbor", body, parameters, key).unwrap()
+}
+
+/// They, as they are sent.
+pub fn signature_headers(made: &SignedHeaders) -> [(&str, &str); 4] {
+    [
+        ("content-type", "application/cbor"),
+        ("content-digest", &made.content_digest),
+        ("signature-input", &made.signature_input),
+        ("signature", &made.signature),
+    ]
+}
+
+/// A request with these headers.
+pub async fn with_headers(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    headers: &[(&str, &str)],
+) -> Answer {
+    let mut bytes =
+        format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n").into_bytes();
+    for (name, value) in headers {
+        bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+    bytes.extend_from_slice(body);
+    exchange(addr, &bytes).await.expect("an answer")
+}
+
+/// A signed request.
+pub async fn signed(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    purpose: Purpose,
+    key: &SecretKey,
+) -> Answer {
+    let nonce = nonce(addr).await;
+    let parameters = Parameters {
+        tag: purpose.tag(),
+        nonce: &nonce,
+        created: now_s(),
+        expires: now_s() + 240,
+    };
+    let made = sign_headers(method, path, body, &parameters, key);
+    with_headers(addr, method, path, body, &signature_headers(&made)).await
 }

@@ -2,6 +2,7 @@
 
 use dawn_aggregator::{Aggregator, StartError};
 use dawn_crypto::shamir::Threshold;
+use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
     Digest, FoundingDocument, Organisation, SecretKey, Signed, SignedRoster, Validity,
 };
@@ -23,10 +24,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let mut world = World::new().await;
     let (running, api) = world.start_enrolled().await;
     let task = world.task(|_| {});
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let before = world.rows().await;
     world.enrol(&api).await;
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     assert_eq!(
         world.rows().await,
         before,
@@ -38,14 +39,33 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     other.name = "another".to_owned();
     let orgs: Vec<_> = world.orgs.iter().collect();
     let other = FoundingDocument::found(other, &orgs).unwrap();
-    assert_eq!(status(api.post_federation(&other).await), 409);
+    assert_eq!(
+        status(api.post_federation(&other, world.orgs[0].root()).await),
+        409
+    );
     // The same signed at another time is the same, and the first stays.
     let digest = world.federation.digest();
     let listed = raw::get(running.local_addr(), "/v1/registrations").await;
     let again = world.orgs[0].register(&digest, now_s() - 5).unwrap();
     let addr = running.local_addr();
-    let first = raw::request(addr, "POST", "/v1/orgs", "application/cbor", again.bytes()).await;
-    let second = raw::request(addr, "POST", "/v1/orgs", "application/cbor", again.bytes()).await;
+    let first = raw::signed(
+        addr,
+        "POST",
+        "/v1/orgs",
+        again.bytes(),
+        Purpose::Register,
+        world.orgs[0].root(),
+    )
+    .await;
+    let second = raw::signed(
+        addr,
+        "POST",
+        "/v1/orgs",
+        again.bytes(),
+        Purpose::Register,
+        world.orgs[0].root(),
+    )
+    .await;
     assert_eq!((first.status, second.status), (200, 200));
     assert_eq!(first.body, second.body);
     let after = raw::get(addr, "/v1/registrations").await;
@@ -59,7 +79,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         )
         .unwrap();
     assert_eq!(
-        status(api.enrol_steward(&world.orgs[0].id(), &enrolment).await),
+        status(
+            api.enrol_steward(&world.orgs[0].id(), &enrolment, world.orgs[0].root())
+                .await
+        ),
         200
     );
     // The same steward with another VRF key: parts of beacons are under the first.
@@ -72,7 +95,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         )
         .unwrap();
     assert_eq!(
-        status(api.enrol_steward(&world.orgs[0].id(), &enrolment).await),
+        status(
+            api.enrol_steward(&world.orgs[0].id(), &enrolment, world.orgs[0].root())
+                .await
+        ),
         409
     );
     // Another name for the same root key, or another issuer.
@@ -80,13 +106,13 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let mut renamed = again.peek().clone();
     renamed.name = "another name".to_owned();
     let renamed = Signed::sign(&renamed, org.root()).unwrap();
-    assert_eq!(status(api.register_org(&renamed).await), 409);
+    assert_eq!(status(api.register_org(&renamed, org.root()).await), 409);
     let mut reissued = again.peek().clone();
     let mut certificate = reissued.issuer.peek().clone();
     certificate.not_after += 1;
     reissued.issuer = Signed::sign(&certificate, org.root()).unwrap();
     let reissued = Signed::sign(&reissued, org.root()).unwrap();
-    assert_eq!(status(api.register_org(&reissued).await), 409);
+    assert_eq!(status(api.register_org(&reissued, org.root()).await), 409);
     // Another roster of the same epoch.
     let threshold = Threshold::new(2, 0).unwrap();
     let smaller = roster(
@@ -96,14 +122,20 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         threshold,
         1,
     );
-    assert_eq!(status(api.post_roster(&smaller).await), 409);
+    assert_eq!(
+        status(api.post_roster(&smaller, world.orgs[0].root()).await),
+        409
+    );
     // A steward whom its organisation has not enrolled.
     let strangers: Vec<_> = (0..3)
         .map(|_| SecretKey::generate(&mut world.rng))
         .collect();
     let threshold = Threshold::new(3, 0).unwrap();
     let unknown = roster(&world.federation, &world.orgs, &strangers, threshold, 2);
-    assert_eq!(status(api.post_roster(&unknown).await), 422);
+    assert_eq!(
+        status(api.post_roster(&unknown, world.orgs[0].root()).await),
+        422
+    );
     // One that exchanges the VRF keys of two stewards.
     let mut exchanged = world.roster.peek().clone();
     exchanged.epoch = 2;
@@ -113,7 +145,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         .map(|org| exchanged.sign(org.root()))
         .collect();
     let exchanged = SignedRoster::assemble(exchanged, signatures).unwrap();
-    assert_eq!(status(api.post_roster(&exchanged).await), 422);
+    assert_eq!(
+        status(api.post_roster(&exchanged, world.orgs[0].root()).await),
+        422
+    );
     // A roster that too few signed.
     let threshold = Threshold::new(1, 0);
     if let Ok(threshold) = threshold {
@@ -124,7 +159,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
             threshold,
             3,
         );
-        assert_eq!(status(api.post_roster(&alone).await), 422);
+        assert_eq!(
+            status(api.post_roster(&alone, world.orgs[0].root()).await),
+            422
+        );
     }
     // Another organisation's steward.
     let enrolment = world.orgs[0]
@@ -136,12 +174,21 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         )
         .unwrap();
     assert_eq!(
-        status(api.enrol_steward(&world.orgs[1].id(), &enrolment).await),
+        status(
+            api.enrol_steward(&world.orgs[1].id(), &enrolment, world.orgs[1].root())
+                .await
+        ),
         422
     );
     // Of nobody.
     let nobody = dawn_identity::OrgId(Digest([1; 32]));
-    assert_eq!(status(api.enrol_steward(&nobody, &enrolment).await), 404);
+    assert_eq!(
+        status(
+            api.enrol_steward(&nobody, &enrolment, world.orgs[1].root())
+                .await
+        ),
+        404
+    );
     assert_eq!(world.rows().await, before, "something was stored");
     running.shutdown().await.unwrap();
 }
@@ -152,14 +199,29 @@ async fn a_task_must_be_signed_bound_and_dated() {
     let (running, api) = world.start_enrolled().await;
     let before = world.rows().await;
     let unknown_roster = world.task(|task| task.roster = Digest([3; 32]));
-    assert_eq!(status(api.post_task(&unknown_roster).await), 422);
+    assert_eq!(
+        status(api.post_task(&unknown_roster, world.orgs[0].issuer()).await),
+        422
+    );
     let unknown_federation = world.task(|task| task.federation = Digest([3; 32]));
-    assert_eq!(status(api.post_task(&unknown_federation).await), 422);
+    assert_eq!(
+        status(
+            api.post_task(&unknown_federation, world.orgs[0].issuer())
+                .await
+        ),
+        422
+    );
     let future = world.task(|task| task.created = now_s() + 86_400);
-    assert_eq!(status(api.post_task(&future).await), 422);
+    assert_eq!(
+        status(api.post_task(&future, world.orgs[0].issuer()).await),
+        422
+    );
     let body = world.task(|_| {}).peek().clone();
     let forged = Signed::sign(&body, world.orgs[1].issuer()).unwrap();
-    assert_eq!(status(api.post_task(&forged).await), 422);
+    assert_eq!(
+        status(api.post_task(&forged, world.orgs[0].issuer()).await),
+        422
+    );
     assert_eq!(world.rows().await, before, "something was stored");
     running.shutdown().await.unwrap();
 }
@@ -176,10 +238,18 @@ async fn an_organisation_has_only_so_many_tasks_at_a_time() {
         .map(|i| world.task(|task| task.name = format!("task {i}")))
         .collect();
     let addr = running.local_addr();
+    let issuer = world.orgs[0].issuer();
     let outcomes = futures_util::future::join_all(tasks.iter().map(|task| async move {
-        raw::request(addr, "POST", "/v1/tasks", "application/cbor", task.bytes())
-            .await
-            .status
+        raw::signed(
+            addr,
+            "POST",
+            "/v1/tasks",
+            task.bytes(),
+            Purpose::CreateTask,
+            issuer,
+        )
+        .await
+        .status
     }))
     .await;
     assert_eq!(
@@ -203,14 +273,21 @@ async fn a_federation_must_name_this_aggregator_and_be_the_pinned_one() {
     let running = Aggregator::start(config).await.unwrap();
     let client = api(&running);
     assert_eq!(
-        status(client.post_federation(world.federation.document()).await),
+        status(
+            client
+                .post_federation(world.federation.document(), world.orgs[0].root())
+                .await
+        ),
         403
     );
     let mut other = world.federation.document().federation.clone();
     other.aggregator = SecretKey::generate(&mut world.rng).public();
     let orgs: Vec<_> = world.orgs.iter().collect();
     let other = FoundingDocument::found(other, &orgs).unwrap();
-    assert_eq!(status(client.post_federation(&other).await), 422);
+    assert_eq!(
+        status(client.post_federation(&other, world.orgs[0].root()).await),
+        422
+    );
     // Before there is a federation nobody can register.
     let digest = world.federation.digest();
     let org = Organisation::generate(
@@ -220,12 +297,14 @@ async fn a_federation_must_name_this_aggregator_and_be_the_pinned_one() {
     )
     .unwrap();
     let early = org.register(&digest, now_s()).unwrap();
-    let answer = raw::request(
-        running.local_addr(),
+    let addr = running.local_addr();
+    let answer = raw::signed(
+        addr,
         "POST",
         "/v1/orgs",
-        "application/cbor",
         early.bytes(),
+        Purpose::Register,
+        org.root(),
     )
     .await;
     assert_eq!(answer.status, 503);
@@ -260,7 +339,7 @@ async fn without_a_database_it_brings_its_own_and_finds_it_again() {
     config.database_url = None;
     let running = Aggregator::start(config.clone()).await.unwrap();
     api(&running)
-        .post_federation(world.federation.document())
+        .post_federation(world.federation.document(), world.orgs[0].root())
         .await
         .unwrap();
     let address = running.local_addr();
@@ -290,6 +369,7 @@ async fn the_description_has_every_route_with_its_problems() {
     let expected = [
         ("/v1/federation", 2),
         ("/v1/aggregator", 1),
+        ("/v1/nonce", 1),
         ("/v1/orgs", 2),
         ("/v1/orgs/{org}", 1),
         ("/v1/orgs/{org}/steward", 1),

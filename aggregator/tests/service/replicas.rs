@@ -19,7 +19,10 @@ async fn two_replicas_race_and_every_step_is_taken_once() {
     let second = api(&two);
     let task = world.task(|task| task.rounds = 3);
     let context = world.context(&task);
-    first.post_task(&task).await.unwrap();
+    first
+        .post_task(&task, world.orgs[0].issuer())
+        .await
+        .unwrap();
     let mut stewards: Vec<Steward> = world.stewards(&context);
     let devices = world.devices(4);
     let mut submitted = 0;
@@ -158,10 +161,12 @@ async fn a_replica_with_other_keys_signs_nothing() {
     let stray = Aggregator::start(config.clone()).await.unwrap();
     let (_running, api) = world.start_enrolled().await;
     let refused = crate::world::api(&stray)
-        .post_task(&world.task(|_| {}))
+        .post_task(&world.task(|_| {}), world.orgs[0].issuer())
         .await;
     assert!(refused.is_err());
-    api.post_task(&world.task(|_| {})).await.unwrap();
+    api.post_task(&world.task(|_| {}), world.orgs[0].root())
+        .await
+        .unwrap();
     stray.shutdown().await.unwrap();
     assert!(matches!(
         Aggregator::start(config).await,

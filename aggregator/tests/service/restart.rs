@@ -25,7 +25,7 @@ async fn a_crash_in_every_phase() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(|task| task.rounds = 2);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
 
@@ -109,7 +109,7 @@ async fn crashes_at_any_moment() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(|task| task.rounds = 1);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let id = context.round(1);
     let mut config = world.config();
     config.listen = running.local_addr();

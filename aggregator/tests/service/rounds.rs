@@ -23,7 +23,7 @@ async fn two_rounds_open_the_sum_of_what_was_submitted() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(|_| {});
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     // One steward is away all the time.
     stewards.truncate(5);
@@ -89,7 +89,7 @@ async fn the_transcript_has_everything_in_its_order() {
     // Everybody is waited for, however slow.
     let task = world.task(|task| task.deadlines.grace_ms = crate::world::LONG_MS);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let devices = world.devices(4);
     for number in 1..=2 {
@@ -144,14 +144,16 @@ async fn a_member_that_did_not_found_takes_part() {
     let registration = newcomer
         .register(&world.federation.digest(), now_s())
         .unwrap();
-    api.register_org(&registration).await.unwrap();
+    api.register_org(&registration, newcomer.root())
+        .await
+        .unwrap();
     assert_eq!(api.registrations().await.unwrap().len(), 4);
     assert_eq!(api.org(&newcomer.id()).await.unwrap()["founder"], false);
 
     let task = world.task(|task| task.rounds = 1);
     let admitted = [newcomer.root().public()];
     let context = TaskContext::verify(&world.federation, &admitted, &world.roster, &task).unwrap();
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
     work_through(&api, &mut stewards, &id, &["collecting"]).await;
@@ -180,7 +182,7 @@ async fn a_device_whose_packages_do_not_open_is_left_out() {
     let (running, api) = world.start_enrolled().await;
     let task = world.task(|task| task.rounds = 1);
     let context = world.context(&task);
-    api.post_task(&task).await.unwrap();
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
     let mut stewards = world.stewards(&context);
     let id = context.round(1);
     work_through(&api, &mut stewards, &id, &["collecting"]).await;

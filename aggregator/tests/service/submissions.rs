@@ -54,7 +54,7 @@ impl Collecting {
         world.enrol(&api).await;
         let task = world.task(tweak);
         let context = world.context(&task);
-        api.post_task(&task).await.unwrap();
+        api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
         let mut stewards = world.stewards(&context);
         let id = context.round(1);
         work_through(&api, &mut stewards, &id, &["collecting"]).await;

@@ -117,6 +117,7 @@ impl World {
         config.limits.lease_ms = 600;
         config.limits.poll_ms = 50;
         config.limits.database_connections = 8;
+        config.limits.requests_per_key_per_minute = 100_000;
         config
     }
 
@@ -133,21 +134,24 @@ impl World {
     }
 
     pub async fn enrol(&self, api: &Api) {
-        api.post_federation(self.federation.document())
+        api.post_federation(self.federation.document(), self.orgs[0].root())
             .await
             .unwrap();
         for (org, steward) in self.orgs.iter().zip(&self.steward_keys) {
             let digest = self.federation.digest();
-            api.register_org(&org.register(&digest, self.created).unwrap())
-                .await
-                .unwrap();
+            let registration = org.register(&digest, self.created).unwrap();
+            api.register_org(&registration, org.root()).await.unwrap();
             let vrf = vrf_key(steward);
             let enrolment = org
                 .enrol_steward(&digest, steward, vrf.public(), self.created)
                 .unwrap();
-            api.enrol_steward(&org.id(), &enrolment).await.unwrap();
+            api.enrol_steward(&org.id(), &enrolment, org.root())
+                .await
+                .unwrap();
         }
-        api.post_roster(&self.roster).await.unwrap();
+        api.post_roster(&self.roster, self.orgs[0].root())
+            .await
+            .unwrap();
     }
 
     /// A task of the first organisation: a model of 15 parameters, long deadlines, 2 rounds, 4 devices.
@@ -247,7 +251,7 @@ impl World {
             "select table_name::text, (xpath('/row/c/text()', query_to_xml(
                  format('select count(*) as c from %I', table_name), false, true, '')))[1]::text::bigint
              from information_schema.tables
-             where table_schema = 'public' and table_type = 'BASE TABLE' and table_name <> 'jobs'
+             where table_schema = 'public' and table_type = 'BASE TABLE' and table_name not in ('jobs', 'used_nonces')
              order by table_name",
         )
         .fetch_all(&mut connection)

@@ -65,7 +65,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             };
             let document = FoundingDocument::found(federation, &founders)?;
             files::write_new(&out, &document.to_bytes(), 0o644)?;
-            api.post_federation(&document).await?;
+            api.post_federation(&document, organisations[0].root())
+                .await?;
             let done =
                 json!({"federation": document.digest(), "founders": founders.len(), "file": out});
             output::report(json, &done, |_| {

@@ -92,8 +92,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let organisation = files::load_organisation(&dir)?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?.digest();
-            api.register_org(&organisation.register(&federation, files::now())?)
-                .await?;
+            let registration = organisation.register(&federation, files::now())?;
+            api.register_org(&registration, organisation.root()).await?;
             let done = json!({"org": organisation.id(), "federation": federation});
             output::report(json, &done, |_| {
                 format!(

@@ -83,7 +83,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 .map(|o| roster.sign(o.root()))
                 .collect();
             let signed = SignedRoster::assemble(roster, signatures)?;
-            api.post_roster(&signed).await?;
+            api.post_roster(&signed, organisations[0].root()).await?;
             output::report(json, &describe(&signed), |v| format!("{v:#}"))
         }
         Command::Show {

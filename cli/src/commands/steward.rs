@@ -110,7 +110,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let federation = api.federation().await?.verify()?.digest();
             let enrolment =
                 organisation.enrol_steward(&federation, &key, vrf.public(), files::now())?;
-            api.enrol_steward(&organisation.id(), &enrolment).await?;
+            api.enrol_steward(&organisation.id(), &enrolment, organisation.root())
+                .await?;
             let id = StewardId::of(&organisation.id(), &key.public());
             let done = json!({"steward": id, "org": organisation.id()});
             output::report(json, &done, |_| {

@@ -214,7 +214,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let (m, t) = (roster.threshold.m(), roster.threshold.t());
             let passes = task.options.noise.map(|noise| noise.undetected(m, t));
             let signed = Signed::sign(&task, owner.issuer())?;
-            api.post_task(&signed).await?;
+            api.post_task(&signed, owner.issuer()).await?;
             let made = json!({"task": task.id(), "parameters": task.model.parameters(), "charge_micro_rho": charge, "cheating_steward_passes": passes});
             output::report(json, &made, |_| {
                 let noise = passes.map_or_else(String::new, |passes| {

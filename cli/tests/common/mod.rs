@@ -107,7 +107,11 @@ impl Testbed {
             clients.push((client, split.train.subset(&shard.samples).unwrap()));
         }
         let signed = Signed::sign(&task, owner.issuer()).unwrap();
-        stage.api().post_task(&signed).await.unwrap();
+        stage
+            .api()
+            .post_task(&signed, owner.issuer())
+            .await
+            .unwrap();
         let points = founded
             .members
             .iter()

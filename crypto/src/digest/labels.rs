@@ -38,6 +38,10 @@ labels! {
     ROSTER_SIGNATURE = "roster signature";
     /// What a steward signs to show that it holds the key that its organisation enrols.
     STEWARD_PROOF = "steward proof of possession";
+    /// What a new root key signs to show that its holder takes over an organisation.
+    ROOT_PROOF = "root key proof of possession";
+    /// Head of a federation's register after an entry.
+    REGISTER = "register head";
     /// External associated data of an envelope.
     ENVELOPE_AAD = "envelope associated data";
     /// Digest of a whole envelope, signature included.
@@ -46,6 +50,8 @@ labels! {
     // Kept by one party, never sent.
     /// What a steward was asked, so that it answers one question once.
     STEWARD_REQUEST = "steward request";
+    /// Authenticates the nonces that an aggregator gave away.
+    REQUEST_NONCE = "request nonce";
     /// Seeds of a simulated federation.
     SIMULATION = "simulation seed";
 

@@ -9,13 +9,16 @@
 //! |---|---|
 //! | [`fields`] | the structured fields (RFC 8941) `signature-input`, `signature`, `content-digest` |
 //! | [`base`] | the text that is signed |
+//! | [`purpose`] | what requests are signed for |
 //! | here | what a signature of an administrative request must cover and say, making and checking one |
 
 mod base;
 mod fields;
+mod purpose;
 
 pub use base::RequestParts;
 pub use fields::{SignatureInput, parse_signature, serialise_signature};
+pub use purpose::Purpose;
 
 use sha2::{Digest as _, Sha256};
 

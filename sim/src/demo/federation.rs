@@ -94,18 +94,18 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
         created: now,
     };
     let founding = FoundingDocument::found(federation, &organisations)?;
-    api.post_federation(&founding)
+    api.post_federation(&founding, members[0].organisation.root())
         .await
         .context("posting the founding document")?;
     let pin = founding.digest();
     for member in &members {
         let organisation = &member.organisation;
-        api.register_org(&organisation.register(&pin, now)?)
+        api.register_org(&organisation.register(&pin, now)?, organisation.root())
             .await
             .with_context(|| format!("registering {}", organisation.name()))?;
         let vrf = member.vrf.public();
         let enrolment = organisation.enrol_steward(&pin, &member.steward, vrf, now)?;
-        api.enrol_steward(&organisation.id(), &enrolment)
+        api.enrol_steward(&organisation.id(), &enrolment, organisation.root())
             .await
             .with_context(|| format!("enrolling the steward of {}", organisation.name()))?;
     }
@@ -128,7 +128,7 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
         .map(|o| roster.sign(o.root()))
         .collect();
     let roster = SignedRoster::assemble(roster, signatures)?;
-    api.post_roster(&roster)
+    api.post_roster(&roster, members[0].organisation.root())
         .await
         .context("posting the roster")?;
     Ok(Founded {

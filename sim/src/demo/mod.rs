@@ -142,7 +142,9 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
             Arc::clone(&world),
         )?);
     }
-    api.post_task(&task).await.context("posting the task")?;
+    api.post_task(&task, owner.issuer())
+        .await
+        .context("posting the task")?;
     let mut devices = JoinSet::new();
     if !options.steward_attacks.is_empty() {
         let seed = options.seed_for("malicious steward");
