@@ -418,6 +418,7 @@ fn texts(seeds: &mut Vec<Seed>) {
     add("model", b"logistic:64-10");
     add("model", b"mlp:64-32-10");
     add("model", b"mlp:64-48-32-10");
+    add("model", b"cnn:28x28x1-8k3-16k3-64-10");
     add("model", b"linear:6-2");
     add("model", b"regressor:6-16-2");
     add("preset", b"private");

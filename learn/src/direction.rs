@@ -12,9 +12,9 @@ pub enum DirectionError {
     #[error("there is no direction from a {from} to a {to}")]
     Shape {
         /// Where it begins.
-        from: ModelSpec,
+        from: Box<ModelSpec>,
         /// Where it ends.
-        to: ModelSpec,
+        to: Box<ModelSpec>,
     },
     /// Rounding could take more than half of the norm.
     #[error(
@@ -47,8 +47,8 @@ pub fn least_limit(coordinates: usize) -> u32 {
 pub fn direction(from: &Model, to: &Model, limit: u32) -> Result<Vec<i32>, DirectionError> {
     if from.spec() != to.spec() {
         return Err(DirectionError::Shape {
-            from: from.spec(),
-            to: to.spec(),
+            from: Box::new(from.spec()),
+            to: Box::new(to.spec()),
         });
     }
     let moved = from.weights().iter().zip(to.weights());

@@ -19,11 +19,12 @@
 //! | [`preset`] | settings that are known to work |
 //! | [`backend`] | the kernels of training, and which instructions compute them |
 //!
-//! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `network` (the forward pass), `rate` (gradient to
+//! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `convolution` (of images, by patches), `network` (the forward pass), `rate` (gradient to
 //! step), `trainer` (the step), `descent` (of a layer's weights), `low_rank` (of an adapter), `softmax`, `squared` (the
 //! losses), `fixed`, `randomness`.
 
 pub mod backend;
+mod convolution;
 pub mod data;
 mod descent;
 pub mod direction;
@@ -61,7 +62,7 @@ pub use preset::{Preset, Settings};
 pub use quantise::{Delta, QuantiseError, Quantiser};
 pub use randomness::labels;
 pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
-pub use spec::{Hidden, ModelSpec, SpecError};
+pub use spec::{Convolution, Convolutions, Hidden, Image, ModelSpec, SpecError};
 pub use train::{TrainError, TrainSpec, train};
 pub use update::{UpdateError, apply_mean, apply_update};
 pub use way::{Head, RoundWay, Way, WayError};

@@ -5,7 +5,7 @@ use crate::randomness::{Stream, labels};
 use crate::spec::{LayerShape, ModelSpec, SpecError};
 
 /// Longest canonical encoding of a specification.
-const SPEC_BYTES_MAX: usize = 64;
+const SPEC_BYTES_MAX: usize = 128;
 
 /// A model specification with master weights.
 ///

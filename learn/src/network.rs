@@ -1,6 +1,7 @@
 //! The forward pass that training and evaluation share.
 
 use crate::backend::{Kernels, LANES, ROWS};
+use crate::convolution::{Convolution, sums_len};
 use crate::data::Dataset;
 use crate::fixed::ACTIVATION_EXPONENT_MAX;
 use crate::layer::{Layer, Sums, Width};
@@ -11,6 +12,8 @@ use crate::spec::ModelSpec;
 pub(crate) struct Network {
     pub(crate) kernels: &'static dyn Kernels,
     pub(crate) layers: Vec<Layer>,
+    /// Of the first layers.
+    pub(crate) convolutions: Vec<Convolution>,
     /// Input of each layer: the samples, then the hidden activations.
     pub(crate) inputs: Vec<Matrix>,
     pub(crate) sums: Sums,
@@ -23,17 +26,38 @@ pub(crate) struct Network {
 impl Network {
     pub(crate) fn new(spec: &ModelSpec, rows: usize, kernels: &'static dyn Kernels) -> Self {
         let layers: Vec<Layer> = spec.layers().into_iter().map(Layer::new).collect();
+        let shapes: Vec<_> = spec.convolutions().collect();
         let widest = layers.iter().map(Layer::width).max().unwrap_or(0);
-        // Backward sums are as wide as the inputs of hidden layers, which are outputs of others.
+        let sums = |(index, layer): (usize, &Layer)| {
+            let carries_back = index > 0;
+            if let Some(shape) = shapes.get(index) {
+                return sums_len(shape, layer, carries_back);
+            }
+            let back = if carries_back {
+                layer.backward_width()
+            } else {
+                0
+            };
+            rows.max(ROWS) * layer.width().max(back)
+        };
+        let sums = layers.iter().enumerate().map(sums).max().unwrap_or(0);
+        let input = |(index, layer): (usize, &Layer)| {
+            let convolution = shapes.get(index);
+            Matrix::zeroed(
+                rows,
+                convolution.map_or(layer.shape.inputs, |shape| shape.before.features()),
+            )
+        };
         Self {
             kernels,
-            inputs: layers
-                .iter()
-                .map(|layer| Matrix::zeroed(rows, layer.shape.inputs))
-                .collect(),
-            sums: Sums::zeroed(rows.max(ROWS) * widest),
+            inputs: layers.iter().enumerate().map(input).collect(),
+            sums: Sums::zeroed(sums),
             logits: vec![0; rows * spec.outputs()],
             start: vec![0; widest],
+            convolutions: shapes
+                .into_iter()
+                .map(|shape| Convolution::new(shape, rows))
+                .collect(),
             layers,
         }
     }
@@ -71,6 +95,16 @@ impl Network {
             let (before, after) = self.inputs.split_at_mut(index + 1);
             let (input, biases) = (&before[index], biases(layer, index));
             let sums = &mut self.sums;
+            if let Some(convolution) = self.convolutions.get_mut(index) {
+                convolution.forward(
+                    (self.kernels, layer),
+                    (input, &mut after[0]),
+                    rows,
+                    biases,
+                    (&mut self.start, sums),
+                );
+                continue;
+            }
             let (width, of_sums) =
                 layer.forward(self.kernels, input, rows, biases, &mut self.start, sums);
             let exponent = of_sums;

@@ -47,10 +47,11 @@ impl Preset {
         let (epochs, learning_rate, momentum, clip) = match (self, model) {
             (Self::Plain, ModelSpec::Logistic { .. }) => (5, 2 << 16, 0, 12),
             (Self::Plain, ModelSpec::Mlp { .. }) => (10, 5243, 58_982, 12),
+            (Self::Plain, ModelSpec::Cnn { .. }) => (10, 3277, 58_982, 12),
             (Self::Plain, ModelSpec::Linear { .. }) => (5, 6554, 0, 12),
             (Self::Plain, ModelSpec::Regressor { .. }) => (10, 1311, 58_982, 12),
             (Self::Private, ModelSpec::Logistic { .. }) => (10, 1 << 16, 0, 3),
-            (Self::Private, ModelSpec::Mlp { .. }) => (10, 3277, 58_982, 2),
+            (Self::Private, ModelSpec::Mlp { .. } | ModelSpec::Cnn { .. }) => (10, 3277, 58_982, 2),
             (Self::Private, ModelSpec::Linear { .. }) => (10, 3277, 0, 2),
             (Self::Private, ModelSpec::Regressor { .. }) => (10, 1311, 58_982, 2),
         };
@@ -109,6 +110,7 @@ mod tests {
             "mlp:784-64-64-64-10",
             "linear:65536-200",
             "regressor:6-16-2",
+            "cnn:28x28x1-8k3-16k3-64-10",
         ] {
             for preset in [Preset::Plain, Preset::Private] {
                 let settings = preset.settings(&model.parse().unwrap());

@@ -57,7 +57,7 @@ pub(crate) struct Scales {
 
 impl Step {
     /// The rule. `v = momentum * v + rate * gradient; w = w - v`, a velocity of zero without momentum. A gradient is below
-    /// 2^34 (1024 products of 24 bits), the multiplier at most 2^16, a velocity below 2^31, the momentum below 2^16: every
+    /// 2^34 (1024 products of 24 bits; of a convolution 2^46, with the multiplier 2^62), the multiplier at most 2^16, a velocity below 2^31, the momentum below 2^16: every
     /// product is below 2^51. Returns the velocity's magnitude.
     pub(crate) fn take(
         self,

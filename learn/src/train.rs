@@ -96,9 +96,9 @@ pub enum TrainError {
     #[error("the model is a {found}, and the task's a {expected}")]
     Model {
         /// The task's.
-        expected: ModelSpec,
+        expected: Box<ModelSpec>,
         /// What was given.
-        found: ModelSpec,
+        found: Box<ModelSpec>,
     },
     /// The way of learning together does not fit.
     #[error(transparent)]

@@ -6,6 +6,7 @@
 //! gained or lost a bit.
 
 use crate::backend::{Kernels, LANES, Logits, PANEL, ROWS};
+use crate::convolution::Unpooled;
 use crate::data::Dataset;
 use crate::descent::{Descending, Weights, draw_back};
 use crate::fixed::{GRADIENT_EXPONENT_MAX, to_master};
@@ -33,6 +34,8 @@ struct Learning {
     /// The weights for the backward pass; empty where nothing is learnt below.
     transposed: Vec<i16>,
     kind: Kind,
+    /// Of a convolution.
+    unpooled: Option<Unpooled>,
     /// Weights and biases that steps are drawn back to.
     anchor: Option<(Vec<i32>, Vec<i32>)>,
 }
@@ -85,6 +88,11 @@ impl Trainer {
                 let carries_back = index > first;
                 let mut learning =
                     Learning::new(layer, model.weights(), rows, moving, carries_back);
+                if let Some(convolution) = network.convolutions.get(index) {
+                    let (features, back) = (convolution.shape.pooled.features(), carries_back);
+                    learning.gradient = Matrix::zeroed(rows, features);
+                    learning.unpooled = Some(Unpooled::new(convolution, layer, rows, back));
+                }
                 match part {
                     Part::Full | Part::Private => {}
                     Part::Frozen => learning.kind = Kind::Frozen,
@@ -102,11 +110,19 @@ impl Trainer {
                 learning
             })
             .collect();
-        let most = |size: fn(&Layer) -> usize| network.layers.iter().map(size).max().unwrap_or(0);
-        let pairs = rows.div_ceil(2);
+        // A convolution's gradient sums over the positions of one image, all others over the batch.
+        let most = |size: fn(&Layer) -> usize| {
+            let layers = network.layers.iter().enumerate();
+            let of_layer = layers.map(|(index, layer)| {
+                let convolution = network.convolutions.get(index);
+                let terms = convolution.map_or(rows, |c| c.shape.convolved.positions());
+                size(layer) * terms.div_ceil(2)
+            });
+            of_layer.max().unwrap_or(0)
+        };
         Self {
-            columns: vec![0; most(|layer| layer.blocks) * pairs * 2 * ROWS],
-            panels: vec![0; most(|layer| layer.panels) * pairs * PANEL],
+            columns: vec![0; most(|layer| layer.blocks) * 2 * ROWS],
+            panels: vec![0; most(|layer| layer.panels) * PANEL],
             wide: vec![0; rows * model.spec().outputs()],
             totals: vec![softmax::Total::default(); rows],
             labels: vec![0; rows],
@@ -201,6 +217,7 @@ impl Trainer {
         let Network {
             kernels,
             layers,
+            convolutions,
             inputs,
             sums,
             ..
@@ -208,6 +225,13 @@ impl Trainer {
         let (layer, activations) = (&layers[index], &inputs[index]);
         let (before, after) = self.learning.split_at_mut(index);
         let (deeper, here) = (&mut before[index - 1].gradient, &mut after[0]);
+        if let (Some(unpooled), Some(convolution)) = (&mut here.unpooled, convolutions.get(index)) {
+            let through = (*kernels, layer, convolution);
+            let gradient = (&here.gradient, rows);
+            let to = (activations, deeper);
+            unpooled.carry_back(through, gradient, &mut here.transposed, sums, to);
+            return;
+        }
         layer.transpose(&mut here.transposed);
         let (width, exponent) =
             layer.backward(*kernels, &here.gradient, rows, &here.transposed, sums);
@@ -274,6 +298,23 @@ impl Trainer {
             rate,
             momentum: self.momentum,
         };
+        if let (Some(unpooled), Kind::Full, Some(convolution)) = (
+            &mut learning.unpooled,
+            &learning.kind,
+            self.network.convolutions.get_mut(index),
+        ) {
+            let operands = (operands.0, operands.1, rows);
+            let biases = (&mut *learning.biases, &mut *learning.bias_velocity);
+            let layer = (layer, convolution);
+            unpooled.step(
+                &mut descending,
+                layer,
+                operands,
+                &mut learning.weights,
+                biases,
+            );
+            return;
+        }
         match &mut learning.kind {
             Kind::Frozen => return,
             Kind::Full => descending.step(layer, &mut learning.weights, operands, rows),
@@ -378,6 +419,7 @@ impl Learning {
                 }
             ],
             kind: Kind::Full,
+            unpooled: None,
             anchor: None,
         }
     }

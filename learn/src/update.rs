@@ -20,9 +20,9 @@ pub enum UpdateError {
     #[error("the model is a {found}, and the task's a {expected}")]
     Model {
         /// The task's.
-        expected: ModelSpec,
+        expected: Box<ModelSpec>,
         /// What was given.
-        found: ModelSpec,
+        found: Box<ModelSpec>,
     },
     /// Nobody is in the sum.
     #[error("a sum of no updates changes nothing")]

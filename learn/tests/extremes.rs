@@ -9,7 +9,12 @@ use dawn_learn::{
 };
 use proptest::prelude::*;
 
-const MODELS: [&str; 3] = ["logistic:200-3", "mlp:200-150-3", "mlp:200-150-20-30-3"];
+const MODELS: [&str; 4] = [
+    "logistic:200-3",
+    "mlp:200-150-3",
+    "mlp:200-150-20-30-3",
+    "cnn:10x10x2-9k3-20k2-12-3",
+];
 
 fn spec(learning_rate: u32, momentum: u16) -> TrainSpec {
     TrainSpec {
@@ -224,6 +229,59 @@ fn labels_and_targets_are_not_mixed_up() {
     ] {
         assert_eq!(evaluate(model, data), Err(error.clone()));
         assert_eq!(train(model, data, &spec(1, 0), [0; 32]).unwrap_err(), error);
+    }
+}
+
+/// The largest that a specification allows: the bounds of sums are meant for it.
+#[test]
+fn the_largest_image_does_not_overflow() {
+    let start = Model::initial("cnn:128x128x1-2k1-2".parse().unwrap(), [1; 32]).unwrap();
+    let features = vec![i16::MIN; 128 * 128 * 5];
+    let data = Dataset::new(features, 128 * 128, 0, vec![1, 0, 1, 1, 1]).unwrap();
+    let weights = vec![MASTER_MAX; start.weights().len()];
+    for model in [
+        Model::from_weights(start.spec(), weights).unwrap(),
+        start.clone(),
+    ] {
+        let trained = learn(&model, &data, &spec(16 << 16, u16::MAX));
+        assert!(
+            trained
+                .weights()
+                .iter()
+                .all(|&weight| weight >= -MASTER_MAX)
+        );
+        assert_eq!(evaluate(&trained, &data).unwrap().total, 5);
+    }
+}
+
+/// Two dots that rise or fall are told apart at places where none were seen: images beside those have the same patches.
+#[test]
+fn images_are_learnt() {
+    let image = |class: usize, y: usize, x: usize| {
+        let mut pixels = [0i16; 121];
+        let [a, b] = [[(0, 0), (1, 1)], [(0, 1), (1, 0)]][class];
+        for (down, right) in [a, b] {
+            pixels[(y + down) * 11 + x + right] = 256;
+        }
+        pixels
+    };
+    let places = |odd: usize| {
+        let all = (0..100).filter(move |place| (place / 10 + place) % 2 == odd);
+        let images = all.flat_map(move |place| {
+            (0..2).map(move |class| (image(class, place / 10, place % 10), class as u8))
+        });
+        let (pixels, labels): (Vec<_>, Vec<_>) = images.unzip();
+        Dataset::new(pixels.concat(), 121, 8, labels).unwrap()
+    };
+    let start = Model::initial("cnn:11x11x1-8k2-2".parse().unwrap(), [1; 32]).unwrap();
+    let train = TrainSpec {
+        epochs: 200,
+        ..spec(1 << 13, 1 << 15)
+    };
+    let trained = learn(&start, &places(0), &train);
+    for (data, least) in [(places(0), 0.95), (places(1), 0.85)] {
+        let found = evaluate(&trained, &data).unwrap();
+        assert!(found.accuracy() > least, "{found:?}");
     }
 }
 

@@ -64,6 +64,8 @@ fn weights_have_the_committed_digests() {
         "mlp:64-*-10",
         "mlp:64-*-*-10",
         "mlp:64-*-*-*-10",
+        "cnn:8x8x1-8k3-*-10",
+        "cnn:8x8x1-6k2-12k2-10",
         "linear:64-2",
         "regressor:64-*-2",
         "regressor:64-*-*-2",

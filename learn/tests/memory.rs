@@ -83,6 +83,7 @@ fn no_step_allocates() {
         "mlp:60-20-30-10",
         "linear:60-10",
         "regressor:60-20-30-10",
+        "cnn:10x6x1-5k1-7k2-9-10",
     ] {
         let model = Model::initial(model.parse().unwrap(), [1; 32]).unwrap();
         let data = if model.spec().is_regressor() {

@@ -86,6 +86,7 @@ fn broken_way(error: WayError) -> BrokenRule {
         WayError::Head { .. } => {
             "a personal head has at least one layer, and leaves at least one to be shared"
         }
+        WayError::Convolution(_) => "only dense layers of a low-rank task have an adapter",
         WayError::Unreadable(_) => "a task's way of learning is one that there is",
     })
 }

@@ -51,7 +51,7 @@ pub const DOCUMENTS: &[(&str, Target)] = &[
     }),
     ("deviation", |bytes| canonical::<Sigma>(bytes, 16).is_some()),
     ("model", |bytes| {
-        canonical::<ModelSpec>(bytes, 64).is_some_and(|spec| {
+        canonical::<ModelSpec>(bytes, 128).is_some_and(|spec| {
             assert_eq!(spec.check(), Ok(()));
             true
         })

@@ -1,9 +1,15 @@
 //! Which models there are. A task carries a [`ModelSpec`], so that server, device and auditor agree on every shape.
 
 mod cbor;
+mod convolution;
 mod list;
 mod text;
 
+pub use convolution::{
+    Convolution, Convolutions, Image, MAX_CHANNELS, MAX_CONVOLUTIONS, MAX_KERNEL, MAX_PATCHES,
+    MAX_SIDE, MAX_SUMS,
+};
+pub(crate) use convolution::{ConvolutionShape, Sides};
 pub use list::List;
 
 /// Largest number of inputs of a model.
@@ -18,22 +24,27 @@ pub const MAX_CLASSES: u32 = 256;
 pub const MAX_OUTPUTS: u32 = 256;
 /// Largest number of parameters: the largest dimension of a round (`docs/protocol.md`, section 3).
 pub const MAX_PARAMETERS: usize = 1 << 24;
-/// Most sizes of a specification: inputs, hidden layers, classes or outputs.
+/// Most sizes of dense layers: inputs, hidden layers, classes or outputs.
 const MAX_SIZES: usize = MAX_HIDDEN_LAYERS + 2;
+/// Most numbers of an encoding after the kind: an image, how many convolutions, each with two numbers, hidden layers, classes.
+const MAX_NUMBERS: usize = 4 + 2 * MAX_CONVOLUTIONS + MAX_HIDDEN_LAYERS + 1;
 
 /// Units of every hidden layer, the first one first.
 pub type Hidden = List<u32, MAX_HIDDEN_LAYERS>;
 type Sizes = List<u32, MAX_SIZES>;
+type Numbers = List<u32, MAX_NUMBERS>;
 
 /// The names of the kinds, each at the number that it has in CBOR.
-const KINDS: [&str; 4] = ["logistic", "mlp", "linear", "regressor"];
+const KINDS: [&str; 5] = ["logistic", "mlp", "linear", "regressor", "cnn"];
 
 /// The kind and shape of a model. Written `logistic:64-10`, `mlp:64-32-10` or, with more hidden layers, `mlp:64-64-32-10`;
-/// models that predict numbers `linear:6-2` and `regressor:6-16-2`.
+/// models that predict numbers `linear:6-2` and `regressor:6-16-2`; `cnn:28x28x1-8k3-16k3-64-10` for images of 28 x 28 pixels and one
+/// channel, with convolutions of 8 and 16 channels and kernels of 3 x 3, and a hidden layer of 64 units.
 ///
 /// The fields are free to set; everything that decodes or parses a specification, or makes a model from one,
 /// refuses what [`ModelSpec::check`] refuses. In CBOR an array `[kind, inputs, ..., outputs]`, the kinds numbered from 0 in the
-/// order below. In JSON the written form.
+/// order below; for images `[kind, height, width, channels, number of convolutions, channels, kernel, ..., hidden, ..., classes]`.
+/// In JSON the written form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModelSpec {
     /// Multinomial logistic regression.
@@ -68,6 +79,17 @@ pub enum ModelSpec {
         /// Numbers that are predicted for a sample.
         outputs: u32,
     },
+    /// Convolutions, then hidden layers of rectified linear units, none to [`MAX_HIDDEN_LAYERS`].
+    Cnn {
+        /// What a sample is.
+        image: Image,
+        /// One to [`MAX_CONVOLUTIONS`], each with its pooling.
+        convolutions: Convolutions,
+        /// Units of every hidden layer.
+        hidden: Hidden,
+        /// Classes.
+        classes: u32,
+    },
 }
 
 /// Why a model specification is refused.
@@ -75,7 +97,7 @@ pub enum ModelSpec {
 pub enum SpecError {
     /// Not of a form that [`ModelSpec`] has.
     #[error(
-        "`{0}` is not a model: write logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, for numbers instead of classes linear:INPUTS-OUTPUTS or regressor:INPUTS-HIDDEN-OUTPUTS, with one to {MAX_HIDDEN_LAYERS} hidden layers"
+        "`{0}` is not a model: write logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, for numbers instead of classes linear:INPUTS-OUTPUTS or regressor:INPUTS-HIDDEN-OUTPUTS, for images cnn:HEIGHTxWIDTHxCHANNELS-CHANNELSkKERNEL-HIDDEN-CLASSES, with one to {MAX_HIDDEN_LAYERS} hidden layers"
     )]
     Unreadable(String),
     /// A size is out of its range.
@@ -123,6 +145,14 @@ impl ModelSpec {
     pub fn check(&self) -> Result<(), SpecError> {
         let (inputs, hidden, outputs) = self.parts();
         size("inputs", inputs, 1, MAX_INPUTS)?;
+        if let Self::Cnn {
+            image,
+            convolutions,
+            ..
+        } = self
+        {
+            convolution::check(*image, convolutions)?;
+        }
         if let Self::Mlp { .. } | Self::Regressor { .. } = self {
             let layers = hidden.len() as u32;
             size("hidden layers", layers, 1, MAX_HIDDEN_LAYERS as u32)?;
@@ -176,9 +206,23 @@ impl ModelSpec {
         matches!(self, Self::Linear { .. } | Self::Regressor { .. })
     }
 
+    /// The convolutions, which come before all dense layers.
+    pub(crate) fn convolutions(&self) -> impl Iterator<Item = ConvolutionShape> {
+        let (image, convolutions) = match self {
+            Self::Cnn {
+                image,
+                convolutions,
+                ..
+            } => (*image, &**convolutions),
+            _ => (Image::default(), &[][..]),
+        };
+        convolution::shapes(image, convolutions)
+    }
+
+    /// Every layer: the convolutions, then the dense ones.
     pub(crate) fn layers(&self) -> Vec<LayerShape> {
-        let mut layers = Vec::new();
-        let mut offset = 0;
+        let mut layers: Vec<LayerShape> = self.convolutions().map(|shape| shape.layer).collect();
+        let mut offset = layers.last().map_or(0, |last| last.biases().end);
         let sizes = self.sizes();
         for pair in sizes.windows(2) {
             let layer = LayerShape {
@@ -195,6 +239,12 @@ impl ModelSpec {
     /// Inputs, units of the hidden layers, outputs.
     fn parts(&self) -> (u32, &[u32], u32) {
         match self {
+            Self::Cnn {
+                image,
+                hidden,
+                classes,
+                ..
+            } => (image.features(), hidden, *classes),
             Self::Logistic { inputs, classes } => (*inputs, &[], *classes),
             Self::Linear { inputs, outputs } => (*inputs, &[], *outputs),
             Self::Mlp {
@@ -210,8 +260,18 @@ impl ModelSpec {
         }
     }
 
+    /// Sizes of the dense layers: inputs, or what the convolutions leave; hidden units; outputs.
     fn sizes(&self) -> Sizes {
-        let (inputs, hidden, outputs) = self.parts();
+        let (mut inputs, hidden, outputs) = self.parts();
+        if let Self::Cnn {
+            image,
+            convolutions,
+            ..
+        } = self
+        {
+            let step = |image: Image, &convolution| image.convolved(convolution).pooled();
+            inputs = convolutions.iter().fold(*image, step).features();
+        }
         let mut sizes = [0; MAX_SIZES];
         let last = hidden.len() + 1;
         sizes[0] = inputs;
@@ -221,11 +281,73 @@ impl ModelSpec {
     }
 
     fn parameters64(&self) -> u64 {
-        let dense = |pair: &[u32]| (u64::from(pair[0]) + 1).saturating_mul(u64::from(pair[1]));
-        self.sizes()
-            .windows(2)
-            .map(dense)
-            .fold(0, u64::saturating_add)
+        let dense =
+            |inputs: u64, outputs: u32| inputs.saturating_add(1).saturating_mul(u64::from(outputs));
+        let sizes = self.sizes();
+        let pairs = sizes.windows(2);
+        let mut all = pairs
+            .map(|pair| dense(pair[0].into(), pair[1]))
+            .fold(0, u64::saturating_add);
+        if let Self::Cnn {
+            image,
+            convolutions,
+            ..
+        } = self
+        {
+            let mut before = u64::from(image.channels);
+            for convolution in &**convolutions {
+                let kernel = u64::from(convolution.kernel);
+                let patch = kernel.saturating_mul(kernel).saturating_mul(before);
+                all = all.saturating_add(dense(patch, convolution.channels));
+                before = convolution.channels.into();
+            }
+        }
+        all
+    }
+
+    /// All numbers but the kind, as in the encoding.
+    fn numbers(&self) -> Numbers {
+        let sizes = self.sizes();
+        let mut numbers = Vec::with_capacity(MAX_NUMBERS);
+        if let Self::Cnn {
+            image,
+            convolutions,
+            ..
+        } = self
+        {
+            numbers.extend([image.height, image.width, image.channels]);
+            numbers.push(convolutions.len() as u32);
+            numbers.extend(convolutions.iter().flat_map(|c| [c.channels, c.kernel]));
+            numbers.extend(&sizes[1..]);
+        } else {
+            numbers.extend(&*sizes);
+        }
+        Numbers::new(&numbers).expect("as many as there may be")
+    }
+
+    fn from_numbers(kind: usize, numbers: &[u32]) -> Option<Self> {
+        if KINDS.get(kind) != Some(&"cnn") {
+            return Self::from_sizes(kind, numbers);
+        }
+        let (&[height, width, channels, count], rest) = numbers.split_first_chunk()?;
+        let (convolutions, rest) = rest.split_at_checked(2 * usize::try_from(count).ok()?)?;
+        let convolutions: Vec<Convolution> = convolutions
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&[channels, kernel]| Convolution { channels, kernel })
+            .collect();
+        let (&classes, hidden) = rest.split_last()?;
+        Some(Self::Cnn {
+            image: Image {
+                height,
+                width,
+                channels,
+            },
+            convolutions: Convolutions::new(&convolutions)?,
+            hidden: Hidden::new(hidden)?,
+            classes,
+        })
     }
 
     fn from_sizes(kind: usize, sizes: &[u32]) -> Option<Self> {
@@ -260,6 +382,7 @@ impl ModelSpec {
             Self::Mlp { .. } => 1,
             Self::Linear { .. } => 2,
             Self::Regressor { .. } => 3,
+            Self::Cnn { .. } => 4,
         }
     }
 }

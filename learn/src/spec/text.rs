@@ -1,14 +1,28 @@
 //! A specification as people write it, which is its form in JSON too.
 
-use super::{KINDS, MAX_SIZES, ModelSpec, SpecError};
+use super::{Convolution, Convolutions, Hidden, Image, KINDS, MAX_NUMBERS, ModelSpec, SpecError};
 use std::fmt;
 use std::str::FromStr;
 
 impl fmt::Display for ModelSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(KINDS[self.kind()])?;
-        for (place, size) in self.sizes().iter().enumerate() {
-            write!(f, "{}{size}", if place == 0 { ':' } else { '-' })?;
+        write!(f, "{}:", KINDS[self.kind()])?;
+        let sizes = self.sizes();
+        if let Self::Cnn {
+            image,
+            convolutions,
+            ..
+        } = self
+        {
+            write!(f, "{}x{}x{}", image.height, image.width, image.channels)?;
+            for convolution in &**convolutions {
+                write!(f, "-{}k{}", convolution.channels, convolution.kernel)?;
+            }
+        } else {
+            write!(f, "{}", sizes[0])?;
+        }
+        for size in &sizes[1..] {
+            write!(f, "-{size}")?;
         }
         Ok(())
     }
@@ -19,25 +33,64 @@ impl FromStr for ModelSpec {
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let unreadable = || SpecError::Unreadable(text.chars().take(64).collect());
-        let (name, sizes) = text.split_once(':').ok_or_else(unreadable)?;
-        let mut kinds = KINDS.iter();
-        let kind = kinds
-            .position(|kind| *kind == name)
-            .ok_or_else(unreadable)?;
-        // One more than there may be, which is then refused as no number.
-        let sizes: Vec<u32> = sizes
-            .splitn(MAX_SIZES + 1, '-')
-            .map(|size| {
-                size.parse()
-                    .ok()
-                    .filter(|_| size.bytes().all(|b| b.is_ascii_digit()))
-                    .ok_or_else(unreadable)
-            })
-            .collect::<Result<_, _>>()?;
-        let spec = Self::from_sizes(kind, &sizes).ok_or_else(unreadable)?;
+        let spec = read(text).ok_or_else(unreadable)?;
         spec.check()?;
         Ok(spec)
     }
+}
+
+fn read(text: &str) -> Option<ModelSpec> {
+    let (name, sizes) = text.split_once(':')?;
+    // More than there may be are not read.
+    let parts: Vec<&str> = sizes.splitn(MAX_NUMBERS + 1, '-').collect();
+    if name == "cnn" {
+        return read_cnn(&parts);
+    }
+    let kind = KINDS.iter().position(|kind| *kind == name)?;
+    ModelSpec::from_sizes(kind, &numbers(&parts)?)
+}
+
+/// `28x28x1`, `8k3`, ..., `64`, ..., `10`.
+fn read_cnn(parts: &[&str]) -> Option<ModelSpec> {
+    let (image, parts) = parts.split_first()?;
+    let image: Vec<&str> = image.splitn(4, 'x').collect();
+    let &[height, width, channels] = &*numbers(&image)? else {
+        return None;
+    };
+    let dense = parts.iter().position(|part| !part.contains('k'))?;
+    let (convolutions, dense) = parts.split_at(dense);
+    let convolutions: Vec<Convolution> = convolutions
+        .iter()
+        .map(|part| {
+            let (channels, kernel) = part.split_once('k')?;
+            Some(Convolution {
+                channels: number(channels)?,
+                kernel: number(kernel)?,
+            })
+        })
+        .collect::<Option<_>>()?;
+    let dense = numbers(dense)?;
+    let (&classes, hidden) = dense.split_last()?;
+    Some(ModelSpec::Cnn {
+        image: Image {
+            height,
+            width,
+            channels,
+        },
+        convolutions: Convolutions::new(&convolutions)?,
+        hidden: Hidden::new(hidden)?,
+        classes,
+    })
+}
+
+fn numbers(parts: &[&str]) -> Option<Vec<u32>> {
+    parts.iter().map(|part| number(part)).collect()
+}
+
+/// Decimal digits and nothing else.
+fn number(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 impl serde::Serialize for ModelSpec {

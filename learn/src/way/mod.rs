@@ -98,6 +98,11 @@ pub enum WayError {
         /// Inputs of the layer.
         inputs: usize,
     },
+    /// An adapter of a convolution.
+    #[error(
+        "only dense layers can have an adapter: train the convolutions of {0} in full, or not at all"
+    )]
+    Convolution(ModelSpec),
     /// Nothing is trained, or everything.
     #[error(
         "low-rank training trains something, and at least one layer by an adapter or not at all"
@@ -152,6 +157,11 @@ impl Way {
                         layers: layers.len(),
                         ranks: ranks.len(),
                     });
+                }
+                let convolutions = model.convolutions().count();
+                let adapts = |rank: &Rank| matches!(rank, Rank::Adapter(_));
+                if ranks[..convolutions].iter().any(adapts) {
+                    return Err(WayError::Convolution(*model));
                 }
                 for (rank, layer) in ranks.iter().zip(&layers) {
                     if let Rank::Adapter(rank) = *rank

@@ -228,8 +228,8 @@ impl RoundWay {
     ) -> Result<Model, UpdateError> {
         if model.spec() != self.model {
             return Err(UpdateError::Model {
-                expected: self.model,
-                found: model.spec(),
+                expected: Box::new(self.model),
+                found: Box::new(model.spec()),
             });
         }
         check_mean(numerators.len(), self.dimension, denominator, update_shift)?;
@@ -288,8 +288,8 @@ impl RoundWay {
         for model in [from, to] {
             if model.spec() != self.model {
                 return Err(DirectionError::Shape {
-                    from: from.spec(),
-                    to: to.spec(),
+                    from: Box::new(from.spec()),
+                    to: Box::new(to.spec()),
                 });
             }
         }
@@ -317,8 +317,8 @@ impl RoundWay {
             Ok(())
         } else {
             Err(TrainError::Model {
-                expected: self.model,
-                found: model.spec(),
+                expected: Box::new(self.model),
+                found: Box::new(model.spec()),
             })
         }
     }

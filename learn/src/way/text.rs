@@ -2,14 +2,14 @@
 
 use super::rank::{Rank, Ranks};
 use super::{MAX_MU, Way, WayError};
-use crate::spec::ModelSpec;
+use crate::spec::{LayerShape, ModelSpec};
 use std::fmt;
 
 impl Way {
     /// Reads `fedavg` (none), `fedprox:MU`, `low-rank:RANKS` or `personal:LAYERS`, for a model.
     ///
     /// `RANKS` is one for each layer with `-` between them: 0 for nothing, a number for an adapter, `full`. A single number
-    /// stands for adapters of this rank on all layers that have more inputs; the others are trained in full.
+    /// stands for adapters of this rank on all dense layers that have more inputs; the others are trained in full.
     ///
     /// # Errors
     /// [`WayError::Unreadable`], or what does not fit the model.
@@ -59,15 +59,16 @@ fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
 
 fn read_ranks(text: &str, model: &ModelSpec) -> Option<Ranks> {
     if let Some(rank) = digits::<u16>(text) {
-        let layers = model.layers();
-        let of = |inputs| {
-            if usize::from(rank) < inputs {
+        let convolutions = model.convolutions().count();
+        let of = |(index, layer): (usize, &LayerShape)| {
+            if index >= convolutions && usize::from(rank) < layer.inputs {
                 Rank::of(rank)
             } else {
                 Rank::Full
             }
         };
-        return Some(Ranks::new(layers.iter().map(|l| of(l.inputs)).collect()));
+        let layers = model.layers();
+        return Some(Ranks::new(layers.iter().enumerate().map(of).collect()));
     }
     let each = text.split('-').map(|rank| match rank {
         "full" => Some(Rank::Full),
@@ -180,6 +181,13 @@ mod tests {
             Way::Proximal { mu: 1 }.check(&mlp(), &slow),
             Err(WayError::Pull)
         );
+        let images: ModelSpec = "cnn:8x8x1-8k3-9-10".parse().unwrap();
+        assert_eq!(
+            Way::parse("low-rank:4-full-full", &images),
+            Err(WayError::Convolution(images))
+        );
+        let way = Way::parse("low-rank:4", &images).unwrap().unwrap();
+        assert_eq!(way.to_string(), "low-rank:full-4-4");
         let logistic = "logistic:64-10".parse().unwrap();
         assert!(matches!(
             Way::Personal { head: 1 }.check(&logistic, &TRAIN),

@@ -1,6 +1,9 @@
 //! Training once more, for tests: `docs/learning.md`, section 3, sentence by sentence, with long integers, no packing, no
 //! blocks and no fast way. Every backend must give these bits.
 
+mod convolution;
+mod tests;
+
 use crate::backend::Backend;
 use crate::data::{Dataset, Targets};
 use crate::model::Model;
@@ -11,7 +14,6 @@ use crate::train::{TrainSpec, run};
 use crate::way::adapter::Adapter;
 use crate::way::part::{Part, pull};
 use crate::way::{RoundWay, Way};
-use proptest::prelude::*;
 
 /// `v * 2^power`, to nearest, ties towards plus infinity.
 fn scale(v: i128, power: i32) -> i128 {
@@ -155,6 +157,8 @@ fn step(
     spec: &TrainSpec,
 ) {
     let (layers, rows) = (model.spec().layers(), batch.len());
+    let convolutions: Vec<_> = model.spec().convolutions().collect();
+    let mut largest = Vec::new();
     let State { w, v, b, bv } = state;
     let samples: Vec<i128> = batch
         .iter()
@@ -169,6 +173,12 @@ fn step(
     for (l, layer) in layers.iter().enumerate() {
         let (x, m) = (&inputs[l], &weights[l]);
         let exponent = x.1 + m.1;
+        if let Some(shape) = convolutions.get(l) {
+            let (sums, places) = convolution::forward(shape, (x, m), &w[layer.biases()]);
+            inputs.push(narrow(&sums, exponent, 24));
+            largest.push(places);
+            continue;
+        }
         let mut sums = Vec::new();
         for row in x.0.chunks(layer.inputs) {
             for (weights, &bias) in m.0.chunks(layer.inputs).zip(&w[layer.biases()]) {
@@ -186,12 +196,32 @@ fn step(
     let rule = Rule::new(spec, rows);
     for (l, layer) in layers.iter().enumerate().rev() {
         let (x, g) = (&inputs[l], &gradient);
+        let of_convolution = convolutions
+            .get(l)
+            .map(|shape| convolution::backward(shape, (x, &weights[l], g), &largest[l]));
         let at = |row: usize, output: usize| g.0[row * layer.outputs + output];
         if let Some(pull) = *pull {
             for place in layer.weights().chain(layer.biases()) {
                 let moving = rule.momentum.map(|_| &mut v[place]);
                 draw_back(&mut w[place], moving, model.weights()[place], pull);
             }
+        }
+        if let Some((by_weights, by_biases, by_pixels)) = of_convolution {
+            if parts[l] != Part::Frozen {
+                for (place, sum) in layer.weights().zip(by_weights) {
+                    rule.step(&mut w[place], &mut v[place], sum, g.1 + x.1);
+                }
+                for (place, sum) in layer.biases().zip(by_biases) {
+                    rule.step(&mut w[place], &mut v[place], sum, g.1);
+                }
+            }
+            let back: Vec<i128> = by_pixels
+                .into_iter()
+                .zip(&x.0)
+                .map(|(sum, &x)| if x == 0 { 0 } else { sum })
+                .collect();
+            gradient = narrow(&back, g.1 + weights[l].1, 32);
+            continue;
         }
         match &parts[l] {
             Part::Frozen => {}
@@ -316,167 +346,5 @@ fn check_parts(model: &Model, trained: Trained, data: &Dataset, spec: &TrainSpec
             "{backend}: {} {spec:?}",
             model.spec()
         );
-    }
-}
-
-/// Features of which some are large, labels of all classes or targets as large as features.
-fn data(samples: usize, model: &ModelSpec, exponent: u8, bits: u32) -> Dataset {
-    let (inputs, outputs) = (model.inputs(), model.outputs());
-    let mut state = 1u64;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        state >> 33
-    };
-    let mut numbers = |count: usize| -> Vec<i16> {
-        (0..count)
-            .map(|_| (next() % (2 << bits)) as i64 - (1 << bits))
-            .map(|x| x.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
-            .collect()
-    };
-    let features = numbers(samples * inputs);
-    if model.is_regressor() {
-        let targets = Targets::new(numbers(samples * outputs), outputs, exponent).expect("fits");
-        return Dataset::with_targets(features, inputs, exponent, targets).expect("fits");
-    }
-    let labels = (0..samples)
-        .map(|_| (next() % outputs as u64) as u8)
-        .collect();
-    Dataset::new(features, inputs, exponent, labels).expect("fits")
-}
-
-/// Shapes that meet every way: sums of 32 and of 64 bits forward, backward and over the batch; lanes, rows and pairs that are
-/// not full; weights that grow and shrink by bits while they are trained.
-#[test]
-fn every_backend_gives_the_bits_of_the_document() {
-    for (model, samples, batch, bits, rate, momentum) in [
-        ("logistic:1-2", 5, 1, 3, 1 << 16, 0),
-        ("logistic:300-17", 20, 7, 15, 600, 0),
-        ("logistic:300-17", 20, 8, 8, 1 << 14, 58_982),
-        ("mlp:20-33-10", 70, 32, 8, 1 << 13, 0),
-        ("mlp:20-33-10", 70, 32, 8, 1 << 12, 58_982),
-        ("mlp:140-150-150", 150, 9, 12, 500, 0),
-        ("mlp:9-24-40", 300, 300, 15, 1 << 10, 30_000),
-        ("mlp:9-24-40", 300, 299, 12, 1 << 17, 0),
-        ("linear:30-17", 50, 7, 10, 1 << 10, 58_982),
-        ("linear:300-2", 50, 32, 15, 1 << 16, 0),
-        ("regressor:9-24-3", 70, 32, 8, 1 << 10, 0),
-        ("regressor:9-24-20-3", 70, 32, 15, 1 << 12, 58_982),
-        ("mlp:12-33-20-7", 70, 32, 8, 1 << 13, 0),
-        ("mlp:20-40-150-17-10", 60, 20, 12, 1 << 11, 58_982),
-        ("mlp:5-9-8-7-6-5-4-3-2-3", 40, 7, 10, 1 << 14, 0),
-    ] {
-        let spec = TrainSpec {
-            epochs: 3,
-            batch,
-            learning_rate: rate,
-            momentum,
-        };
-        let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
-        let data = data(samples, &model.spec(), 8, bits);
-        check(&model, &data, &spec);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
-    /// At the ends of the ranges of weights, features, rates and momenta.
-    #[test]
-    fn every_backend_gives_the_bits_of_the_document_at_the_extremes(
-        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
-        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
-        labels in prop::collection::vec(0u8..3, 6),
-        exponent in 0u8..=15,
-        shift in 0u32..32,
-        batch in 1u16..=6,
-        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
-        momentum in prop_oneof![Just(0u16), any::<u16>()],
-    ) {
-        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
-        let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
-        let data = Dataset::new(features, 3, exponent, labels).expect("fits");
-        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
-    }
-
-    /// The same for targets.
-    #[test]
-    fn every_backend_gives_the_bits_of_the_document_at_the_extremes_of_targets(
-        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
-        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
-        targets in prop::collection::vec(prop_oneof![any::<i16>(), Just(i16::MIN), Just(i16::MAX)], 3 * 6),
-        (exponent, target_exponent) in (0u8..=15, 0u8..=15),
-        shift in 0u32..32,
-        batch in 1u16..=6,
-        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
-        momentum in prop_oneof![Just(0u16), any::<u16>()],
-    ) {
-        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
-        let model = Model::from_weights("regressor:3-4-3".parse().expect("a model"), weights).expect("a model");
-        let targets = Targets::new(targets, 3, target_exponent).expect("fits");
-        let data = Dataset::with_targets(features, 3, exponent, targets).expect("fits");
-        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
-    }
-
-    /// So do adapters, frozen layers and the proximal term.
-    #[test]
-    fn every_backend_gives_the_bits_of_the_document_for_every_way(
-        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
-        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
-        labels in prop::collection::vec(0u8..3, 6),
-        exponent in 0u8..=15,
-        shift in 0u32..32,
-        batch in 1u16..=6,
-        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
-        momentum in prop_oneof![Just(0u16), any::<u16>()],
-        kinds in prop::array::uniform2(0usize..5),
-        pull in prop_oneof![Just(None), (1u32..=1 << 24).prop_map(Some)],
-    ) {
-        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
-        let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
-        let data = Dataset::new(features, 3, exponent, labels).expect("fits");
-        let parts = kinds.into_iter().zip([3, 4]).zip(0u32..).map(|((kind, inputs), layer)| match kind {
-            0 => Part::Frozen,
-            1 => Part::Full,
-            rank => Part::Adapter(Adapter::draw(rank - 1, inputs, &[8; 32], 2, layer)),
-        });
-        let parts: Vec<Part> = parts.collect();
-        // The two are different ways; a pull is of whole layers.
-        let pull = pull.filter(|_| parts.iter().all(|part| *part == Part::Full));
-        check_parts(&model, (parts, pull), &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
-    }
-}
-
-/// Ordinary trainings, of shapes with lanes, rows and pairs that are not full.
-#[test]
-fn every_way_gives_the_bits_of_the_document() {
-    for (model, way, batch, rate, momentum) in [
-        ("logistic:300-17", "low-rank:5", 7, 600, 0),
-        ("mlp:20-33-10", "low-rank:19-1", 32, 1 << 13, 0),
-        ("mlp:20-33-10", "low-rank:4-full", 32, 1 << 12, 58_982),
-        ("mlp:140-150-150", "low-rank:0-17", 9, 500, 30_000),
-        ("mlp:20-33-10", "fedprox:0.5", 32, 1 << 13, 0),
-        ("mlp:20-33-10", "fedprox:1", 32, 1 << 12, 58_982),
-        ("logistic:300-17", "fedprox:16", 8, 1 << 12, 0),
-        ("mlp:20-33-10", "personal:1", 32, 1 << 12, 58_982),
-        ("regressor:20-33-2", "low-rank:4-2", 32, 1 << 10, 58_982),
-        ("regressor:20-33-2", "fedprox:0.5", 32, 1 << 10, 0),
-    ] {
-        let spec = TrainSpec {
-            epochs: 3,
-            batch,
-            learning_rate: rate,
-            momentum,
-        };
-        let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
-        let shape = model.spec();
-        let way = Way::parse(way, &shape).expect("a way");
-        let round = RoundWay::new(&shape, way.as_ref(), &[6; 32], 3).expect("a way that fits");
-        let data = data(70, &shape, 8, 8);
-        let pull = match way {
-            Some(Way::Proximal { mu }) => pull(rate, mu),
-            _ => None,
-        };
-        check_parts(&model, (round.parts(), pull), &data, &spec);
     }
 }
