@@ -9,6 +9,7 @@ use dawn_transport::Api;
 use crate::clock;
 use crate::connection::{Client, Device};
 use crate::error::{BuildError, ClientError};
+use crate::heads::Heads;
 use crate::ledger::Ledger;
 use crate::terms::Terms;
 
@@ -90,7 +91,7 @@ impl ClientBuilder {
             api,
             federation,
             device,
-            Arc::new(ledger),
+            (Arc::new(ledger), Heads::new(state_dir)),
             self.terms,
         ))
     }

@@ -12,6 +12,7 @@ use dawn_transport::Api;
 use crate::builder::ClientBuilder;
 use crate::clock;
 use crate::error::{ClientError, ServerError};
+use crate::heads::Heads;
 use crate::ledger::Ledger;
 use crate::participation::Participation;
 use crate::terms::Terms;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) federation: VerifiedFederation,
     pub(crate) device: Device,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) heads: Heads,
     terms: Terms,
 }
 
@@ -51,7 +53,7 @@ impl Client {
         api: Api,
         federation: VerifiedFederation,
         device: Device,
-        ledger: Arc<Ledger>,
+        (ledger, heads): (Arc<Ledger>, Heads),
         terms: Terms,
     ) -> Self {
         Self {
@@ -60,6 +62,7 @@ impl Client {
                 federation,
                 device,
                 ledger,
+                heads,
                 terms,
             }),
         }

@@ -8,6 +8,7 @@ use dawn_protocol::{RoundId, TaskId, Violation};
 use dawn_transport::TransportError;
 use thiserror::Error;
 
+use crate::heads::HeadsError;
 use crate::ledger::LedgerError;
 use crate::terms::TermsError;
 
@@ -88,6 +89,9 @@ pub enum ClientError {
     /// The update cannot be quantised.
     #[error(transparent)]
     Quantise(#[from] QuantiseError),
+    /// The device's own layers cannot be had or kept.
+    #[error(transparent)]
+    Heads(#[from] HeadsError),
     /// The submission cannot be made.
     #[error(transparent)]
     Prepare(#[from] PrepareError),

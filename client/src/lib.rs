@@ -13,6 +13,7 @@
 //! | [`round`], [`update`] | one round: train, mask, submit |
 //! | [`delivery`] | the same bytes until there is a receipt |
 //! | [`ledger`] | what this device has said, on disk before it says it |
+//! | [`heads`] | the layers that never leave this device, when a task has such |
 //! | [`error`] | why the client refused, or could not |
 
 pub mod builder;
@@ -20,6 +21,7 @@ mod clock;
 pub mod connection;
 pub mod delivery;
 pub mod error;
+pub mod heads;
 pub mod ledger;
 pub mod participation;
 pub mod round;
@@ -30,6 +32,7 @@ pub use builder::ClientBuilder;
 pub use connection::Client;
 pub use delivery::PreparedSubmission;
 pub use error::{BuildError, ClientError, ServerError};
+pub use heads::HeadsError;
 pub use participation::Participation;
 pub use round::OpenRound;
 pub use terms::{Terms, TermsError};

@@ -9,7 +9,7 @@ use dawn_transport::RoundPoll;
 
 use crate::connection::Inner;
 use crate::error::{ClientError, ServerError};
-use crate::round::OpenRound;
+use crate::round::{OpenRound, own_model};
 
 /// A device's part in a task that it verified and accepted.
 pub struct Participation {
@@ -81,6 +81,17 @@ impl Participation {
         }
         self.seen = round.number;
         Ok(Some(OpenRound::new(Arc::clone(&self.inner), open, model)))
+    }
+
+    /// The model that this device uses, given a published one: where the task leaves layers to the devices
+    /// (docs/learning.md, section 5.2) this device's own are put in their place.
+    ///
+    /// # Errors
+    /// When the model is not of the task's shape, or the device's own layers cannot be read.
+    pub fn own_model(&self, published: &Model) -> Result<Model, ClientError> {
+        // Which layers are the devices' is the same in every round.
+        let way = self.context.round_way(1);
+        own_model(&self.inner, &self.task_id(), &way, published)
     }
 
     /// The canonical bytes of the model with this digest.

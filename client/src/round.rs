@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use dawn_identity::{Signed, Verified};
-use dawn_learn::{Dataset, Delta, Model, train};
+use dawn_learn::{Dataset, Delta, Model, RoundWay};
 use dawn_protocol::prepare::PreparedSubmission as Message;
-use dawn_protocol::{Receipt, RoundId, RoundOpen, SubmissionHeader};
+use dawn_protocol::{Receipt, RoundId, RoundOpen, SubmissionHeader, TaskId};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -46,19 +46,75 @@ impl OpenRound {
         self.open.submissions_close_ms()
     }
 
-    /// Trains on the device's data as the task says, clips and rounds (docs/protocol.md, section
-    /// 4.2, step 1). Takes as long as training takes: call it off an async executor's threads.
+    /// The model that this device uses: that of the round, and where the task leaves layers to the devices
+    /// (docs/learning.md, section 5.2) this device's own in their place.
     ///
     /// # Errors
-    /// When the data does not fit the model.
+    /// When the device's own layers cannot be read.
+    pub fn own_model(&self) -> Result<Model, ClientError> {
+        own_model(
+            &self.inner,
+            &self.open.round_id().task,
+            &self.open.way(),
+            &self.model,
+        )
+    }
+
+    /// Trains on the device's data as the task says, clips and rounds (docs/protocol.md, section
+    /// 4.2, step 1). Layers that the task leaves to the devices are trained as well, and kept in the state directory. Takes
+    /// as long as training takes: call it off an async executor's threads.
+    ///
+    /// # Errors
+    /// When the data does not fit the model, or the device's own layers cannot be kept.
     pub fn train<R: CryptoRng>(&self, data: &Dataset, rng: &mut R) -> Result<Update, ClientError> {
         let mut order = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *order);
-        let delta = train(&self.model, data, &self.open.task().train, *order)?;
+        self.train_in(*order, data, rng)
+    }
+
+    fn train_in<R: CryptoRng>(
+        &self,
+        order: [u8; 32],
+        data: &Dataset,
+        rng: &mut R,
+    ) -> Result<Update, ClientError> {
+        let (task, way) = (self.open.round_id().task, self.open.way());
+        let heads = &self.inner.heads;
+        let mut head = heads.load(&task, &way, &self.model)?;
+        let spec = &self.open.task().train;
+        let delta = way.train(&self.model, &mut head, data, spec, order)?;
+        heads.store(&task, &head)?;
         self.quantise(&delta, rng)
     }
 
-    /// Clips and rounds a weight difference of the app's own making.
+    /// As [`OpenRound::train`], in a given order of the samples. Only in simulations.
+    ///
+    /// # Errors
+    /// As [`OpenRound::train`].
+    #[cfg(feature = "simulation")]
+    pub fn train_in_order<R: CryptoRng>(
+        &self,
+        order: [u8; 32],
+        data: &Dataset,
+        rng: &mut R,
+    ) -> Result<Update, ClientError> {
+        self.train_in(order, data, rng)
+    }
+
+    /// The device's own layers: what a measurement evaluates. Only in simulations.
+    ///
+    /// # Errors
+    /// As [`OpenRound::own_model`].
+    #[cfg(feature = "simulation")]
+    pub fn own_head(&self) -> Result<dawn_learn::Head, ClientError> {
+        let task = self.open.round_id().task;
+        Ok(self
+            .inner
+            .heads
+            .load(&task, &self.open.way(), &self.model)?)
+    }
+
+    /// Clips and rounds a difference of the app's own making, one number for each coordinate that the task's devices send.
     ///
     /// # Errors
     /// When it is too long for any round.
@@ -146,4 +202,15 @@ impl OpenRound {
     ) -> Result<Verified<Receipt>, ClientError> {
         Ok(self.open.verify_receipt(receipt, header)?)
     }
+}
+
+/// A published model with the device's own layers in it.
+pub(crate) fn own_model(
+    inner: &Inner,
+    task: &TaskId,
+    way: &RoundWay,
+    model: &Model,
+) -> Result<Model, ClientError> {
+    let head = inner.heads.load(task, way, model)?;
+    Ok(way.personal(model, &head)?)
 }
