@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dawn_learn::{Aggregation, ModelSpec, RobustRule};
 use dawn_sim::attack::{Attack, StewardAttack};
 use dawn_sim::demo::{self, DataSource, DemoGroups, DemoOptions, Filter, NoiseBy};
@@ -12,23 +12,32 @@ use crate::output;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What is learnt from: digits (built in) or fashion (`dawn data fetch fashion`, or Debian's package
-    /// dataset-fashion-mnist).
+    /// What is learnt from: digits (built in), fashion (`dawn data fetch fashion`, or Debian's package
+    /// dataset-fashion-mnist) or watch (`dawn data fetch watch`; a device for each arm of each person).
     #[arg(long, default_value = "digits")]
     data: DataSource,
-    /// The folder of the data (see `dawn data fetch`); where a package installs it when absent.
+    /// The folder of the data (see `dawn data fetch`); when absent where a package installs it, and for watch `watch`.
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The model. When absent: for digits mlp:64-32-10, with --epsilon logistic:64-10; for fashion
-    /// mlp:784-64-10, with --epsilon logistic:784-10. Noise grows with the number of parameters.
+    /// mlp:784-64-10, with --epsilon logistic:784-10; for watch mlp:63-64-7, with --epsilon logistic:63-7. Noise grows
+    /// with the number of parameters.
     #[arg(long)]
     model: Option<ModelSpec>,
+    /// How devices learn together: fedavg; fedprox:MU; low-rank:RANK, or a rank, 0 (not trained) or full for each layer,
+    /// as in low-rank:8-full; personal:LAYERS, the last layers being every device's own.
+    #[arg(long, default_value = "fedavg")]
+    way: String,
+    /// People of the watch data that take no part: the test set. 9 and 10 when absent.
+    #[arg(long, value_delimiter = ',')]
+    unseen: Option<Vec<u8>>,
     /// Organisations, each with one steward.
     #[arg(long, default_value_t = 6)]
     orgs: u8,
-    /// Devices of all organisations together.
-    #[arg(long, default_value_t = 100)]
-    devices: u32,
+    /// Devices of all organisations together; 100 when absent, or both arms of everybody whom the watch data has and who is
+    /// not --unseen.
+    #[arg(long)]
+    devices: Option<u32>,
     /// Rounds.
     #[arg(long, default_value_t = 10)]
     rounds: u32,
@@ -109,12 +118,23 @@ impl Rule {
 }
 
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let unseen = match (arguments.data, arguments.unseen) {
+        (DataSource::Watch, unseen) => unseen.unwrap_or_else(|| vec![9, 10]),
+        (_, None) => Vec::new(),
+        (_, Some(_)) => bail!("--unseen names people, and only --data watch has people"),
+    };
+    let devices = arguments.devices.unwrap_or(match arguments.data {
+        DataSource::Watch => 20u32.saturating_sub(2 * unseen.len() as u32),
+        _ => 100,
+    });
     let options = DemoOptions {
         data: arguments.data,
         data_dir: arguments.data_dir,
         model: arguments.model,
         organisations: arguments.orgs,
-        devices: arguments.devices,
+        way: arguments.way,
+        unseen,
+        devices,
         rounds: arguments.rounds,
         dropout: arguments.dropout,
         byzantine: arguments
@@ -159,8 +179,23 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             ),
             _ => String::new(),
         };
+        let own = match (s.accuracy_own, s.accuracy_unseen_adapted) {
+            (None, _) => String::new(),
+            (Some(own), adapted) => {
+                let adapted = adapted.map_or_else(String::new, |adapted| {
+                    format!(
+                        "; {:.1} % on people who took no part, once their devices have trained",
+                        100.0 * adapted
+                    )
+                });
+                format!(
+                    "\nof devices' own models: {:.1} % on samples that they held out{adapted}",
+                    100.0 * own
+                )
+            }
+        };
         format!(
-            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks, noise and attackers){attacked}\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {}\nlogs: {}\nfederation: {} (a stranger gets this digest from the organisations)\ncheck again: {}",
+            "\naudit: {}\naccuracy: {:.1} % ({:.1} % without masks, noise and attackers){own}{attacked}\nepsilon: {} at delta {:.0e}\ncoordinates opened wrongly: {}\nstewards: {} of {} alive at the end\nreport: {}\ntranscripts: {}\nlogs: {}\nfederation: {} (a stranger gets this digest from the organisations)\ncheck again: {}",
             s.audit,
             100.0 * s.accuracy,
             100.0 * s.accuracy_plain,

@@ -9,6 +9,7 @@ use dawn_crypto::norm::soundness::{COMPLETENESS_BITS, GRINDING_BITS, PROJECTION_
 use dawn_crypto::norm::{NormParams, Rows};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Organisation, SecretKey, Statement as _, Validity};
+use dawn_learn::Way;
 use dawn_protocol::dp::{self, Spending};
 use dawn_protocol::upload::UploadSize;
 use dawn_protocol::{Functional, Task};
@@ -36,6 +37,9 @@ impl Explanation {
     /// # Errors
     /// When the task is one that everybody refuses, with the numbers that break the rule.
     pub fn of(task: &Task, threshold: &Threshold) -> Result<Explanation> {
+        if let Some(way) = &task.options.way {
+            way.check(&task.model, &task.train)?;
+        }
         let norm = norm_params(task)?;
         check_sums(task, &norm)?;
         task.check().context("the task breaks a rule")?;
@@ -43,6 +47,7 @@ impl Explanation {
             title: format!("{}: {}, {} rounds", task.name, task.model, task.rounds),
             facts: Vec::new(),
         };
+        explanation.way(task)?;
         explanation.vector(task, &norm)?;
         explanation.proof(task, &norm, threshold);
         explanation.sums(task, &norm)?;
@@ -59,6 +64,30 @@ impl Explanation {
             value,
             text,
         });
+    }
+
+    fn way(&mut self, task: &Task) -> Result<()> {
+        const SECTION: &str = "How devices learn together";
+        let (all, sent) = (task.model.parameters(), task.dimension()?.coordinates());
+        let text = match &task.options.way {
+            None => "by averaging everything (FedAvg)".to_owned(),
+            Some(Way::Proximal { mu }) => format!(
+                "by averaging everything, each step drawn back to the round's model with a weight of {:.4} (FedProx)",
+                f64::from(*mu) / 65536.0
+            ),
+            Some(way @ Way::LowRank { .. }) => format!(
+                "by low-rank updates ({way}): {sent} numbers stand for changes of {all} parameters, in other random directions every round"
+            ),
+            Some(way @ Way::Personal { .. }) => format!(
+                "with personal layers ({way}): {} of {all} parameters never leave their device, and stay as they began in the published model",
+                all - sent
+            ),
+        };
+        let way = task.options.way.as_ref();
+        let name = way.map_or_else(|| "fedavg".to_owned(), ToString::to_string);
+        self.fact(SECTION, "way", json!(name), text);
+        self.fact(SECTION, "parameters", json!(all), String::new());
+        Ok(())
     }
 
     fn vector(&mut self, task: &Task, norm: &NormParams) -> Result<()> {

@@ -9,7 +9,7 @@ use dawn_crypto::norm::Rows;
 use dawn_crypto::params::{Dimension, Sigma};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
-use dawn_learn::{ModelSpec, Preset, RobustRule};
+use dawn_learn::{ModelSpec, Preset, RobustRule, Way};
 use dawn_protocol::{
     Deadlines, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task,
     TaskOptions, dp,
@@ -91,6 +91,8 @@ struct Description {
     /// Allows what protects nobody: 128 rows.
     #[serde(default)]
     test_only: bool,
+    /// How devices learn together; `fedavg` when absent.
+    way: Option<String>,
     /// What is asked of updates beside their norm.
     functional: Option<FunctionalField>,
     /// Noise that stewards contribute; none when absent.
@@ -215,7 +217,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let passes = task.options.noise.map(|noise| noise.undetected(m, t));
             let signed = Signed::sign(&task, owner.issuer())?;
             api.post_task(&signed, owner.issuer()).await?;
-            let made = json!({"task": task.id(), "parameters": task.model.parameters(), "charge_micro_rho": charge, "cheating_steward_passes": passes});
+            let made = json!({"task": task.id(), "parameters": task.model.parameters(), "dimension": task.dimension()?.coordinates(), "charge_micro_rho": charge, "cheating_steward_passes": passes});
             output::report(json, &made, |_| {
                 let noise = passes.map_or_else(String::new, |passes| {
                     format!(
@@ -329,6 +331,7 @@ impl Description {
         if let Some(clip) = self.clip {
             settings.quantiser.clip = clip;
         }
+        let way = self.way()?;
         let (roster, threshold) = roster;
         let split = self.split(settings.quantiser.clip, threshold)?;
         let PolicyFields {
@@ -391,9 +394,15 @@ impl Description {
                     sigma,
                     candidates: self.noise.map_or_else(candidates, |noise| noise.candidates),
                 }),
-                way: None,
+                way,
             },
         })
+    }
+
+    /// How devices learn together, other than by averaging everything.
+    fn way(&self) -> Result<Option<Way>> {
+        let way = self.way.as_deref().unwrap_or("fedavg");
+        Ok(Way::parse(way, &self.model)?)
     }
 
     /// Who carries how much noise.
@@ -410,10 +419,11 @@ impl Description {
                     given.is_none(),
                     "noise.epsilon says how much devices carry: leave sigma_error out"
                 );
+                let sent = dawn_learn::way::dimension(&self.model, self.way()?.as_ref())?;
                 let plan = dp::Plan {
                     clip,
                     rounds: self.rounds,
-                    padded_dimension: Dimension::new(self.model.parameters())?.padded(),
+                    padded_dimension: Dimension::new(sent)?.padded(),
                     min_honest: self.policy.min_honest,
                     delta_exponent: self.delta_exponent,
                 };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use dawn_learn::{Dataset, Model, Quantiser, TrainSpec, train};
+use dawn_learn::{Dataset, Model, Quantiser, RoundWay, TrainSpec};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -113,6 +113,7 @@ impl Coalition {
     /// When the data does not fit the model.
     pub fn allies(
         &self,
+        way: &RoundWay,
         model: &Model,
         spec: &TrainSpec,
         quantiser: &Quantiser,
@@ -124,7 +125,7 @@ impl Coalition {
         let mut updates = Vec::new();
         for (index, shard) in (0u64..).zip(&self.shards) {
             let order = derive(&self.seed, "coalition's training", &[index]);
-            let delta = train(model, shard, spec, order)?;
+            let delta = way.train(model, &mut way.fresh_head(model), shard, spec, order)?;
             let rounding = derive(&self.seed, "coalition's rounding", &[index]);
             updates.push(quantiser.quantise(&delta, &mut ChaCha20Rng::from_seed(rounding))?);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
-use dawn_learn::{Dataset, Model, train};
+use dawn_learn::{Dataset, Head, Model, RoundWay};
 use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{RoundId, Task};
 use rand_chacha::ChaCha20Rng;
@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::breaking::break_upload;
 use super::federation::Device;
+use super::own::Heads;
 use crate::attack::{Allies, Attack, Coalition};
 
 /// Where a device fails in a round.
@@ -68,14 +69,28 @@ pub struct Uploaded {
     pub bytes: u64,
 }
 
-/// Uploads by round and device, shared between the devices and the demo.
+/// Uploads by round and device, and the heads that devices have kept, shared between the devices and the demo.
 #[derive(Clone, Default)]
-pub struct Uploads(Arc<Mutex<BTreeMap<(u32, DeviceId), Uploaded>>>);
+pub struct Uploads(
+    Arc<Mutex<BTreeMap<(u32, DeviceId), Uploaded>>>,
+    Arc<Mutex<BTreeMap<u32, Heads>>>,
+);
 
 impl Uploads {
     fn add(&self, round: u32, device: DeviceId, upload: Uploaded) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert((round, device), upload);
+    }
+
+    fn keep_head(&self, round: u32, index: usize, head: Head) {
+        let mut all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(round).or_default().insert(index, head);
+    }
+
+    /// Takes the heads that devices kept in a round.
+    pub fn take_heads(&self, round: u32) -> Heads {
+        let mut all = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&round).unwrap_or_default()
     }
 
     /// Takes what was recorded for a round.
@@ -185,17 +200,20 @@ impl Player {
         let coalition = Arc::clone(&self.world.coalition);
         let last = Arc::clone(&self.last);
         let permit = Arc::clone(&self.world.cores).acquire_owned().await?;
-        let (open, prepared, upload) = tokio::task::spawn_blocking(move || -> Result<_> {
+        let (open, prepared, upload, head) = tokio::task::spawn_blocking(move || -> Result<_> {
             let device = Behaviour {
+                index,
                 attack,
                 data: &data,
                 coalition: &coalition,
             };
-            let (prepared, upload) = prepare(&open, index, &device, seed, &last)?;
+            let (prepared, upload) = prepare(&open, &device, seed, &last)?;
             drop(permit);
-            Ok((open, prepared, upload))
+            let head = open.own_head()?;
+            Ok((open, prepared, upload, head))
         })
         .await??;
+        self.world.uploads.keep_head(number, index, head);
         if fail == Some(DropOut::BeforeUpload) {
             return Ok(());
         }
@@ -236,7 +254,6 @@ impl Player {
 /// and seeds the device's generator; a real device's generator is the system's, and it shows nobody.
 fn prepare(
     open: &OpenRound,
-    index: usize,
     device: &Behaviour<'_>,
     seed: [u8; 32],
     last: &Mutex<Option<Message>>,
@@ -248,13 +265,16 @@ fn prepare(
     let (prepared, mut vector) = match device.attack {
         None => {
             let mut vector = Vec::with_capacity(dimension.padded());
-            let delta = train(open.model(), device.data, &task.train, training_seed)?;
-            let update = open.quantise(&delta, &mut rng)?;
+            let update = open.train_in_order(training_seed, device.data, &mut rng)?;
             let shown = |block: &[i32]| vector.extend_from_slice(block);
             (open.prepare_observed(&update, &mut rng, shown)?, vector)
         }
         Some(attack) => {
-            let sent = device.update(open.model(), task, training_seed, &mut rng)?;
+            let way = open.verified().way();
+            // What it keeps to itself is of no use to it.
+            let mut head = way.fresh_head(open.model());
+            let round = (&way, open.model(), &mut head);
+            let sent = device.update(round, task, training_seed, &mut rng)?;
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             let mut vector = Vec::new();
             let prepared = open.prepare_with(|round, credential, key| {
@@ -272,7 +292,7 @@ fn prepare(
     Ok((
         prepared,
         Uploaded {
-            index,
+            index: device.index,
             vector,
             attack: device.attack,
             training_seed,
@@ -283,6 +303,8 @@ fn prepare(
 
 /// What a device does with its data.
 pub struct Behaviour<'a> {
+    /// Its number.
+    pub index: usize,
     /// What it does instead of what it should.
     pub attack: Option<Attack>,
     /// What it has.
@@ -295,20 +317,21 @@ impl Behaviour<'_> {
     /// The integers that it sends, without noise.
     pub fn update<R: CryptoRng>(
         &self,
-        model: &Model,
+        (way, model, head): (&RoundWay, &Model, &mut Head),
         task: &Task,
         training_seed: [u8; 32],
         rng: &mut R,
     ) -> Result<Vec<i32>> {
         let (spec, quantiser) = (&task.train, &task.quantiser);
         let Some(attack) = self.attack else {
-            let delta = train(model, self.data, spec, training_seed)?;
+            let delta = way.train(model, head, self.data, spec, training_seed)?;
             return Ok(quantiser.quantise(&delta, rng)?);
         };
-        let delta = train(model, &attack.data(self.data)?, spec, training_seed)?;
+        let data = attack.data(self.data)?;
+        let delta = way.train(model, head, &data, spec, training_seed)?;
         let honest = quantiser.quantise(&delta, rng)?;
         let allies = if attack.colludes() {
-            self.coalition.allies(model, spec, quantiser)?
+            self.coalition.allies(way, model, spec, quantiser)?
         } else {
             Arc::new(Allies::alone(&honest, 1))
         };

@@ -5,7 +5,9 @@
 //! |---|---|
 //! | [`options`] | what can be chosen |
 //! | [`federation`] | the members, founded and registered over REST |
-//! | [`setting`] | data, model, split, and the task with its noise |
+//! | [`setting`] | data, model, way of learning, and the task with its noise |
+//! | [`shares`] | who has which data |
+//! | [`own`] | how well devices do with models of their own |
 //! | [`processes`] | server and stewards as processes that can be killed |
 //! | [`server`] | starting and stopping them all |
 //! | [`devices`], [`breaking`] | the device population and how it fails |
@@ -21,12 +23,14 @@ pub mod federation;
 pub mod filter;
 pub mod observe;
 pub mod options;
+pub mod own;
 pub mod plain;
 pub mod processes;
 pub mod report;
 pub mod rounds;
 pub mod server;
 pub mod setting;
+pub mod shares;
 pub mod summary;
 
 use std::sync::Arc;
@@ -94,7 +98,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         &options.attacks,
         options.seed_for("malicious devices"),
     );
-    let malicious = setting.shards.iter().zip(&attacks);
+    let malicious = setting.shares.devices.iter().zip(&attacks);
     let malicious = malicious.filter(|(_, attack)| attack.is_some());
     let coalition = Arc::new(Coalition::new(
         malicious
@@ -126,9 +130,9 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     });
     let state = tempfile::tempdir()?;
     let mut players = Vec::new();
-    for (index, shard) in setting.shards.iter().enumerate() {
+    for (index, shard) in setting.shares.devices.iter().enumerate() {
         let device = founded.enrol(
-            setting.owners[index],
+            setting.shares.owners[index],
             &format!("device-{index}"),
             now,
             &mut rng,
@@ -180,7 +184,13 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
 
     let last = rows.last().context("the task had no round")?;
     let summary = DemoSummary {
+        way: options.way.clone(),
+        dimension: task.peek().dimension()?.coordinates(),
         accuracy: last.accuracy,
+        accuracy_own: last.accuracy_own,
+        accuracy_unseen: follower.unseen(last.accuracy),
+        accuracy_unseen_adapted: follower.adapted()?,
+        bytes_per_device: mean_bytes(&rows),
         accuracy_plain: last.accuracy_plain,
         accuracy_undefended: last.accuracy_undefended,
         attack: options.attack_names(),
@@ -204,6 +214,12 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     std::fs::write(&out.report, report::html(&summary))?;
     std::fs::write(&out.summary, serde_json::to_vec_pretty(&summary)?)?;
     Ok(summary)
+}
+
+/// Mean bytes of an upload, over the rounds.
+fn mean_bytes(rows: &[summary::RoundRow]) -> u64 {
+    let total: u64 = rows.iter().map(|row| row.bytes_per_device).sum();
+    total / (rows.len() as u64).max(1)
 }
 
 fn unix_seconds() -> u64 {

@@ -25,6 +25,10 @@ pub struct DemoOptions {
     pub data_dir: Option<PathBuf>,
     /// The model; the data set's usual one when absent.
     pub model: Option<ModelSpec>,
+    /// How devices learn together, as [`dawn_learn::Way::parse`] reads it.
+    pub way: String,
+    /// Of data with natural users, the people that take no part.
+    pub unseen: Vec<u8>,
     /// Organisations, each with one steward: 3 to 16.
     pub organisations: u8,
     /// Devices of all organisations together.
@@ -209,8 +213,13 @@ impl DemoOptions {
             Some(filter) => format!("updates are filtered by {filter}, "),
             None => String::new(),
         };
+        let sent = setting.dimension().unwrap_or_default();
+        let way = match &setting.way {
+            Some(way) => format!("learning by {way} ({sent} of them sent), "),
+            None => String::new(),
+        };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{groups}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {way}{} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{groups}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

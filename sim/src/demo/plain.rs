@@ -3,17 +3,19 @@
 //! would be if they were honest, or with everything that they send.
 
 use anyhow::Result;
-use dawn_learn::{Dataset, Model, apply_update, evaluate};
+use dawn_learn::{Dataset, Model, evaluate};
 use dawn_protocol::Task;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use super::devices::Behaviour;
+use super::own::Heads;
 use crate::attack::device::centred;
 
 /// A model that follows the rounds of the demo in the clear.
 pub struct PlainRun {
     model: Model,
+    heads: Heads,
     task: Task,
     rng: ChaCha20Rng,
 }
@@ -23,6 +25,7 @@ impl PlainRun {
     pub fn new(model: Model, task: &Task, seed: [u8; 32]) -> Self {
         Self {
             model,
+            heads: Heads::new(),
             task: task.clone(),
             rng: ChaCha20Rng::from_seed(seed),
         }
@@ -32,13 +35,18 @@ impl PlainRun {
     /// one modulo q, as masked sums are. Gives the accuracy on `test` afterwards.
     pub fn round<'a>(
         &mut self,
+        number: u32,
         devices: impl Iterator<Item = (Behaviour<'a>, [u8; 32])>,
         test: &Dataset,
     ) -> Result<f64> {
-        let mut sum = vec![0i64; self.model.weights().len()];
+        let way = self.task.round_way(number)?;
+        let mut sum = vec![0i64; way.dimension()];
         let mut count = 0u32;
         for (device, seed) in devices {
-            let update = device.update(&self.model, &self.task, seed, &mut self.rng)?;
+            let fresh = || way.fresh_head(&self.model);
+            let head = self.heads.entry(device.index).or_insert_with(fresh);
+            let round = (&way, &self.model, head);
+            let update = device.update(round, &self.task, seed, &mut self.rng)?;
             for (total, value) in sum.iter_mut().zip(&update) {
                 *total += i64::from(*value);
             }
@@ -47,7 +55,7 @@ impl PlainRun {
         if count > 0 {
             let sum: Vec<i32> = sum.into_iter().map(centred).collect();
             let shift = self.task.quantiser.update_shift;
-            self.model = apply_update(&self.model, &sum, count, shift)?;
+            self.model = way.apply(&self.model, &sum, count.into(), shift)?;
         }
         Ok(evaluate(&self.model, test)?.accuracy())
     }

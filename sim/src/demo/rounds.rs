@@ -20,6 +20,7 @@ use super::DemoOptions;
 use super::devices::{Behaviour, Uploaded, Uploads, true_sum};
 use super::federation::Founded;
 use super::observe::Observed;
+use super::own::{self, Heads};
 use super::plain::PlainRun;
 use super::server::Stage;
 use super::setting::{DELTA_EXPONENT, Setting};
@@ -44,6 +45,8 @@ pub struct Follower<'a> {
     uploads: Uploads,
     coalition: Arc<Coalition>,
     scratch: TempDir,
+    /// The layers that devices keep to themselves, by device.
+    heads: Heads,
     sum_errors: u64,
     opened: u32,
 }
@@ -90,6 +93,7 @@ impl<'a> Follower<'a> {
             uploads,
             coalition,
             scratch: TempDir::new()?,
+            heads: Heads::new(),
             sum_errors: 0,
             opened: 0,
         })
@@ -98,6 +102,19 @@ impl<'a> Follower<'a> {
     /// Coordinates so far in which the opened sum differs from the true one.
     pub fn sum_errors(&self) -> u64 {
         self.sum_errors
+    }
+
+    /// The accuracy on people that take no part, given that on the test set; none where the data has no people.
+    pub fn unseen(&self, accuracy: f64) -> Option<f64> {
+        let people = !self.setting.shares.unseen.is_empty();
+        people.then_some(accuracy)
+    }
+
+    /// The same after their devices have trained once on samples of their own.
+    pub fn adapted(&self) -> Result<Option<f64>> {
+        let (shares, seed) = (&self.setting.shares, self.options.seed_for("adapting"));
+        let all = own::adapted(&self.model, &self.task.train, &shares.unseen, seed)?;
+        Ok(all.map(|evaluation| evaluation.accuracy()))
     }
 
     /// Follows all rounds to their end.
@@ -243,10 +260,15 @@ impl<'a> Follower<'a> {
                     .collect();
             }
         }
-        let (shards, test) = (&self.setting.shards, &self.setting.test);
+        let way = self.task.round_way(number)?;
+        self.heads.append(&mut self.uploads.take_heads(number));
+        let shares = &self.setting.shares;
+        let (shards, test) = (&shares.devices, &shares.test);
+        let accuracy_own = own::on_own(&way, &self.model, &self.heads, &shares.own)?;
         let coalition = &*self.coalition;
         let twin = |upload: &Uploaded, attack| {
             let device = Behaviour {
+                index: upload.index,
                 attack,
                 data: &shards[upload.index],
                 coalition,
@@ -261,10 +283,10 @@ impl<'a> Follower<'a> {
         let closed = observed.devices.iter().filter_map(|id| sent.get(id));
         let would_be = closed.clone().filter(|upload| upload.attack.is_some());
         let twins = honest.chain(would_be).map(|upload| twin(upload, None));
-        let accuracy_plain = self.plain.round(twins, test)?;
+        let accuracy_plain = self.plain.round(number, twins, test)?;
         let all = closed.map(|upload| twin(upload, upload.attack));
         let accuracy_undefended = match &mut self.undefended {
-            Some(run) => Some(run.round(all, test)?),
+            Some(run) => Some(run.round(number, all, test)?),
             None => None,
         };
         let submitted = (observed.devices.len() - observed.candidates) as u32;
@@ -281,7 +303,8 @@ impl<'a> Follower<'a> {
                 attack.map_or_else(|| "honest".to_owned(), |attack| attack.to_string())
             }),
             dropped: self.options.devices - submitted,
-            accuracy: evaluate(&self.model, &self.setting.test)?.accuracy(),
+            accuracy: evaluate(&self.model, test)?.accuracy(),
+            accuracy_own: accuracy_own.map(|evaluation| evaluation.accuracy()),
             accuracy_plain,
             accuracy_undefended,
             epsilon: self.epsilon()?,

@@ -8,12 +8,14 @@ use anyhow::{Context, Result, ensure};
 use dawn_crypto::params::{Dimension, Sigma};
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed};
-use dawn_learn::data::{PartitionSpec, Shard, Split, digits, fashion_mnist, partition};
-use dawn_learn::{Dataset, ModelSpec, Preset};
+use dawn_learn::data::{Split, digits, fashion_mnist, watch};
+use dawn_learn::way::dimension;
+use dawn_learn::{ModelSpec, Preset, Way};
 use dawn_protocol::{
     Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskOptions, dp,
 };
 
+use super::shares::{Shares, WATCH_FOLDER};
 use super::{DemoOptions, Filter};
 
 /// The delta that the demo states epsilon at: 10^-5, well below one device in a hundred.
@@ -26,6 +28,8 @@ pub enum DataSource {
     Digits,
     /// 70,000 images of 28 x 28 pixels, from a Debian package.
     Fashion,
+    /// Windows of exercises that ten people did with a smartwatch on either arm (`dawn data fetch watch`).
+    Watch,
 }
 
 impl DataSource {
@@ -34,6 +38,7 @@ impl DataSource {
         match self {
             Self::Digits => Ok(digits()?),
             Self::Fashion => Ok(fashion_mnist(folder)?),
+            Self::Watch => Ok(watch(folder.unwrap_or(Path::new(WATCH_FOLDER)))?.split()?),
         }
     }
 
@@ -45,6 +50,8 @@ impl DataSource {
             (Self::Digits, true) => "logistic:64-10",
             (Self::Fashion, false) => "mlp:784-64-10",
             (Self::Fashion, true) => "logistic:784-10",
+            (Self::Watch, false) => "mlp:63-64-7",
+            (Self::Watch, true) => "logistic:63-7",
         };
         text.parse().expect("the built-in models are well formed")
     }
@@ -57,8 +64,9 @@ impl FromStr for DataSource {
         match text {
             "digits" => Ok(Self::Digits),
             "fashion" => Ok(Self::Fashion),
+            "watch" => Ok(Self::Watch),
             other => Err(format!(
-                "there is no data set {other:?}: use digits or fashion"
+                "there is no data set {other:?}: use digits, fashion or watch"
             )),
         }
     }
@@ -69,6 +77,7 @@ impl fmt::Display for DataSource {
         f.write_str(match self {
             Self::Digits => "digits",
             Self::Fashion => "fashion",
+            Self::Watch => "watch",
         })
     }
 }
@@ -105,14 +114,12 @@ const CANDIDATES: u8 = 8;
 
 /// Data and split.
 pub struct Setting {
-    /// One training set per device.
-    pub shards: Vec<Dataset>,
-    /// Which member each device belongs to.
-    pub owners: Vec<usize>,
-    /// Held out; nobody trains on it.
-    pub test: Dataset,
+    /// Who has which data.
+    pub shares: Shares,
     /// The model's shape.
     pub model: ModelSpec,
+    /// How devices learn together; averaging when absent.
+    pub way: Option<Way>,
     /// Training and quantisation.
     pub preset: Preset,
 }
@@ -120,40 +127,36 @@ pub struct Setting {
 impl Setting {
     /// Loads the data and splits it unevenly over organisations and devices.
     pub fn prepare(options: &DemoOptions) -> Result<Self> {
-        let split = options.data.load(options.data_dir.as_deref())?;
         let private = options.epsilon.is_some();
         let model = match options.model {
             Some(model) => model,
             None => options.data.model(private),
         };
+        let way = Way::parse(&options.way, &model)?;
+        let personal = matches!(way, Some(Way::Personal { .. }));
+        let shares = Shares::split(options, personal)?;
         ensure!(
-            model.inputs() == split.train.inputs(),
+            model.inputs() == shares.test.inputs(),
             "the model {model} has {} inputs, the {} data has {}: choose a model that fits",
             model.inputs(),
             options.data,
-            split.train.inputs()
+            shares.test.inputs()
         );
-        let spec = PartitionSpec {
-            organisations: usize::from(options.organisations),
-            devices: options.devices as usize,
-            // Organisations know different labels, but none only one.
-            alpha: 1 << 16,
-        };
-        let shards: Vec<Shard> = partition(&split.train, &spec, options.seed_for("partition"))?;
         Ok(Self {
-            owners: shards.iter().map(|s| s.organisation).collect(),
-            shards: shards
-                .iter()
-                .map(|s| split.train.subset(&s.samples))
-                .collect::<Result<_, _>>()?,
-            test: split.test,
+            shares,
             model,
+            way,
             preset: if private {
                 Preset::Private
             } else {
                 Preset::Plain
             },
         })
+    }
+
+    /// Number of coordinates that a device sends.
+    pub fn dimension(&self) -> Result<usize> {
+        Ok(dimension(&self.model, self.way.as_ref())?)
     }
 
     /// The task, signed by the first organisation's issuer.
@@ -176,7 +179,7 @@ impl Setting {
                 let plan = dp::Plan {
                     clip: settings.quantiser.clip,
                     rounds: options.rounds,
-                    padded_dimension: Dimension::new(self.model.parameters())?.padded(),
+                    padded_dimension: Dimension::new(self.dimension()?)?.padded(),
                     min_honest: groups.map_or(policy.min_honest, |groups| groups.honest),
                     delta_exponent: DELTA_EXPONENT,
                 };
@@ -212,7 +215,7 @@ impl Setting {
                 keying_ms: 10_000,
                 // Part of the time until which devices may submit: waited for in every round.
                 endorsing_ms: 3_000,
-                collecting_ms: collecting_ms(options, &self.model),
+                collecting_ms: collecting_ms(options, self.dimension()?),
                 challenging_ms: 10_000,
                 reporting_ms: 30_000,
                 opening_ms: 30_000,
@@ -237,7 +240,7 @@ impl Setting {
                     sigma,
                     candidates: CANDIDATES,
                 }),
-                way: None,
+                way: self.way.clone(),
             },
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
@@ -262,8 +265,8 @@ fn policy(options: &DemoOptions) -> Policy {
 
 /// Devices train, mask and upload within this time; those that cannot are dropped. Two cores have
 /// to play all devices here.
-fn collecting_ms(options: &DemoOptions, model: &ModelSpec) -> u32 {
-    let each = 20 + model.parameters() as u64 / 200;
+fn collecting_ms(options: &DemoOptions, dimension: usize) -> u32 {
+    let each = 20 + dimension as u64 / 200;
     let mut total = 1_500 + u64::from(options.devices) * each;
     if options.dropout == 0.0 {
         // Nobody fails: the phase ends when all are there, and the slowest is waited for.

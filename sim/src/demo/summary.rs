@@ -23,6 +23,9 @@ pub struct RoundRow {
     pub dropped: u32,
     /// Accuracy of the new model on the held-out test set, 0..=1.
     pub accuracy: f64,
+    /// Accuracy of the devices' own models (the new model, with their own layers in it where a task leaves layers to the devices)
+    /// on samples that they held out; `None` where nobody holds anything out.
+    pub accuracy_own: Option<f64>,
     /// Accuracy of the same training without masks, noise and attackers.
     pub accuracy_plain: f64,
     /// Accuracy of the same training when everything that is sent is added; `None` without attackers.
@@ -48,8 +51,20 @@ pub struct RoundRow {
 pub struct DemoSummary {
     /// One entry per round.
     pub rounds: Vec<RoundRow>,
+    /// How devices learnt together.
+    pub way: String,
+    /// Coordinates that a device sent.
+    pub dimension: usize,
     /// Final accuracy on the held-out test set, 0..=1.
     pub accuracy: f64,
+    /// Final accuracy of the devices' own models on samples that they held out.
+    pub accuracy_own: Option<f64>,
+    /// Final accuracy on people that took no part, where the data has people: that on the test set.
+    pub accuracy_unseen: Option<f64>,
+    /// The same after each of their devices has trained once on other samples of its own.
+    pub accuracy_unseen_adapted: Option<f64>,
+    /// Mean bytes of one upload, over all rounds.
+    pub bytes_per_device: u64,
     /// Final accuracy of the same training without masks, noise and attackers.
     pub accuracy_plain: f64,
     /// Final accuracy of the same training when everything that is sent is added; `None` without attackers.
@@ -91,13 +106,14 @@ pub struct DemoSummary {
 /// The header of the table that `dawn demo` prints while it runs.
 pub fn table_header() -> String {
     format!(
-        "{:>5} {:>9} {:>8} {:>8} {:>7} {:>8} {:>7} {:>9} {:>7} {:>9}  {}",
+        "{:>5} {:>9} {:>8} {:>8} {:>7} {:>8} {:>7} {:>7} {:>9} {:>7} {:>9}  {}",
         "round",
         "submitted",
         "accepted",
         "rejected",
         "dropped",
         "accuracy",
+        "(own)",
         "(plain)",
         "epsilon",
         "seconds",
@@ -110,13 +126,14 @@ impl RoundRow {
     /// One line of the table.
     pub fn line(&self) -> String {
         format!(
-            "{:>5} {:>9} {:>8} {:>8} {:>7} {:>7.1}% {:>6.1}% {:>9} {:>7.1} {:>9.1}  {}",
+            "{:>5} {:>9} {:>8} {:>8} {:>7} {:>7.1}% {:>7} {:>6.1}% {:>9} {:>7.1} {:>9.1}  {}",
             self.round,
             self.submitted,
             self.accepted,
             self.rejected,
             self.dropped,
             100.0 * self.accuracy,
+            percent_text(self.accuracy_own),
             100.0 * self.accuracy_plain,
             epsilon_text(self.epsilon),
             self.seconds,
@@ -139,6 +156,11 @@ impl RoundRow {
         }
         text
     }
+}
+
+/// A share for people: a percentage, or a dash where there is none.
+pub fn percent_text(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{:.1}%", 100.0 * share))
 }
 
 /// Epsilon for people: two decimals, or a dash where it is not finite.

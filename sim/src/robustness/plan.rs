@@ -124,6 +124,7 @@ impl Plan {
         let (model, devices) = match data {
             DataSource::Digits => (data.model(false), 50),
             DataSource::Fashion => (data.model(true), 50),
+            DataSource::Watch => (data.model(false), 50),
         };
         Self {
             data,
