@@ -92,6 +92,42 @@ fn a_small_demo_opens_sums_over_groups() {
     assert!(rounds.iter().all(|round| round["outcome"] == "opened"));
 }
 
+/// Low-rank updates are shorter and everything else is as it was; personal layers make devices' own models.
+#[test]
+fn a_small_demo_learns_in_other_ways() {
+    let dir = tempfile::tempdir().unwrap();
+    for (way, dimension) in [
+        ("low-rank:8-full", 8 * 32 + 32 + 330),
+        ("personal:1", 64 * 32 + 32),
+    ] {
+        let args = format!(
+            "demo --orgs 4 --devices 12 --rounds 2 --dropout 0 --kill-steward-in 0 --way {way} --out {way} --json"
+        );
+        let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+        let summary = last_line(&run);
+        assert!(
+            run.status.success(),
+            "{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+        assert_eq!(summary["way"], way);
+        assert_eq!(summary["dimension"], dimension);
+        assert_eq!(summary["sum_errors"], 0);
+        assert_eq!(summary["audit"], "PASS");
+        let rounds = summary["rounds"].as_array().unwrap();
+        assert!(rounds.iter().all(|round| round["outcome"] == "opened"));
+        let personal = way.starts_with("personal");
+        assert_eq!(summary["accuracy_own"].is_number(), personal);
+        if personal {
+            // The published model's last layer is as it began; the devices' own are not.
+            let own = summary["accuracy_own"].as_f64().unwrap();
+            assert!(own > summary["accuracy"].as_f64().unwrap() + 0.2, "{own}");
+        }
+        let bytes = summary["bytes_per_device"].as_u64().unwrap();
+        assert!(bytes > 10_000 && bytes < 200_000, "{bytes}");
+    }
+}
+
 /// Every attack of devices at once, and every misbehaviour of a steward in a round each: honest submissions are accepted,
 /// every round opens the sum of what is accepted, each attack comes to what `docs/attacks.md` says, and the auditor agrees from
 /// the transcripts alone.
@@ -341,7 +377,13 @@ fn the_help_of_the_demo_names_the_models_that_it_chooses() {
     let help = String::from_utf8(run.stdout).unwrap();
     let words: Vec<&str> = help.split_whitespace().collect();
     let help = words.join(" ");
-    for (data, private) in [("digits", false), ("digits", true), ("fashion", true)] {
+    for (data, private) in [
+        ("digits", false),
+        ("digits", true),
+        ("fashion", true),
+        ("watch", false),
+        ("watch", true),
+    ] {
         let source: dawn_sim::demo::DataSource = data.parse().unwrap();
         assert!(help.contains(&source.model(private).to_string()), "{help}");
     }

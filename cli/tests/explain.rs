@@ -104,6 +104,34 @@ fn the_numbers_are_those_that_the_protocol_uses() {
 }
 
 #[test]
+fn a_way_of_learning_is_explained_and_refused_where_it_does_not_fit() {
+    let with = |way: &str| TASK.replace("rounds = 20", &format!("rounds = 20\nway = \"{way}\""));
+    let found = object(TASK, &[]);
+    assert_eq!(
+        (&found["way"], &found["dimension"]),
+        (&"fedavg".into(), &650.into())
+    );
+    let found = object(&with("low-rank:8"), &[]);
+    assert_eq!(found["way"], "low-rank:8");
+    assert_eq!(
+        (&found["dimension"], &found["parameters"]),
+        (&90.into(), &650.into())
+    );
+    let text = explain(&with("low-rank:8"), &[]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(
+        text.contains("90 numbers stand for changes of 650 parameters"),
+        "{text}"
+    );
+    assert!(refused(&with("low-rank:64-8"), &[]).contains("2 ranks are given"));
+    assert!(refused(&with("personal:1"), &[]).contains("leaves one of the 1 layers"));
+    assert!(refused(&with("fedprox:0"), &[]).contains("no way of learning together"));
+    // A rate of 2 and a weight of one half would be fine, but not a weight of one.
+    assert_eq!(object(&with("fedprox:0.5"), &[])["way"], "fedprox:0.5");
+    assert!(refused(&with("fedprox:1"), &[]).contains("at least 2^-24 and at most 1"));
+}
+
+#[test]
 fn people_are_told_the_same_for_their_stewards() {
     let eleven = explain(TASK, &["--stewards", "11"]);
     let text = String::from_utf8(eleven.stdout).unwrap();

@@ -16,6 +16,7 @@ mod logs;
 mod noise;
 mod service;
 mod stewards;
+mod ways;
 
 use std::io::Cursor;
 
