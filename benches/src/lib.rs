@@ -8,7 +8,9 @@
 //! | `soundness` | how often vectors that are too long pass the norm proof, against the predicted probability (feature `prepare`) |
 //! | `honest` | whether honest submissions at the bound ever fail (feature `prepare`) |
 //! | `scene` | the federation that both are measured in |
-//! | `train` | training in fixed point, and its matrix products, against f32 (feature `prepare`; the baselines in `float`: feature `bench`) |
+//! | `train` | training in fixed point, and its matrix products, against f32 (feature `learn`; the baselines: feature `bench`) |
+//! | `accuracy` | accuracy in fixed point beside the same training in f32 (feature `learn`) |
+//! | `float` | that training in f32 (feature `learn`) |
 //! | `samplers` | the discrete Gaussians against OpenDP's (feature `opendp`) |
 //!
 //! The bench `norm` needs no module: the norm proof's projection, against AES of the bytes that its matrix is made of.
@@ -16,9 +18,11 @@
 //! `cargo bench -p dawn-benches` runs them under criterion; `dawn bench` prints them as JSON. The recorded
 //! results are in `benches/results/`.
 
+#[cfg(feature = "learn")]
+pub mod accuracy;
 pub mod core;
-#[cfg(feature = "bench")]
-mod float;
+#[cfg(feature = "learn")]
+pub mod float;
 #[cfg(feature = "prepare")]
 pub mod honest;
 #[cfg(feature = "prepare")]
@@ -33,5 +37,5 @@ pub mod samplers;
 pub mod scene;
 #[cfg(feature = "prepare")]
 pub mod soundness;
-#[cfg(any(feature = "prepare", feature = "bench"))]
+#[cfg(feature = "learn")]
 pub mod train;

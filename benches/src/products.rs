@@ -3,20 +3,7 @@
 
 #![allow(unsafe_code)]
 
-/// Rows and columns of a product, and the length of its sums.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
-    pub(crate) inner: usize,
-}
-
-/// Elements, and the steps from a row to the next and from a column to the next.
-#[derive(Clone, Copy)]
-pub(crate) struct Strided<'a>(pub(crate) &'a [f32], pub(crate) usize, pub(crate) usize);
-
-/// `c = beta * c + alpha * a * b`; c is row by row.
-pub(crate) type Product = fn(Shape, f32, Strided<'_>, Strided<'_>, f32, &mut [f32]);
+use crate::float::product::{Shape, Strided};
 
 fn check(s: Shape, a: Strided<'_>, b: Strided<'_>, c: &[f32]) {
     assert!(s.rows > 0 && s.columns > 0 && s.inner > 0);
@@ -96,26 +83,11 @@ pub(crate) fn by_gemm(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::float::product::tests::is_the_definition;
 
     #[test]
     fn both_are_the_definition() {
-        let s = Shape {
-            rows: 5,
-            columns: 7,
-            inner: 11,
-        };
-        let numbers =
-            |count: usize| -> Vec<f32> { (0..count).map(|i| (i * 7 % 13) as f32).collect() };
-        // The left operand by columns, the right one by rows.
-        let (a, b, c) = (numbers(55), numbers(77), numbers(35));
-        for product in [by_matrixmultiply as Product, by_gemm] {
-            let mut out = c.clone();
-            product(s, -0.5, Strided(&a, 1, 5), Strided(&b, 7, 1), 1.0, &mut out);
-            for (place, &found) in out.iter().enumerate() {
-                let (row, column) = (place / 7, place % 7);
-                let sum: f32 = (0..11).map(|k| a[k * 5 + row] * b[k * 7 + column]).sum();
-                assert_eq!(found, c[place] - 0.5 * sum);
-            }
-        }
+        is_the_definition(by_matrixmultiply);
+        is_the_definition(by_gemm);
     }
 }

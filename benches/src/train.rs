@@ -111,7 +111,7 @@ pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Meas
     };
     ways.push(("ours", Box::new(ours)));
     #[cfg(feature = "bench")]
-    crate::float::ways(&start, &sizes(&spec), &data, rule(1), &mut ways)?;
+    crate::float::baselines::ways(&start, &sizes(&spec), &data, rule(1), &mut ways)?;
 
     let mut epochs = Vec::new();
     for (_, train) in &mut ways {
@@ -204,7 +204,7 @@ pub fn shape(backend: Backend, shape: (usize, usize, usize)) -> Result<Shape, Ba
         black_box(gemm.run());
     })];
     #[cfg(feature = "bench")]
-    ways.extend(crate::float::products(shape));
+    ways.extend(crate::float::baselines::products(shape));
     let products = (shape.0 * shape.1 * shape.2) as f64 / 1e9;
     let repeats = (0.02 / (products / 50.0)).ceil() as usize;
     let mut seconds = vec![Vec::new(); ways.len()];

@@ -4,7 +4,7 @@ use crate::backend::{self, Backend, BackendError};
 use crate::data::Dataset;
 use crate::model::Model;
 use crate::quantise::Delta;
-use crate::randomness::{labels, permutation};
+use crate::randomness::{index, labels, permutation};
 use crate::spec::ModelSpec;
 use crate::trainer::Trainer;
 use crate::way::part::Part;
@@ -174,6 +174,14 @@ pub(crate) fn check_data(model: &Model, data: &Dataset) -> Result<(), TrainError
         }),
         None => Ok(()),
     }
+}
+
+/// The samples of a data set in the order in which an epoch (from 0) of a training takes them.
+#[must_use]
+pub fn epoch_order(seed: &[u8; 32], epoch: u16, samples: u32) -> Vec<u32> {
+    let mut order = Vec::new();
+    permutation(labels::SHUFFLE, seed, epoch.into(), &mut order, samples);
+    order.into_iter().map(|entry| index(entry) as u32).collect()
 }
 
 /// Trains from `model` on `data` and returns the difference of the weights.

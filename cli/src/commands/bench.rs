@@ -24,6 +24,8 @@ pub enum Command {
     Prove(ProveOptions),
     /// Train a model in fixed point; beside f32 and candle when built with the feature `bench`.
     Train(train::Options),
+    /// Train in fixed point and in f32, and compare the accuracies: the mean of paired differences with its interval.
+    Accuracy(super::bench_accuracy::Options),
     /// Try vectors that are too long, and compare how many pass the norm proof with what is predicted.
     Soundness(SoundnessOptions),
     /// Make honest submissions at the bound, and count those that the norm proof refuses.
@@ -107,6 +109,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Prepare(options) => return prepare(options).await,
         Command::Prove(options) => return prove(options).await,
         Command::Train(options) => return train::run(options).await,
+        Command::Accuracy(options) => return super::bench_accuracy::run(options).await,
         Command::Soundness(options) => return soundness(options).await,
         Command::Honest(options) => return honest(options).await,
         Command::Attacks(arguments) => return super::bench_attacks::run(arguments).await,

@@ -3,7 +3,8 @@
 pub mod aggregator;
 pub mod audit;
 pub mod bench;
-pub mod bench_attacks;
+mod bench_accuracy;
+mod bench_attacks;
 mod bench_train;
 pub mod client;
 pub mod data;
