@@ -89,7 +89,7 @@ pub struct Case {
     pub seeds: u8,
 }
 
-/// The comparisons of the table: on each data set a logistic model and perceptrons, with and without momentum. Twenty seeds where there are
+/// The comparisons of the table: on each data set a logistic model and perceptrons, with and without momentum, on images convolutions too. Twenty seeds where there are
 /// few samples to judge with, of which one more or less is a large part of a point; five elsewhere.
 ///
 /// # Errors
@@ -101,12 +101,15 @@ pub fn cases() -> Result<Vec<Case>, Failure> {
         (Digits, "logistic:64-10", 20, 0.5, 0.0, 20),
         (Digits, "mlp:64-32-10", 30, 0.1, 0.9, 20),
         (Digits, "mlp:64-64-32-10", 30, 0.1, 0.0, 20),
+        (Digits, "cnn:8x8x1-8k3-32-10", 30, 0.1, 0.0, 20),
         (Mnist, "logistic:784-10", 5, 0.1, 0.0, 5),
         (Mnist, "mlp:784-128-10", 5, 0.1, 0.0, 5),
         (Mnist, "mlp:784-64-32-10", 5, 0.01, 0.9, 5),
+        (Mnist, "cnn:28x28x1-8k3-16k3-64-10", 1, 0.1, 0.0, 5),
         (Fashion, "logistic:784-10", 5, 0.05, 0.0, 5),
         (Fashion, "mlp:784-128-10", 5, 0.05, 0.0, 5),
         (Fashion, "mlp:784-64-32-10", 5, 0.01, 0.9, 5),
+        (Fashion, "cnn:28x28x1-8k3-16k3-64-10", 1, 0.1, 0.0, 5),
         (Watch, "logistic:63-7", 30, 0.2, 0.0, 20),
         (Watch, "mlp:63-64-7", 30, 0.02, 0.9, 20),
         (Watch, "mlp:63-64-32-7", 30, 0.05, 0.0, 20),

@@ -2,7 +2,7 @@
 //! `gemm`. The order of the samples costs nothing. Then once more as one writes it with candle.
 
 use super::product::{Product, Shape, Strided};
-use super::twin::{Samples, Twin, layers};
+use super::twin::{Samples, Twin};
 use crate::products::{by_gemm, by_matrixmultiply};
 use crate::train::{Failure, Train};
 use candle_core::{Device, Tensor, Var};
@@ -83,6 +83,16 @@ pub(crate) fn products((rows, columns, inner): (usize, usize, usize)) -> Vec<Box
 
 fn rate(rule: TrainSpec) -> f64 {
     f64::from(rule.learning_rate) / 65536.0
+}
+
+/// The parts of a model's dense layers: weights, biases, inputs, outputs.
+fn layers(model: &Model, sizes: &[usize]) -> Vec<(Vec<f32>, Vec<f32>, usize, usize)> {
+    let mut parameters = model.weights().iter().map(|&w| w as f32 / (1 << 24) as f32);
+    let mut take = |count: usize| parameters.by_ref().take(count).collect();
+    sizes
+        .windows(2)
+        .map(|pair| (take(pair[0] * pair[1]), take(pair[1]), pair[0], pair[1]))
+        .collect()
 }
 
 /// The same with candle's tensors, its differentiation and its optimiser.

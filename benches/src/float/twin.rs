@@ -1,7 +1,8 @@
 //! A network that learns in f32 what `dawn_learn::train` learns in fixed point: from the same initial weights, on the same batches in
 //! the same order, with the same rate and momentum. What differs is the arithmetic alone.
 
-use super::product::{Product, Shape, Strided};
+use super::layer::{Layer, Parameters, Rule};
+use super::product::Product;
 use dawn_learn::train::epoch_order;
 use dawn_learn::{Dataset, Model, ModelSpec, TrainSpec};
 
@@ -36,19 +37,6 @@ impl Samples {
     }
 }
 
-/// A dense layer.
-struct Layer {
-    inputs: usize,
-    outputs: usize,
-    weights: Vec<f32>,
-    biases: Vec<f32>,
-    /// Velocities of weights and biases; nothing without momentum.
-    velocities: (Vec<f32>, Vec<f32>),
-    /// Outputs of the batch, and the gradient by them (before the rectification).
-    values: Vec<f32>,
-    gradient: Vec<f32>,
-}
-
 /// A classifier in f32.
 pub struct Twin {
     layers: Vec<Layer>,
@@ -60,51 +48,47 @@ pub struct Twin {
     product: Product,
 }
 
-/// The sizes of a classifier: inputs, hidden layers, classes. None of a model that predicts numbers.
-pub(crate) fn sizes(spec: &ModelSpec) -> Option<Vec<usize>> {
-    let hidden: &[u32] = match spec {
-        ModelSpec::Logistic { .. } => &[],
-        ModelSpec::Mlp { hidden, .. } => hidden,
-        _ => return None,
-    };
-    let hidden = hidden.iter().map(|&units| units as usize);
-    let all = std::iter::once(spec.inputs()).chain(hidden);
-    Some(all.chain([spec.classes()]).collect())
-}
-
-/// The parts of a model's layers: weights, biases, inputs, outputs.
-pub(crate) fn layers(model: &Model, sizes: &[usize]) -> Vec<(Vec<f32>, Vec<f32>, usize, usize)> {
-    let mut parameters = model.weights().iter().map(|&w| w as f32 / (1 << 24) as f32);
-    let mut take = |count: usize| parameters.by_ref().take(count).collect();
-    sizes
-        .windows(2)
-        .map(|pair| (take(pair[0] * pair[1]), take(pair[1]), pair[0], pair[1]))
-        .collect()
-}
-
 impl Twin {
     /// A network with a model's weights; nothing for a model that predicts numbers.
     #[must_use]
     pub fn new(model: &Model, rule: &TrainSpec, product: Product) -> Option<Self> {
-        let sizes = sizes(&model.spec())?;
-        let rows = usize::from(rule.batch);
+        let (spec, rows) = (model.spec(), usize::from(rule.batch));
         let units = |value: u32| (f64::from(value) / 65536.0) as f32;
-        let moving = rule.momentum > 0;
-        let layer = |(weights, biases, inputs, outputs): (Vec<f32>, Vec<f32>, _, _)| Layer {
-            inputs,
-            outputs,
-            velocities: (
-                vec![0.0; if moving { weights.len() } else { 0 }],
-                vec![0.0; if moving { outputs } else { 0 }],
-            ),
-            weights,
-            biases,
-            values: vec![0.0; rows * outputs],
-            gradient: vec![0.0; rows * outputs],
+        let mut values = model.weights().iter().map(|&w| w as f32 / (1 << 24) as f32);
+        let mut parameters = Parameters {
+            values: &mut values,
+            moving: rule.momentum > 0,
         };
+        let mut layers = Vec::new();
+        let mut inputs = spec.inputs();
+        let hidden: &[u32] = match &spec {
+            ModelSpec::Logistic { .. } => &[],
+            ModelSpec::Mlp { hidden, .. } => hidden,
+            ModelSpec::Cnn {
+                image,
+                convolutions,
+                hidden,
+                ..
+            } => {
+                let mut image = *image;
+                for &convolution in convolutions.iter() {
+                    let layer;
+                    (layer, image) = Layer::convolution(image, convolution, &mut parameters, rows);
+                    layers.push(layer);
+                }
+                inputs = image.features() as usize;
+                hidden
+            }
+            _ => return None,
+        };
+        let hidden = hidden.iter().map(|&units| units as usize);
+        for outputs in hidden.chain([spec.classes()]) {
+            layers.push(Layer::dense((inputs, outputs), &mut parameters, rows));
+            inputs = outputs;
+        }
         Some(Self {
-            layers: layers(model, &sizes).into_iter().map(layer).collect(),
-            batch: vec![0.0; rows * sizes[0]],
+            layers,
+            batch: vec![0.0; rows * spec.inputs()],
             rows,
             rate: units(rule.learning_rate),
             momentum: units(rule.momentum.into()),
@@ -130,6 +114,11 @@ impl Twin {
         batch: impl Iterator<Item = usize> + Clone,
     ) {
         let count = self.forward(samples, batch.clone());
+        let rule = Rule {
+            rate: self.rate / count as f32,
+            momentum: self.momentum,
+            product: self.product,
+        };
         let last = self.layers.len() - 1;
         let layer = &mut self.layers[last];
         let rows = layer.values.chunks_exact(layer.outputs).zip(batch);
@@ -137,7 +126,18 @@ impl Twin {
             softmax(logits, labels[sample].into(), out);
         }
         for index in (0..=last).rev() {
-            self.backward(index, count);
+            let (before, after) = self.layers.split_at_mut(index);
+            let Some(before) = before.last_mut() else {
+                after[0].backward(rule, &self.batch, count, None);
+                continue;
+            };
+            let Layer {
+                values, gradient, ..
+            } = before;
+            after[0].backward(rule, values, count, Some(gradient));
+            for (gradient, &value) in gradient.iter_mut().zip(values.iter()) {
+                *gradient = if value > 0.0 { *gradient } else { 0.0 };
+            }
         }
     }
 
@@ -152,81 +152,9 @@ impl Twin {
         for index in 0..=last {
             let (before, after) = self.layers.split_at_mut(index);
             let input = before.last().map_or(&self.batch, |layer| &layer.values);
-            let layer = &mut after[0];
-            let values = layer.values.chunks_exact_mut(layer.outputs);
-            values.for_each(|row| row.copy_from_slice(&layer.biases));
-            let shape = Shape {
-                rows: count,
-                columns: layer.outputs,
-                inner: layer.inputs,
-            };
-            let (a, b) = (
-                Strided(input, layer.inputs, 1),
-                Strided(&layer.weights, 1, layer.inputs),
-            );
-            (self.product)(shape, 1.0, a, b, 1.0, &mut layer.values);
-            if index < last {
-                let values = layer.values.iter_mut();
-                values.for_each(|value| *value = value.max(0.0));
-            }
+            after[0].forward(self.product, input, count, index == last);
         }
         count
-    }
-
-    /// From the gradient of a layer that of the one before, then this layer's step.
-    fn backward(&mut self, index: usize, count: usize) {
-        let (before, after) = self.layers.split_at_mut(index);
-        let layer = &mut after[0];
-        if let Some(deeper) = before.last_mut() {
-            let back = Shape {
-                rows: count,
-                columns: layer.inputs,
-                inner: layer.outputs,
-            };
-            let (a, b) = (
-                Strided(&layer.gradient, layer.outputs, 1),
-                Strided(&layer.weights, layer.inputs, 1),
-            );
-            (self.product)(back, 1.0, a, b, 0.0, &mut deeper.gradient);
-            for (gradient, &value) in deeper.gradient.iter_mut().zip(&deeper.values) {
-                *gradient = if value > 0.0 { *gradient } else { 0.0 };
-            }
-        }
-        let input = before.last().map_or(&self.batch, |layer| &layer.values);
-        let shape = Shape {
-            rows: layer.outputs,
-            columns: layer.inputs,
-            inner: count,
-        };
-        let (a, b) = (
-            Strided(&layer.gradient, 1, layer.outputs),
-            Strided(input, layer.inputs, 1),
-        );
-        let rate = self.rate / count as f32;
-        let rows = layer.gradient.chunks_exact(layer.outputs).take(count);
-        if layer.velocities.0.is_empty() {
-            // In place: the gradient is not stored, as in fixed point.
-            (self.product)(shape, -rate, a, b, 1.0, &mut layer.weights);
-            for row in rows {
-                for (bias, gradient) in layer.biases.iter_mut().zip(row) {
-                    *bias -= rate * gradient;
-                }
-            }
-            return;
-        }
-        let (weights, biases) = (&mut layer.velocities.0, &mut layer.velocities.1);
-        (self.product)(shape, rate, a, b, self.momentum, weights);
-        biases.iter_mut().for_each(|v| *v *= self.momentum);
-        for row in rows {
-            for (velocity, gradient) in biases.iter_mut().zip(row) {
-                *velocity += rate * gradient;
-            }
-        }
-        for (values, velocities) in [(&mut layer.weights, weights), (&mut layer.biases, biases)] {
-            for (value, velocity) in values.iter_mut().zip(velocities) {
-                *value -= *velocity;
-            }
-        }
     }
 
     /// Samples whose label has the largest logit, the first one of several.
@@ -251,8 +179,7 @@ impl Twin {
 
     /// All parameters, in the order of a model's.
     pub fn parameters(&self) -> impl Iterator<Item = f32> {
-        let layers = self.layers.iter();
-        layers.flat_map(|layer| layer.weights.iter().chain(&layer.biases).copied())
+        self.layers.iter().flat_map(Layer::parameters)
     }
 }
 
@@ -276,7 +203,13 @@ mod tests {
     use dawn_learn::data::digits;
     use dawn_learn::{apply_update, evaluate, train};
 
-    const MODELS: [&str; 3] = ["logistic:64-10", "mlp:64-32-10", "mlp:64-32-16-10"];
+    const MODELS: [&str; 5] = [
+        "logistic:64-10",
+        "mlp:64-32-10",
+        "mlp:64-32-16-10",
+        "cnn:8x8x1-8k3-32-10",
+        "cnn:8x8x1-4k2-8k2-10",
+    ];
 
     fn rule(momentum: u16) -> TrainSpec {
         TrainSpec {
