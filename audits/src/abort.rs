@@ -61,7 +61,7 @@ pub(crate) fn check_left(preamble: &Preamble, aborted: &Signed<Aborted>) -> Resu
         body.start() == preamble.start(),
         AuditRule::Model,
         Party::Aggregator,
-        "the abort changes the model, or the direction",
+        "the abort changes the model, the direction, or what devices are drawn from",
     )
 }
 

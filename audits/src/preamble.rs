@@ -30,6 +30,10 @@ impl Preamble {
         Start {
             model: self.model_digest,
             direction: (self.previous.as_ref()).and_then(|end| end.next_start().direction),
+            draw: match &self.previous {
+                Some(end) => end.next_start().draw,
+                None => self.context.initial_draw(),
+            },
         }
     }
 }

@@ -48,6 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 println!("{} received at {} ms", receipt.round, receipt.received_ms);
             }
             Ok(None) => {}
+            Err(ClientError::NotSelected { .. }) => {}
             Err(ClientError::Ended(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         }

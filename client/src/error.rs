@@ -4,7 +4,7 @@ use dawn_crypto::digest::Digest;
 use dawn_identity::{ChainError, DeviceId, FederationError, OrgId};
 use dawn_learn::{ModelError, QuantiseError, TrainError};
 use dawn_protocol::prepare::PrepareError;
-use dawn_protocol::{RoundId, TaskId, Violation};
+use dawn_protocol::{NotSelected, RoundId, TaskId, Violation};
 use dawn_transport::TransportError;
 use thiserror::Error;
 
@@ -101,6 +101,14 @@ pub enum ClientError {
     /// The server could not be reached or refused.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The device has no part in this round: it is not selected, or cannot be. Nothing was trained; ask for the next round.
+    #[error("{round}: {reason}")]
+    NotSelected {
+        /// The round.
+        round: RoundId,
+        /// Why.
+        reason: NotSelected,
+    },
     /// The task has had its last round.
     #[error("task {0} has had its last round")]
     Ended(TaskId),

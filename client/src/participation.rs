@@ -44,7 +44,10 @@ impl Participation {
     ///
     /// `None`: no such round within `wait`; ask again.
     ///
+    /// Where the task selects devices, the device draws here: before a model is fetched and anything is trained.
+    ///
     /// # Errors
+    /// [`ClientError::NotSelected`] when the device has no part in the round; ask for the next one.
     /// [`ClientError::Ended`] after the last round; [`ClientError::Violation`] or [`ClientError::Server`] for a round that does not verify.
     pub async fn next_round(&mut self, wait: Duration) -> Result<Option<OpenRound>, ClientError> {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
@@ -70,6 +73,11 @@ impl Participation {
             // Claimed before a restart: this device has spoken, whatever became of it.
             self.seen = round.number;
             return Ok(None);
+        }
+        let device = &self.inner.device;
+        if let Err(reason) = open.select(&device.chain, &device.key) {
+            self.seen = round.number;
+            return Err(ClientError::NotSelected { round, reason });
         }
         let bytes = self.model(open.spec().model).await?;
         if let Some([from, _]) = open.wanted_models() {

@@ -36,6 +36,7 @@ async fn second_round(weights: [i32; 4]) -> Scene {
         sum: Digest([2; 32]),
         model: model_digest(&next.to_bytes()),
         direction: Some(model_digest(&initial.to_bytes())),
+        draw: None,
     };
     let end = Terminal::Result(Signed::sign(&result, &scene.world.aggregator).unwrap());
     let announced = scene

@@ -1,6 +1,7 @@
 //! From an organisation's root key to one of its devices: what a device sends along with its
 //! submission, and what aggregator, stewards and auditors check with the same code.
 
+use dawn_crypto::vrf::VrfPublicKey;
 use minicbor::{Decode, Encode};
 
 use crate::credential::DeviceCredential;
@@ -110,6 +111,8 @@ impl CredentialChain {
             org: credential.org,
             key: credential.key,
             label: credential.label.clone(),
+            issued: credential.issued,
+            vrf: credential.vrf.clone(),
             expires: credential.expires.min(issuer.not_after),
         })
     }
@@ -144,7 +147,9 @@ pub struct VerifiedDevice {
     org: OrgId,
     key: PublicKey,
     label: String,
+    issued: u64,
     expires: u64,
+    vrf: Option<VrfPublicKey>,
 }
 
 impl VerifiedDevice {
@@ -166,6 +171,16 @@ impl VerifiedDevice {
     /// Its name for people.
     pub fn label(&self) -> &str {
         &self.label
+    }
+
+    /// First second at which its credential counts, unix time.
+    pub fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    /// The key by which it is selected, if its credential names one.
+    pub fn vrf(&self) -> Option<&VrfPublicKey> {
+        self.vrf.as_ref()
     }
 
     /// First second at which the chain no longer verifies, unix time: the earlier end of the

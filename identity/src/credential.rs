@@ -5,6 +5,8 @@
 use coset::cwt::{ClaimName, ClaimsSet, ClaimsSetBuilder, Timestamp};
 use coset::{AsCborValue as _, CborSerializable as _, CoseKey, CoseKeyBuilder, Label, iana};
 use coset::{RegisteredLabel, cbor::value::Value, iana::EnumI64 as _};
+use dawn_crypto::digest::{Digest, hash, labels};
+use dawn_crypto::vrf::VrfPublicKey;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use crate::ids::{DeviceId, OrgId};
@@ -14,6 +16,12 @@ use crate::signed::Statement;
 
 /// Text name of the private claim that carries the label.
 pub const LABEL_CLAIM: &str = "label";
+
+/// Text name of the private claim that carries the VRF key.
+pub const VRF_CLAIM: &str = "vrf";
+
+/// Text name of the private claim that carries the attestation's digest.
+pub const ATTESTATION_CLAIM: &str = "attestation";
 
 /// Key of the COSE_Key in the `cnf` claim (RFC 8747, section 3.1).
 const CNF_COSE_KEY: i64 = 1;
@@ -34,10 +42,20 @@ pub struct DeviceCredential {
     pub key: PublicKey,
     /// A name for people (claim `label`), 1 to 64 bytes.
     pub label: String,
+    /// The key by which the device is selected (claim `vrf`); without it the device has no part in tasks that select.
+    pub vrf: Option<VrfPublicKey>,
+    /// Digest of what a manufacturer says about the device (claim `attestation`, [`attestation_digest`]). Carried and
+    /// logged; nobody here reads what it says.
+    pub attestation: Option<Digest>,
+}
+
+/// The digest by which a credential names an attestation.
+pub fn attestation_digest(blob: &[u8]) -> Digest {
+    hash(labels::ATTESTATION, &[blob])
 }
 
 impl DeviceCredential {
-    /// A credential for a device's key; the device's identifier is derived.
+    /// A credential for a device's key alone; the device's identifier is derived.
     pub fn new(org: OrgId, key: PublicKey, label: String, issued: u64, expires: u64) -> Self {
         Self {
             org,
@@ -46,6 +64,8 @@ impl DeviceCredential {
             issued,
             key,
             label,
+            vrf: None,
+            attestation: None,
         }
     }
 
@@ -61,16 +81,22 @@ impl DeviceCredential {
             )
             .build();
         let cnf = Value::Map(vec![(Value::from(CNF_COSE_KEY), key.to_cbor_value().ok()?)]);
-        Some(
-            ClaimsSetBuilder::new()
-                .issuer(self.org.to_string())
-                .subject(self.device.to_string())
-                .expiration_time(Timestamp::WholeSeconds(self.expires.try_into().ok()?))
-                .issued_at(Timestamp::WholeSeconds(self.issued.try_into().ok()?))
-                .claim(iana::CwtClaimName::Cnf, cnf)
-                .text_claim(LABEL_CLAIM.to_owned(), Value::Text(self.label.clone()))
-                .build(),
-        )
+        let mut claims = ClaimsSetBuilder::new()
+            .issuer(self.org.to_string())
+            .subject(self.device.to_string())
+            .expiration_time(Timestamp::WholeSeconds(self.expires.try_into().ok()?))
+            .issued_at(Timestamp::WholeSeconds(self.issued.try_into().ok()?))
+            .claim(iana::CwtClaimName::Cnf, cnf)
+            .text_claim(LABEL_CLAIM.to_owned(), Value::Text(self.label.clone()));
+        if let Some(vrf) = &self.vrf {
+            let bytes = Value::Bytes(vrf.as_bytes().to_vec());
+            claims = claims.text_claim(VRF_CLAIM.to_owned(), bytes);
+        }
+        if let Some(digest) = &self.attestation {
+            let bytes = Value::Bytes(digest.0.to_vec());
+            claims = claims.text_claim(ATTESTATION_CLAIM.to_owned(), bytes);
+        }
+        Some(claims.build())
     }
 
     fn from_claims(claims: ClaimsSet) -> Option<Self> {
@@ -79,7 +105,7 @@ impl DeviceCredential {
             _ => None,
         };
         let mut key = None;
-        let mut label = None;
+        let (mut label, mut vrf, mut attestation) = (None, None, None);
         for (name, value) in claims.rest {
             match (name, value) {
                 (ClaimName::Assigned(iana::CwtClaimName::Cnf), Value::Map(cnf)) => {
@@ -87,6 +113,12 @@ impl DeviceCredential {
                 }
                 (ClaimName::Text(name), Value::Text(text)) if name == LABEL_CLAIM => {
                     label = Some(text);
+                }
+                (ClaimName::Text(name), Value::Bytes(bytes)) if name == VRF_CLAIM => {
+                    vrf = Some(VrfPublicKey::from_bytes(&bytes).ok()?);
+                }
+                (ClaimName::Text(name), Value::Bytes(bytes)) if name == ATTESTATION_CLAIM => {
+                    attestation = Some(Digest(bytes.try_into().ok()?));
                 }
                 _ => return None,
             }
@@ -98,6 +130,8 @@ impl DeviceCredential {
             issued: seconds(claims.issued_at)?,
             key: key?,
             label: label?,
+            vrf,
+            attestation,
         })
     }
 }
@@ -174,6 +208,11 @@ impl Statement for DeviceCredential {
         BrokenRule::unless(
             self.device == DeviceId::of(&self.org, &self.key),
             "a device's identifier follows from its organisation and key",
+        )?;
+        // A key that signs and proves would give its secret away.
+        BrokenRule::unless(
+            (self.vrf.as_ref()).is_none_or(|vrf| vrf.as_bytes() != self.key.as_bytes()),
+            "a device's VRF key is not the key that it signs with",
         )?;
         check_name(
             &self.label,

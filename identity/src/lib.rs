@@ -15,6 +15,7 @@
 //! | [`envelope`] | one COSE_Sign1 envelope, whatever it carries |
 //! | [`signed`] | typed statements: [`Statement`], [`Signed`], [`Verified`] |
 //! | [`issuer`], [`credential`], [`chain`] | root key -> issuer certificate -> device credential |
+//! | [`device_vrf`](mod@device_vrf) | the key by which a device is selected |
 //! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
 //! | [`federation`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
 //! | [`http_signature`] | signed HTTP requests (RFC 9421) |
@@ -27,6 +28,7 @@
 pub mod canonical;
 pub mod chain;
 pub mod credential;
+pub mod device_vrf;
 pub mod envelope;
 pub mod federation;
 pub mod http_signature;
@@ -46,8 +48,9 @@ pub mod steward;
 
 pub use canonical::{DecodeError, from_canonical, from_canonical_bounded, to_canonical};
 pub use chain::{ChainError, CredentialChain, VerifiedDevice};
-pub use credential::DeviceCredential;
+pub use credential::{DeviceCredential, attestation_digest};
 pub use dawn_crypto::digest::Digest;
+pub use device_vrf::device_vrf;
 pub use envelope::{Envelope, EnvelopeError};
 pub use federation::{
     Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,
@@ -57,7 +60,7 @@ pub use issuer::{IssuerCertificate, IssuerError};
 pub use jwk::Thumbprint;
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use members::{Members, MembersError};
-pub use organisation::{Organisation, OrganisationError, Validity};
+pub use organisation::{DeviceRequest, Organisation, OrganisationError, Validity};
 pub use passphrase::Passphrase;
 pub use registration::{OrgRegistration, RegistrationError};
 pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};

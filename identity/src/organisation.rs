@@ -7,6 +7,7 @@ use rand_core::CryptoRng;
 
 use crate::chain::CredentialChain;
 use crate::credential::DeviceCredential;
+use crate::device_vrf::device_vrf;
 use crate::envelope::EnvelopeError;
 use crate::federation::{Federation, FederationError, FounderEntry, FoundingDocument};
 use crate::ids::OrgId;
@@ -32,6 +33,39 @@ impl Validity {
         Self {
             from,
             until: from.saturating_add(seconds),
+        }
+    }
+}
+
+/// What a credential is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// The device's key.
+    pub key: PublicKey,
+    /// The key by which it is selected.
+    pub vrf: Option<VrfPublicKey>,
+    /// Digest of its attestation ([`crate::attestation_digest`]).
+    pub attestation: Option<Digest>,
+    /// A name for people.
+    pub label: String,
+}
+
+impl DeviceRequest {
+    /// Of a device of which only the public key is known.
+    pub fn of_key(key: PublicKey, label: &str) -> Self {
+        Self {
+            key,
+            vrf: None,
+            attestation: None,
+            label: label.to_owned(),
+        }
+    }
+
+    /// Of a device whose key is here: with the VRF key that follows from it.
+    pub fn of(device: &SecretKey, label: &str) -> Self {
+        Self {
+            vrf: Some(device_vrf(device).public().clone()),
+            ..Self::of_key(device.public(), label)
         }
     }
 }
@@ -202,7 +236,7 @@ impl Organisation {
         Signed::sign(&enrolment, &self.root)
     }
 
-    /// Issues a credential for a device's key.
+    /// Issues a credential for a device's key alone.
     ///
     /// # Errors
     /// [`EnvelopeError::Payload`] when the label or the validity breaks a rule.
@@ -212,13 +246,24 @@ impl Organisation {
         label: &str,
         validity: Validity,
     ) -> Result<CredentialChain, EnvelopeError> {
-        let credential = DeviceCredential::new(
-            self.id(),
-            *device,
-            label.to_owned(),
-            validity.from,
-            validity.until,
-        );
+        self.enrol_device(&DeviceRequest::of_key(*device, label), validity)
+    }
+
+    /// Issues a credential for a device.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when the label, the validity or the VRF key breaks a rule.
+    pub fn enrol_device(
+        &self,
+        device: &DeviceRequest,
+        validity: Validity,
+    ) -> Result<CredentialChain, EnvelopeError> {
+        let label = device.label.clone();
+        let credential = DeviceCredential {
+            vrf: device.vrf.clone(),
+            attestation: device.attestation,
+            ..DeviceCredential::new(self.id(), device.key, label, validity.from, validity.until)
+        };
         Ok(CredentialChain {
             issuer: self.certificate.clone(),
             credential: Signed::sign(&credential, &self.issuer)?,

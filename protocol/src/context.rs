@@ -329,6 +329,10 @@ impl TaskContext {
             charge_micro_rho: self.charge_micro_rho(),
             opened_ms,
             direction: previous.and_then(|terminal| terminal.next_start().direction),
+            draw: match previous {
+                Some(terminal) => terminal.next_start().draw,
+                None => self.initial_draw(),
+            },
         })
     }
 
@@ -363,6 +367,7 @@ impl TaskContext {
         Ok(Start {
             model: self.initial_model_digest()?,
             direction: None,
+            draw: self.initial_draw(),
         })
     }
 
@@ -426,6 +431,12 @@ impl TaskContext {
                     Culprit::Aggregator,
                     Rule::SpecModel,
                     "a result names another model than its round started from",
+                )?;
+                Violation::unless(
+                    result.peek().draw.is_some() == self.task().options.selection.is_some(),
+                    Culprit::Aggregator,
+                    Rule::Selection,
+                    "a result leaves a beacon to draw from exactly when the task selects devices",
                 )
             }
         }

@@ -26,6 +26,7 @@
 //! | [`phase`] | the order of a round, in types | 4 |
 //! | [`dp`] | what a round costs in privacy | 4.8 |
 //! | [`author`], [`noise`] | submissions of stewards, which contribute noise | 4.8 |
+//! | [`selection`] | which devices take part, when a task does not want all | 4.10 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
 //! | [`transcript`] | the file that an auditor reads | 5 |
 //! | [`violation`] | who broke which rule | 6 |
@@ -53,6 +54,7 @@ pub mod prepare;
 pub mod roll;
 pub mod round_context;
 pub mod round_id;
+pub mod selection;
 mod shares;
 pub mod spec;
 pub mod spec_rules;
@@ -83,6 +85,7 @@ pub use package::OpenedPackage;
 pub use phase::{Judged, Opened, RoundChallenged, RoundClosed, RoundOpen};
 pub use round_context::{RoundContext, Seat};
 pub use round_id::RoundId;
+pub use selection::{Draw, NotSelected, Selection};
 pub use spec::{Endorsement, RoundAnnouncement, RoundSpec, SealingKey};
 pub use statements::{Closed, Decision, Opening, Outcome, PackageReport, Verdict};
 pub use submission::{PackagePlaintext, Receipt, SubmissionHeader};

@@ -14,6 +14,7 @@ use dawn_crypto::norm::{FunctionalRow, Hidden, NormError, NormParams, NormProof}
 use dawn_crypto::params::N;
 use dawn_crypto::secret::SecretVec;
 use dawn_crypto::shamir::{ConsistencyProof, ShamirError};
+use dawn_crypto::vrf::VrfProof;
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, Signed};
 use rand_core::CryptoRng;
 
@@ -21,6 +22,7 @@ use crate::author::Author;
 use crate::container::ContainerHead;
 use crate::noise::{Candidate, NoiseSecret, StewardNoise};
 use crate::phase::RoundOpen;
+use crate::selection::NotSelected;
 use crate::shares::{Shares, publish};
 use crate::submission::SubmissionHeader;
 
@@ -42,6 +44,9 @@ pub enum PrepareError {
     /// The device's key is not the one that its credential names.
     #[error("the device key is not the one of the credential")]
     OtherKey,
+    /// The device has no part in this round.
+    #[error(transparent)]
+    NotSelected(#[from] NotSelected),
     /// The task asks for no noise of stewards.
     #[error("the task asks for no noise of stewards")]
     NoNoise,
@@ -132,6 +137,7 @@ impl PreparedSubmission {
         if credential.credential.peek().key != device.public() {
             return Err(PrepareError::OtherKey);
         }
+        let selection = round.select(credential, device)?;
         let key = MaskKey::sample(rng);
         let row = round.functional_row();
         let allowed = allowed(round, row.as_deref(), x)?;
@@ -143,7 +149,8 @@ impl PreparedSubmission {
             let hidden = Hidden { v, row };
             shares.prove(params, round.threshold(), context, hidden, rng)
         };
-        Self::of(round, credential.into(), device, &key, masked, prove, rng)
+        let author = (credential.into(), selection);
+        Self::of(round, author, device, &key, masked, prove, rng)
     }
 
     /// A candidate of a steward's noise (section 4.8): nothing but noise is masked, and everything follows from the secret,
@@ -168,7 +175,7 @@ impl PreparedSubmission {
         let mut rng = secret.shares(candidate.index);
         Self::of(
             round,
-            candidate.into(),
+            (candidate.into(), None),
             steward,
             &key,
             masked,
@@ -179,7 +186,7 @@ impl PreparedSubmission {
 
     fn of<R: CryptoRng>(
         round: &RoundOpen,
-        author: Author,
+        (author, selection): (Author, Option<VrfProof>),
         signer: &SecretKey,
         key: &MaskKey,
         masked: Masked,
@@ -188,7 +195,9 @@ impl PreparedSubmission {
     ) -> Result<Self, PrepareError> {
         let shares = Shares::new(key, round.threshold(), rng)?;
         let committed = shares.commitments();
-        let (header, packages) = assemble(round, author, shares, committed, &masked, prove, rng)?;
+        let (mut header, packages) =
+            assemble(round, author, shares, committed, &masked, prove, rng)?;
+        header.selection = selection;
         Ok(Self {
             header: Signed::sign(&header, signer)?,
             packages,
@@ -258,6 +267,7 @@ fn assemble<R: CryptoRng>(
         proof_commitments: Vec::new(),
         consistency: ConsistencyProof::default(),
         packages: Vec::new(),
+        selection: None,
     };
     publish(&mut header);
     let proof = prove(&shares, &header.norm_context(), &masked.hidden, rng)?;

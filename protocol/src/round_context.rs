@@ -387,6 +387,7 @@ impl RoundContext {
         let header = header
             .verify(device.key())
             .map_err(|e| Violation::new(culprit, Rule::Signature, e))?;
+        self.verify_selection(header.selection.as_ref(), &device)?;
         Ok(VerifiedSubmission {
             header,
             org,
@@ -407,6 +408,12 @@ impl RoundContext {
             culprit,
             Rule::Noise,
             "the task asks for no such candidate of noise",
+        )?;
+        Violation::unless(
+            header.peek().selection.is_none(),
+            culprit,
+            Rule::Selection,
+            "devices are selected, and not stewards",
         )?;
         let point = self.verify_seated(header, &candidate.steward)?;
         let (_, key) = self.steward(&candidate.steward)?;

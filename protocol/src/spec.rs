@@ -12,6 +12,7 @@ use minicbor::{Decode, Encode};
 
 use crate::digests;
 use crate::round_id::RoundId;
+use crate::selection::Draw;
 use crate::terminal::Start;
 
 /// A steward's sealing key for one round. Signed by the steward, once per round; the secret half is
@@ -81,6 +82,9 @@ pub struct RoundSpec {
     /// [`Start::direction`]; none in round 1.
     #[n(11)]
     pub direction: Option<Digest>,
+    /// [`Start::draw`].
+    #[n(12)]
+    pub draw: Option<Draw>,
 }
 
 /// Reads the places for sealing keys. In memory an empty place takes some 250 times its byte, so their number comes
@@ -105,6 +109,7 @@ impl RoundSpec {
         Start {
             model: self.model,
             direction: self.direction,
+            draw: self.draw,
         }
     }
 
@@ -237,6 +242,7 @@ mod tests {
             charge_micro_rho: 0,
             opened_ms: 0,
             direction: None,
+            draw: None,
         };
         assert!(size_of::<Option<Signed<SealingKey>>>() > 200);
         let read = |places: usize| {

@@ -57,6 +57,11 @@ impl TaskContext {
             Rule::SpecBinding,
             "the specification names a direction that the task does not ask for",
         )?;
+        rule(
+            spec.draw.is_some() == self.task().options.selection.is_some(),
+            Rule::SpecBinding,
+            "a specification names what devices are drawn from exactly when the task selects them",
+        )?;
         let seats = self.verify_seats(&spec)?;
         rule(
             spec.matrix_seed == digests::matrix_seed(&spec.round, &spec.sealing_keys),

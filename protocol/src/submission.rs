@@ -8,6 +8,7 @@ use dawn_crypto::norm::params::REPETITIONS;
 use dawn_crypto::norm::{NormParams, NormSeeds, ProofShare};
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_crypto::shamir::{ConsistencyProof, ShareEncoding, ShareSum};
+use dawn_crypto::vrf::VrfProof;
 use dawn_identity::{BrokenRule, DeviceId, SessionId, Statement, StewardId, to_canonical};
 use minicbor::{Decode, Encode};
 use subtle::ConstantTimeEq;
@@ -56,10 +57,13 @@ pub struct SubmissionHeader {
     /// Digests of the sealed packages, one per seated steward in increasing point.
     #[n(8)]
     pub packages: Vec<Digest>,
+    /// Proof that the device is selected in this round, when the task selects devices (section 4.10).
+    #[n(9)]
+    pub selection: Option<VrfProof>,
 }
 
 impl SubmissionHeader {
-    /// The header's canonical bytes without the package digests, which depend on it: it goes into
+    /// The header's canonical bytes before the package digests, which depend on it: it goes into
     /// the associated data of every package, so that a package opens only under its own header.
     pub fn pre_header(&self) -> Vec<u8> {
         to_canonical(&(

@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::functional::Functional;
 use crate::groups::GroupRule;
 use crate::noise::StewardNoise;
+use crate::selection::Selection;
 
 /// A task's options. The default asks for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -24,6 +25,9 @@ pub struct TaskOptions {
     /// How devices learn together; none: by averaging everything (`docs/learning.md`, section 5.2).
     #[n(3)]
     pub way: Option<Way>,
+    /// Which devices take part in a round (section 4.10); none: all.
+    #[n(5)]
+    pub selection: Option<Selection>,
 }
 
 /// The field's codec: the default is null, which is left out at the end of an array.

@@ -155,6 +155,9 @@ fn check_noise(task: &Task) -> Result<(), BrokenRule> {
 }
 
 fn check_options(task: &Task) -> Result<(), BrokenRule> {
+    if let Some(selection) = &task.options.selection {
+        selection.check()?;
+    }
     BrokenRule::unless(
         task.options.way.is_none() || task.options.functional != Some(Functional::Counts),
         "a task asks for counts or for another way of learning: counts are of whole updates",

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use crate::byte_code::byte_code;
 use crate::round_id::RoundId;
+use crate::selection::Draw;
 use crate::spec::check_round;
 use crate::statements::{MAX_SUBMISSIONS, check_points};
 
@@ -19,6 +20,8 @@ pub struct Start {
     /// The model that the last round with a result started from: from it to `model` the last accepted update went. None
     /// before there is one, and for tasks without a functional that follows models (section 4.5).
     pub direction: Option<Digest>,
+    /// What the round's devices are drawn from; none for tasks that take everybody (section 4.10).
+    pub draw: Option<Draw>,
 }
 
 /// The opened sum and the next model. Signed by the aggregator; all of it can be recomputed.
@@ -55,6 +58,9 @@ pub struct RoundResult {
     /// Digest of the model that the round started from, when the task's functional follows models.
     #[n(9)]
     pub direction: Option<Digest>,
+    /// What the next round's devices are drawn from: this round's beacon, when the task selects devices.
+    #[n(10)]
+    pub draw: Option<Draw>,
 }
 
 impl RoundResult {
@@ -63,6 +69,7 @@ impl RoundResult {
         Start {
             model: self.model,
             direction: self.direction,
+            draw: self.draw,
         }
     }
 }
@@ -173,6 +180,9 @@ pub struct Aborted {
     /// [`Start::direction`] of this round, which stays as the model does.
     #[n(6)]
     pub direction: Option<Digest>,
+    /// [`Start::draw`] of this round, which stays as the model does.
+    #[n(7)]
+    pub draw: Option<Draw>,
 }
 
 impl Aborted {
@@ -181,6 +191,7 @@ impl Aborted {
         Start {
             model: self.model,
             direction: self.direction,
+            draw: self.draw,
         }
     }
 

@@ -3,6 +3,7 @@
 use dawn_crypto::digest::Digest;
 use dawn_crypto::seal;
 use dawn_crypto::shamir::{ConsistencyProof, Threshold};
+use dawn_crypto::vrf::VrfProof;
 use dawn_identity::{CredentialChain, EnvelopeError, SecretKey, SessionId, Signed};
 use minicbor::bytes::ByteVec;
 
@@ -64,6 +65,8 @@ impl UploadSize {
             proof_commitments: digests.clone(),
             consistency,
             packages: digests,
+            selection: (task.options.selection)
+                .and_then(|_| VrfProof::from_bytes(&[0; VrfProof::BYTES]).ok()),
         };
         let [seed, explicit] = PackagePlaintext::lengths(&norm);
         let sealed = |point| seal::OVERHEAD_BYTES + if point < t { seed } else { explicit };

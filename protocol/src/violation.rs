@@ -177,6 +177,8 @@ rules! {
     AbortReason => "abort-reason",
     /// A steward submits noise only where the task asks for it, and reports on noise as the beacon says.
     Noise => "noise",
+    /// A device submits only when it is selected, with the proof of it, and a result leaves the beacon to draw from.
+    Selection => "selection",
     /// A receipt names the submission that it was given for.
     Receipt => "receipt",
 }

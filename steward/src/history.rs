@@ -118,7 +118,14 @@ fn check_history(
         record.session.map(|session| session.0),
         session.map(|session| session.0),
     );
-    if other_session || differ(record.verdict, verdict) {
+    // A steward that answered the challenge knows the beacon that its result leaves.
+    let left = match terminal {
+        Terminal::Result(result) => record
+            .next_draw
+            .map(|known| Some(known) == result.peek().draw),
+        Terminal::Aborted(_) => None,
+    };
+    if other_session || differ(record.verdict, verdict) || left == Some(false) {
         return Err(Refusal::OtherHistory(*round).into());
     }
     Ok(())

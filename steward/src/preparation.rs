@@ -168,6 +168,7 @@ impl StewardState {
                         previous: context.spec().previous,
                         model: context.spec().model,
                         direction: context.spec().direction,
+                        draw: context.spec().draw,
                     });
                     change.put_task(&round.task, &task)?;
                 }

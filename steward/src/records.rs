@@ -1,7 +1,7 @@
 //! What the store keeps about answers, rounds and tasks.
 
 use dawn_identity::{Digest, SessionId};
-use dawn_protocol::Start;
+use dawn_protocol::{Draw, Start};
 use minicbor::{Decode, Encode};
 
 /// The six things that a steward says in a round, each at most once. The numbers are those of the store.
@@ -109,6 +109,9 @@ pub struct RoundRecord {
     /// Set before the first payload is asked for to recompute scalars.
     #[n(4)]
     pub recomputed: Option<Recomputed>,
+    /// What the round's challenge leaves for the next to draw from, when the task selects devices.
+    #[n(5)]
+    pub next_draw: Option<Draw>,
 }
 
 /// The one verdict of a round that is looked at any more, and whose scalars are recomputed for it.
@@ -142,6 +145,9 @@ pub struct Known {
     /// Digest of the model that the last accepted update went from, when the task asks for it.
     #[n(3)]
     pub direction: Option<Digest>,
+    /// What its devices are drawn from, when the task selects them.
+    #[n(4)]
+    pub draw: Option<Draw>,
 }
 
 impl Known {
@@ -150,6 +156,7 @@ impl Known {
         Start {
             model: self.model,
             direction: self.direction,
+            draw: self.draw,
         }
     }
 }

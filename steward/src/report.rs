@@ -194,6 +194,11 @@ impl StewardState {
             let bytes = self.keep(change, &round, AnswerKind::Report, work.request, &statement)?;
             change.put_secret(&round, SecretKind::ShareSum, &sum)?;
             change.put_answers(&round, file)?;
+            if work.challenged.selection().is_some() {
+                let mut record = change.round(&round)?;
+                record.next_draw = Some(work.challenged.next_draw());
+                change.put_round(&round, &record)?;
+            }
             Ok(bytes)
         })
     }

@@ -54,6 +54,10 @@ FRAMED = {
     "noise candidate error": [seed(1)],
     "noise candidate seed": [seed(1), b"\3"],
     "noise candidate shares": [seed(1), b"\3"],
+    "selection start": [seed(1)],
+    "selection input": [seed(1), (7).to_bytes(4, "little"), seed(2), seed(3)],
+    "device vrf key": [seed(1)],
+    "attestation digest": [b"attestation"],
     "group order": [seed(1), seed(2)],
     "group sums digest": [bytes(16)],
 }

@@ -2,7 +2,9 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{Signed, Statement};
-use dawn_protocol::{AbortReason, Aborted, RoundResult, RoundSpec, SessionId, Task, Terminal};
+use dawn_protocol::{
+    AbortReason, Aborted, Draw, RoundResult, RoundSpec, SessionId, Task, TaskContext, Terminal,
+};
 
 use super::specify::previous;
 use super::{EngineError, awaited};
@@ -73,6 +75,7 @@ pub(super) struct Begun {
     /// What ended the round before.
     previous: Option<Digest>,
     direction: Option<Digest>,
+    draw: Option<Draw>,
 }
 
 impl Begun {
@@ -82,15 +85,17 @@ impl Begun {
             session: Some(spec.session()),
             previous: spec.previous,
             direction: spec.direction,
+            draw: spec.draw,
         }
     }
 
     /// A round that ends before it has one.
-    fn after(before: Option<&Terminal>) -> Self {
+    fn after(before: Option<&Terminal>, task: &TaskContext) -> Self {
         Self {
             session: None,
             previous: before.map(Terminal::digest),
             direction: before.and_then(|end| end.next_start().direction),
+            draw: before.map_or_else(|| task.initial_draw(), |end| end.next_start().draw),
         }
     }
 }
@@ -114,6 +119,7 @@ pub(super) fn aborted(
             model: row.model,
             previous: begun.previous,
             direction: begun.direction,
+            draw: begun.draw,
         },
     )?;
     let now = now_ms();
@@ -146,7 +152,7 @@ pub(super) async fn abort(
     let task = app.task_context(&row.round.task).await?;
     let begun = match app.own_statement::<RoundSpec>(&row.round).await? {
         Some(spec) => Begun::as_specified(spec.peek()),
-        None => Begun::after(previous(app, &row.round).await?.as_ref()),
+        None => Begun::after(previous(app, &row.round).await?.as_ref(), &task),
     };
     let ending = aborted(app, task.task(), row, begun, reason, detail)?;
     let moved = app

@@ -131,6 +131,7 @@ fn rounds_that_ended_before_they_were_announced() {
                 model: context.spec().model,
                 previous: context.spec().previous,
                 direction: None,
+                draw: None,
             };
             let aborted = Signed::sign(&aborted, &world.aggregator).unwrap();
             draft

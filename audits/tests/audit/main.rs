@@ -14,6 +14,7 @@ mod honest;
 mod lies;
 mod logs;
 mod noise;
+mod selection;
 mod service;
 mod stewards;
 mod ways;

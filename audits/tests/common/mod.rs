@@ -11,9 +11,9 @@ use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, DeviceId, Federation, FoundingDocument, OrgRegistration,
-    Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
-    VerifiedFederation,
+    Admission, CredentialChain, DeviceId, DeviceRequest, Federation, FoundingDocument,
+    OrgRegistration, Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId,
+    Validity, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{
@@ -227,9 +227,12 @@ impl World {
                     .chain(&guests)
                     .nth(i % members)
                     .unwrap();
-                let chain = org
-                    .issue_device(&key.public(), &format!("d{i}"), validity)
-                    .unwrap();
+                let label = format!("d{i}");
+                let mut request = DeviceRequest::of_key(key.public(), &label);
+                if plan.options.selection.is_some() {
+                    request = DeviceRequest::of(&key, &label);
+                }
+                let chain = org.enrol_device(&request, validity).unwrap();
                 TestDevice {
                     id: chain.claimed_device(),
                     chain,

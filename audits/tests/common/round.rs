@@ -5,13 +5,14 @@ use dawn_crypto::norm::projection::MatrixBlocks;
 use dawn_crypto::norm::{Answer, Hidden, NormParams, NormProof};
 use dawn_crypto::params::Q;
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_identity::Signed;
+use dawn_crypto::vrf::prove;
+use dawn_identity::{Signed, device_vrf};
 use dawn_learn::Model;
 use dawn_protocol::answers::{Scalars, answers_digest};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::package::open_package;
 use dawn_protocol::phase::JudgeError;
-use dawn_protocol::prepare::PreparedSubmission;
+use dawn_protocol::prepare::{PrepareError, PreparedSubmission};
 use dawn_protocol::roll::Roll;
 use dawn_protocol::terminal::Terminal;
 use dawn_protocol::{
@@ -31,6 +32,8 @@ pub enum Cheat {
     NoDigits,
     /// Its header is signed by somebody else.
     Unsigned,
+    /// It is not selected, and sends another proof than that it is.
+    Unselected,
 }
 
 /// What goes differently in a round.
@@ -238,7 +241,7 @@ impl World {
             let at = played.submissions.len();
             let cheat = script.cheats.iter().find(|(place, _)| *place == at);
             let prepared = match cheat.map(|(_, cheat)| *cheat) {
-                None | Some(Cheat::Unsigned) => {
+                None | Some(Cheat::Unsigned | Cheat::Unselected) => {
                     PreparedSubmission::new(&open, &device.chain, &device.key, &x, &mut self.rng)
                 }
                 Some(cheat) => {
@@ -263,9 +266,17 @@ impl World {
                     )
                 }
             };
-            let mut prepared = prepared.unwrap();
+            let mut prepared = match prepared {
+                Err(PrepareError::NotSelected(_)) => continue,
+                prepared => prepared.unwrap(),
+            };
             if cheat.is_some_and(|(_, cheat)| *cheat == Cheat::Unsigned) {
                 prepared.header = Signed::sign(prepared.header.peek(), &self.log).unwrap();
+            }
+            if cheat.is_some_and(|(_, cheat)| *cheat == Cheat::Unselected) {
+                let mut header = prepared.header.peek().clone();
+                header.selection = Some(prove(&device_vrf(&device.key), b"another input"));
+                prepared.header = Signed::sign(&header, &device.key).unwrap();
             }
             played.submissions.push(prepared);
             played.updates.push(x);
@@ -311,6 +322,7 @@ impl World {
             model: open.spec().model,
             previous: open.spec().previous,
             direction: open.spec().direction,
+            draw: open.spec().draw,
         };
         Terminal::Aborted(Signed::sign(&aborted, &self.aggregator).unwrap())
     }

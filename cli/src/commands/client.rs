@@ -16,12 +16,16 @@ use serde_json::json;
 
 use crate::{files, output};
 
+/// Exit code of a device that was selected in none of the rounds that it was offered.
+const NEVER_SELECTED: u8 = 3;
+
 /// Before a server is asked again that did not answer.
 const PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Takes part in the rounds of a task until it ends.
+    /// Takes part in the rounds of a task until it ends. Exits with 3 when the task selects devices and this one was
+    /// selected in no round.
     Join {
         /// Folder of the device, as `dawn device enrol` made it.
         #[arg(long)]
@@ -94,11 +98,16 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     let file = File::open(&csv).with_context(|| format!("cannot read {}", csv.display()))?;
     let data =
         read_csv(BufReader::new(file), &format).with_context(|| csv.display().to_string())?;
-    let mut receipts = Vec::new();
+    let (mut receipts, mut not_selected) = (Vec::new(), Vec::new());
     while rounds.is_none_or(|most| (receipts.len() as u32) < most) {
         let open = match participation.next_round(Duration::from_secs(30)).await {
             Ok(Some(open)) => open,
             Ok(None) => continue,
+            Err(ClientError::NotSelected { round, reason }) => {
+                eprintln!("round {}: {reason}", round.number);
+                not_selected.push(round.number);
+                continue;
+            }
             Err(ClientError::Ended(_)) => break,
             Err(ClientError::Transport(error)) if error.is_transient() => {
                 eprintln!("{error}; asking again");
@@ -122,8 +131,21 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         eprintln!("round {}: receipt for {}", round.number, receipt.header);
         receipts.push(json!({"round": round.number, "header": receipt.header}));
     }
-    let done = json!({"device": client.device(), "task": task, "receipts": receipts});
+    let done = json!({
+        "device": client.device(),
+        "task": task,
+        "receipts": receipts,
+        "not_selected": not_selected,
+    });
     output::report(json, &done, |_| {
-        format!("took part in {} rounds", receipts.len())
-    })
+        let (rounds, others) = (receipts.len(), not_selected.len());
+        match others {
+            0 => format!("took part in {rounds} rounds"),
+            _ => format!("took part in {rounds} rounds, not selected in {others}"),
+        }
+    })?;
+    if receipts.is_empty() && !not_selected.is_empty() {
+        return Ok(ExitCode::from(NEVER_SELECTED));
+    }
+    Ok(ExitCode::SUCCESS)
 }

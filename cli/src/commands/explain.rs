@@ -53,6 +53,7 @@ impl Explanation {
         explanation.sums(task, &norm)?;
         explanation.upload(task, threshold)?;
         explanation.privacy(task, threshold)?;
+        explanation.selection(task);
         explanation.honesty(task, threshold);
         Ok(explanation)
     }
@@ -200,6 +201,22 @@ impl Explanation {
             value: Value::Null,
             text,
         });
+    }
+
+    fn selection(&mut self, task: &Task) {
+        let selection = task.options.selection;
+        let text = selection.map(|selection| {
+            format!(
+                "a device takes part in a round with probability {:.4}, by a draw that nobody chooses; privacy is counted as if all did",
+                selection.probability()
+            )
+        });
+        self.fact(
+            "Who takes part",
+            "selection",
+            json!(selection.map(|selection| selection.probability())),
+            text.unwrap_or_else(|| "every device that its organisation enrolled".to_owned()),
+        );
     }
 
     fn sums(&mut self, task: &Task, norm: &NormParams) -> Result<()> {

@@ -11,8 +11,8 @@ use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
 use dawn_learn::{ModelSpec, Preset, RobustRule, Way};
 use dawn_protocol::{
-    Deadlines, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task,
-    TaskOptions, dp,
+    Deadlines, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection,
+    StewardNoise, Task, TaskOptions, dp,
 };
 use dawn_transport::Api;
 use serde::Deserialize;
@@ -99,6 +99,8 @@ struct Description {
     noise: Option<NoiseFields>,
     /// Sums over groups and a robust rule; one sum when absent.
     groups: Option<GroupFields>,
+    /// The probability with which a device takes part in a round, above 0 and below 1; everybody when absent.
+    selection: Option<f64>,
 }
 
 /// Sums over groups of the accepted submissions.
@@ -181,6 +183,16 @@ fn projections() -> u16 {
 
 fn candidates() -> u8 {
     16
+}
+
+fn selection(probability: f64) -> Result<Selection> {
+    ensure!(
+        0.0 < probability && probability < 1.0,
+        "selection is a probability above 0 and below 1; leave it out to take every device"
+    );
+    // Truncated to units of 2^-32, of which it is at least one.
+    let rate = ((probability * 2f64.powi(32)) as u32).max(1);
+    Ok(Selection { rate })
 }
 
 fn delta() -> u8 {
@@ -334,6 +346,7 @@ impl Description {
         let way = self.way()?;
         let (roster, threshold) = roster;
         let split = self.split(settings.quantiser.clip, threshold)?;
+        let selection = self.selection.map(selection).transpose()?;
         let PolicyFields {
             min_accepted,
             min_honest,
@@ -395,6 +408,7 @@ impl Description {
                     candidates: self.noise.map_or_else(candidates, |noise| noise.candidates),
                 }),
                 way,
+                selection,
             },
         })
     }

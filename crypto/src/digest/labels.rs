@@ -109,6 +109,16 @@ labels! {
     /// Seed of everything else that is random about a candidate.
     NOISE_SHARES = "noise candidate shares";
 
+    // Devices and their selection.
+    /// What the devices of a task's first rounds are drawn from.
+    SELECTION_START = "selection start";
+    /// What a device's VRF is asked about a round.
+    SELECTION_INPUT = "selection input";
+    /// Seed of a device's VRF key.
+    DEVICE_VRF = "device vrf key";
+    /// Digest of a device's attestation.
+    ATTESTATION = "attestation digest";
+
     // Streams.
     /// Seed of a round's public matrix.
     MATRIX_SEED = "matrix seed";

@@ -12,6 +12,7 @@ use crate::examine::{Finding, SubmissionVerifier};
 use crate::groups::Groups;
 use crate::judge::{Ballot, judge};
 use crate::round_context::RoundContext;
+use crate::selection::Draw;
 use crate::statements::{Outcome, PackageReport, Verdict};
 use crate::terminal::AbortReason;
 use crate::violation::{Culprit, Rule, Violation};
@@ -42,6 +43,15 @@ impl RoundChallenged {
     /// The beacon.
     pub fn beacon(&self) -> Digest {
         self.beacon
+    }
+
+    /// What the next round's devices are drawn from when this one has a result. Nobody knew the beacon when the round was
+    /// opened.
+    pub fn next_draw(&self) -> Draw {
+        Draw {
+            beacon: self.beacon,
+            before: self.spec().opened_ms / 1000,
+        }
     }
 
     /// The groups of the round, when its task asks for sums over groups.

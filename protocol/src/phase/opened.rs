@@ -101,6 +101,7 @@ impl Opened {
             sum: self.sum_digest(),
             model: next_model,
             direction: self.names_directions().then_some(self.spec().model),
+            draw: self.selection().map(|_| self.judged.challenged.next_draw()),
         }
     }
 
@@ -144,6 +145,11 @@ impl Opened {
             claimed.direction == expected.direction,
             Rule::ResultModel,
             "the result names another model than the round started from",
+        )?;
+        rule(
+            claimed.draw == expected.draw,
+            Rule::Selection,
+            "the result does not leave the round's beacon for the next to draw from",
         )?;
         rule(
             *claimed == expected,

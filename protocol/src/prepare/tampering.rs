@@ -62,6 +62,11 @@ impl PreparedSubmission {
         rng: &mut R,
     ) -> Result<Self, PrepareError> {
         let author = author.into();
+        // Who is not selected sends no proof.
+        let selection = match &author {
+            Author::Device(chain) => round.select(chain, signer).ok().flatten(),
+            Author::Steward(_) => None,
+        };
         let noise = author.candidate().and_then(|_| noise_of(round));
         let params = noise.map_or(round.norm_params(), |(_, params)| params);
         let threshold = round.threshold();
@@ -92,6 +97,7 @@ impl PreparedSubmission {
             _ => {}
         }
         header.packages = packages.iter().map(|p| package_digest(p)).collect();
+        header.selection = selection;
         Ok(Self {
             header: Signed::sign(&header, signer)?,
             packages,

@@ -359,6 +359,7 @@ fn a_direction_that_does_not_follow_is_refused() {
             model,
             previous: Some(first.end.digest()),
             direction,
+            draw: None,
         }))
     };
     let before = honest.open.spec().start();

@@ -20,6 +20,7 @@ mod packages;
 mod places;
 mod preparing;
 mod reporting;
+mod selection;
 mod shares;
 mod statements;
 mod tampered;

@@ -141,6 +141,7 @@ fn result() -> RoundResult {
         sum: digest(0xaa),
         model: digest(0xbb),
         direction: None,
+        draw: None,
     }
 }
 
@@ -153,6 +154,7 @@ fn aborted() -> Aborted {
         model: digest(0xdd),
         previous: Some(digest(0xee)),
         direction: None,
+        draw: None,
     }
 }
 
@@ -220,6 +222,7 @@ fn large() -> &'static Large {
                 charge_micro_rho: 5,
                 opened_ms: 1_800_000_000_000,
                 direction: None,
+                draw: None,
             },
             header: SubmissionHeader {
                 round: round(),
@@ -234,6 +237,7 @@ fn large() -> &'static Large {
                 proof_commitments: vec![digest(0x59); 3],
                 consistency: proof(),
                 packages: vec![digest(0x57); 2],
+                selection: None,
             },
             task,
         }

@@ -203,6 +203,7 @@ fn the_writer_writes_nothing_that_no_reader_reads() {
         model: world.initial_model(),
         previous: None,
         direction: None,
+        draw: None,
     }));
     writer.previous(&aborted).unwrap();
     writer

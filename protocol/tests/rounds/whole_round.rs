@@ -82,11 +82,13 @@ fn two_honest_rounds_follow_each_other() {
             model,
             previous: Some(terminal.digest()),
             direction: None,
+            draw: None,
         }))
     };
     let start = |model| Start {
         model,
         direction: None,
+        draw: None,
     };
     let aborted = abort(next_digest);
     let other = Digest([0x66; 32]);
@@ -139,6 +141,7 @@ fn an_abort_of_the_first_round_leaves_the_initial_model() {
             model,
             previous: None,
             direction: None,
+            draw: None,
         }));
         let second = world.round(2, Some(&aborted), model, &[1, 2, 3, 4]);
         let verified = second.open.verify_previous(Some(&aborted), None);

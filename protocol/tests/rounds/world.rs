@@ -8,8 +8,8 @@ use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::{ShareSum, Threshold};
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, Federation, FoundingDocument, Members, Organisation, Roster,
-    RosterEntry, SecretKey, Signed, SignedRoster, Statement, Validity, VerifiedFederation,
+    Admission, CredentialChain, DeviceRequest, Federation, FoundingDocument, Members, Organisation,
+    Roster, RosterEntry, SecretKey, Signed, SignedRoster, Statement, Validity, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::digests::model_digest;
@@ -153,7 +153,7 @@ impl World {
         let key = SecretKey::generate(&mut self.rng);
         let validity = Validity::starting(NOW - 10, 500_000);
         let credential = self.organisations[organisation]
-            .issue_device(&key.public(), "device", validity)
+            .enrol_device(&DeviceRequest::of(&key, "device"), validity)
             .unwrap();
         Device { key, credential }
     }

@@ -169,6 +169,7 @@ impl Player {
             let open = match participation.next_round(Duration::from_secs(30)).await {
                 Ok(Some(open)) => open,
                 Ok(None) => continue,
+                Err(ClientError::NotSelected { .. }) => continue,
                 Err(ClientError::Ended(_)) => return Ok(()),
                 Err(error) => return Err(error.into()),
             };

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, Federation, FoundingDocument, Organisation, Roster, RosterEntry,
-    SecretKey, Signed, SignedRoster, StewardId, Validity,
+    Admission, CredentialChain, DeviceRequest, Federation, FoundingDocument, Organisation, Roster,
+    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
 };
 use dawn_protocol::{Task, TaskContext};
 use dawn_transport::Api;
@@ -165,10 +165,9 @@ impl Founded {
     ) -> Result<Device> {
         let key = SecretKey::generate(rng);
         let validity = Validity::starting(now - 60, VALIDITY_SECONDS);
-        let chain =
-            self.members[member]
-                .organisation
-                .issue_device(&key.public(), label, validity)?;
+        let chain = self.members[member]
+            .organisation
+            .enrol_device(&DeviceRequest::of(&key, label), validity)?;
         Ok(Device { member, chain, key })
     }
 }

@@ -241,6 +241,7 @@ impl Setting {
                     candidates: CANDIDATES,
                 }),
                 way: self.way.clone(),
+                selection: None,
             },
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")

@@ -135,6 +135,7 @@ fn a_verdict_that_leaves_out_what_was_spent_is_refused() {
         model: world.initial_model(),
         previous: None,
         direction: None,
+        draw: None,
     }));
     let own = world.sealing_key(&state, 2).expect("sealing key");
     let model = world.initial_model();

@@ -23,6 +23,7 @@ fn result(world: &World, session: SessionId, model: Digest, direction: Option<Di
         sum: Digest([2; 32]),
         model,
         direction,
+        draw: None,
     }))
 }
 
@@ -35,6 +36,7 @@ fn abort(world: &World, number: u32, previous: &Terminal, start: Start) -> Termi
         model: start.model,
         previous: Some(previous.digest()),
         direction: start.direction,
+        draw: None,
     }))
 }
 
@@ -67,6 +69,7 @@ fn a_specification_whose_direction_does_not_follow_is_not_endorsed() {
     let start = |direction| Start {
         model: left,
         direction,
+        draw: None,
     };
     let own = world.sealing_key(&state, 2).expect("key");
     let honest = [result(&world, session, left, Some(initial))];

@@ -26,6 +26,7 @@ pub fn early(
         model,
         previous: previous.map(Terminal::digest),
         direction: None,
+        draw: None,
     })
 }
 
@@ -79,6 +80,7 @@ fn aborts_are_followed_back_to_what_explains_them() {
         sum: Digest([2; 32]),
         model: left,
         direction: None,
+        draw: None,
     }));
     let second = abort(&world, 2, Some(&first), left);
     let third = abort(&world, 3, Some(&second), left);

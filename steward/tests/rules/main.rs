@@ -18,6 +18,7 @@ mod reporting;
 mod restored;
 mod rounds;
 mod scalars;
+mod selection;
 mod server;
 mod whole;
 mod world;

@@ -343,6 +343,7 @@ fn one_history() {
         sum: dawn_protocol::Digest([2; 32]),
         model: dawn_protocol::Digest([3; 32]),
         direction: None,
+        draw: None,
     };
     let own = world.sealing_key(&state, 2).expect("key");
     let rng = &mut world.rng.clone();
@@ -367,6 +368,7 @@ fn one_history() {
         model: world.initial_model(),
         previous: None,
         direction: None,
+        draw: None,
     };
     let fork = Terminal::Aborted(world.by_aggregator(&other_session));
     let model = world.initial_model();

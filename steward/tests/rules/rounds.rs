@@ -3,7 +3,7 @@
 use dawn_crypto::mask::{PublicMatrix, add_assign, parse_payload};
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache, PublicCheck};
 use dawn_crypto::shamir::ShareSum;
-use dawn_identity::{SecretKey, Signed, Validity};
+use dawn_identity::{DeviceRequest, SecretKey, Signed, Validity};
 use dawn_protocol::package::open_package;
 use dawn_protocol::prepare::PreparedSubmission;
 use dawn_protocol::roll::Roll;
@@ -47,10 +47,9 @@ impl World {
         for (organisation, value) in organisations.iter().zip(1..) {
             let key = SecretKey::generate(&mut self.rng);
             let credential = self.organisations[*organisation]
-                .issue_device(
-                    &key.public(),
-                    "device",
-                    Validity::starting(now() - 10, 500_000),
+                .enrol_device(
+                    &DeviceRequest::of(&key, "device"),
+                    Validity::starting(now() - 1000, 500_000),
                 )
                 .expect("credential");
             let x = vec![value; d];
