@@ -51,6 +51,32 @@ fn a_small_demo_rejects_devices_that_attack() {
     assert!(rounds.iter().map(rejected).sum::<u64>() > 0, "{rounds:?}");
 }
 
+/// Half of the devices are drawn for a round, and the auditor follows every draw.
+#[test]
+fn a_small_demo_selects_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = "demo --orgs 4 --devices 24 --rounds 3 --dropout 0 --kill-steward-in 0 --selection 0.5 --out out --json";
+    let run = dawn(&args.split(' ').collect::<Vec<_>>(), dir.path());
+    let summary = last_line(&run);
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    assert_eq!(summary["sum_errors"], 0);
+    assert_eq!(summary["audit"], "PASS");
+    let rounds = summary["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 3);
+    for round in rounds {
+        assert_eq!(round["outcome"], "opened");
+        // All 24, or fewer than 2, are drawn with probability 2^-19.
+        assert!(
+            (2..24).contains(&round["accepted"].as_u64().unwrap()),
+            "{round}"
+        );
+    }
+}
+
 /// Devices that reverse their update, no longer than it may be, are found once there is a direction, and the first round, which
 /// they are part of, does not decide it.
 #[test]

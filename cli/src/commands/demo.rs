@@ -61,6 +61,10 @@ pub struct Arguments {
     /// when absent.
     #[arg(long)]
     filter: Option<Filter>,
+    /// The probability with which a device takes part in a round, by a draw that nobody chooses; every device does when
+    /// absent.
+    #[arg(long)]
+    selection: Option<f64>,
     /// Privacy target per device over all rounds, at delta 1e-5; chooses a smaller model (see --model).
     /// When absent: only the noise that masking needs, and no privacy guarantee for the outputs.
     #[arg(long)]
@@ -154,6 +158,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         attacks: arguments.attack,
         steward_attacks: arguments.steward_attack,
         filter: arguments.filter,
+        selection: arguments.selection,
         epsilon: arguments.epsilon,
         noise: arguments.noise,
         groups: arguments.groups.map(|number| DemoGroups {

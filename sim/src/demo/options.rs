@@ -45,6 +45,8 @@ pub struct DemoOptions {
     pub steward_attacks: Vec<StewardAttack>,
     /// What is asked of updates beside their norm.
     pub filter: Option<Filter>,
+    /// The probability with which a device takes part in a round; all do when absent.
+    pub selection: Option<f64>,
     /// Privacy target over all rounds; noise is the least that masking allows when absent.
     pub epsilon: Option<f64>,
     /// Who carries the noise of the privacy target.
@@ -146,6 +148,10 @@ impl DemoOptions {
         ensure!(
             self.steward_attacks.is_empty() || self.kill_steward_in == 0,
             "--steward-attack and --kill-steward-in are two failing stewards, and the rest would be too few to decide: leave one of them out"
+        );
+        ensure!(
+            (self.selection).is_none_or(|probability| (0.01..1.0).contains(&probability)),
+            "--selection must be at least 0.01 and below 1"
         );
         if let Some(epsilon) = self.epsilon {
             ensure!(

@@ -12,7 +12,8 @@ use dawn_learn::data::{Split, digits, fashion_mnist, watch};
 use dawn_learn::way::dimension;
 use dawn_learn::{ModelSpec, Preset, Way};
 use dawn_protocol::{
-    Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskOptions, dp,
+    Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection, StewardNoise, Task, TaskOptions,
+    dp,
 };
 
 use super::shares::{Shares, WATCH_FOLDER};
@@ -241,7 +242,9 @@ impl Setting {
                     candidates: CANDIDATES,
                 }),
                 way: self.way.clone(),
-                selection: None,
+                selection: options.selection.map(|probability| Selection {
+                    rate: (probability * 2f64.powi(32)) as u32,
+                }),
             },
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")
@@ -249,10 +252,14 @@ impl Setting {
 }
 
 /// Nine tenths of the honest devices that are expected to stay must be accepted, and four fifths of
-/// those are counted on to be honest.
+/// those are counted on to be honest. Of devices that draw, five deviations fewer than expected will do.
 fn policy(options: &DemoOptions) -> Policy {
     let staying = f64::from(options.devices) * (1.0 - options.dropout) * (1.0 - options.byzantine);
-    let min_accepted = ((staying * 0.9) as u32).max(2);
+    let drawn = options.selection.map_or(staying, |probability| {
+        let expected = staying * probability;
+        expected - 5.0 * (expected * (1.0 - probability)).sqrt()
+    });
+    let min_accepted = ((drawn * 0.9) as u32).max(2);
     Policy {
         min_accepted,
         min_honest: (min_accepted * 4 / 5).max(2),
@@ -269,7 +276,7 @@ fn policy(options: &DemoOptions) -> Policy {
 fn collecting_ms(options: &DemoOptions, dimension: usize) -> u32 {
     let each = 20 + dimension as u64 / 200;
     let mut total = 1_500 + u64::from(options.devices) * each;
-    if options.dropout == 0.0 {
+    if options.dropout == 0.0 && options.selection.is_none() {
         // Nobody fails: the phase ends when all are there, and the slowest is waited for.
         total *= 10;
     }
