@@ -157,15 +157,15 @@ def written_key(task, number, steward, body, signed):
     }
 
 
-def encodings(body, first):
-    """Other encodings of the array `body`, whose first field is `first` (one byte) and whose last is null and left out: each
-    is refused."""
+def encodings(body, first, absent=1):
+    """Other encodings of the array `body`, whose first field is `first` (one byte) and whose last `absent` fields are null and left
+    out: each is refused."""
     return [
         ("a longer integer", body[:1] + b"\x18" + first + body[2:], "not-canonical", None),
         ("a byte after the end", body + b"\0", "not-canonical", None),
         ("an array of indefinite length", b"\x9f" + body[1:] + b"\xff", "not-canonical", None),
         ("a longer length of the array", (b"\x98" + bytes([body[0] & 31])) + body[1:], "not-canonical", None),
-        ("a field too many", bytes([body[0] + 2]) + body[1:] + b"\xf6\0", "not-canonical", None),
+        ("a field too many", bytes([body[0] + absent + 1]) + body[1:] + absent * b"\xf6" + b"\0", "not-canonical", None),
         ("null written out", bytes([body[0] + 1]) + body[1:] + b"\xf6", "not-canonical", None),
         ("cut off", body[:-1], "malformed", None),
         ("nothing", b"", "malformed", None),
@@ -234,7 +234,7 @@ def bad_specs(corrupted, good, keys):
     def wrong(name, error, at=None, **changes):
         corrupted.append(refused(name, "round-spec", error, at, **{**known, **changes}))
 
-    for name, body, error, at in encodings(encode(good), b"\1"):
+    for name, body, error, at in encodings(encode(good), b"\1", 2):
         wrong(name, error, at, body=body.hex())
     task = good[ROUND][0]
     bodies = [keys[0][0], keys[1][0], None]
