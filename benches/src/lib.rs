@@ -7,6 +7,7 @@
 //! | `prove` | a proven submission for device, steward and aggregator, against Prio3SumVec (feature `prepare`) |
 //! | `soundness` | how often vectors that are too long pass the norm proof, against the predicted probability (feature `prepare`) |
 //! | `honest` | whether honest submissions at the bound ever fail (feature `prepare`) |
+//! | `identity` | enrolling devices, and the identity of a submission, against one bare Ed25519 verification (feature `prepare`) |
 //! | `scene` | the federation that both are measured in |
 //! | `train` | training in fixed point, and its matrix products, against f32 (feature `learn`; the baselines: feature `bench`) |
 //! | `accuracy` | accuracy in fixed point beside the same training in f32 (feature `learn`) |
@@ -25,6 +26,8 @@ pub mod core;
 pub mod float;
 #[cfg(feature = "prepare")]
 pub mod honest;
+#[cfg(feature = "prepare")]
+pub mod identity;
 #[cfg(feature = "prepare")]
 pub mod prepare;
 #[cfg(feature = "bench")]

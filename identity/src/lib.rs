@@ -16,6 +16,7 @@
 //! | [`signed`] | typed statements: [`Statement`], [`Signed`], [`Verified`] |
 //! | [`issuer`], [`credential`], [`chain`] | root key -> issuer certificate -> device credential |
 //! | [`device_vrf`](mod@device_vrf) | the key by which a device is selected |
+//! | [`enrolment`], [`device_batch`] | many devices at once, and their file |
 //! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
 //! | [`federation`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
 //! | [`http_signature`] | signed HTTP requests (RFC 9421) |
@@ -28,7 +29,9 @@
 pub mod canonical;
 pub mod chain;
 pub mod credential;
+pub mod device_batch;
 pub mod device_vrf;
+pub mod enrolment;
 pub mod envelope;
 pub mod federation;
 pub mod http_signature;
@@ -50,7 +53,9 @@ pub use canonical::{DecodeError, from_canonical, from_canonical_bounded, to_cano
 pub use chain::{ChainError, CredentialChain, VerifiedDevice};
 pub use credential::{DeviceCredential, attestation_digest};
 pub use dawn_crypto::digest::Digest;
+pub use device_batch::{BatchError, BatchReader, BatchWriter, EnrolledDevice};
 pub use device_vrf::device_vrf;
+pub use enrolment::EnrolmentPlan;
 pub use envelope::{Envelope, EnvelopeError};
 pub use federation::{
     Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,

@@ -258,16 +258,25 @@ impl Organisation {
         device: &DeviceRequest,
         validity: Validity,
     ) -> Result<CredentialChain, EnvelopeError> {
+        Ok(CredentialChain {
+            issuer: self.certificate.clone(),
+            credential: self.credential_of(device, validity)?,
+        })
+    }
+
+    /// The credential alone.
+    pub(crate) fn credential_of(
+        &self,
+        device: &DeviceRequest,
+        validity: Validity,
+    ) -> Result<Signed<DeviceCredential>, EnvelopeError> {
         let label = device.label.clone();
         let credential = DeviceCredential {
             vrf: device.vrf.clone(),
             attestation: device.attestation,
             ..DeviceCredential::new(self.id(), device.key, label, validity.from, validity.until)
         };
-        Ok(CredentialChain {
-            issuer: self.certificate.clone(),
-            credential: Signed::sign(&credential, &self.issuer)?,
-        })
+        Signed::sign(&credential, &self.issuer)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The roll of a closed round: who submitted what, in the order of the Merkle root
 //! (`docs/protocol.md`, section 4.6).
 
+use std::collections::BTreeMap;
+
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
 use dawn_crypto::norm::NormSeeds;
@@ -138,6 +140,16 @@ impl Roll {
     pub fn devices(&self) -> usize {
         let noise = self.entries.iter().filter(|entry| entry.noise.is_some());
         self.entries.len() - noise.count()
+    }
+
+    /// Number of submissions of the organisation that has most, of devices whose headers verify.
+    pub fn most_of_one(&self) -> usize {
+        let mut counts = BTreeMap::new();
+        let devices = |entry: &&Entry| entry.noise.is_none() && entry.refused.is_none();
+        for entry in self.entries.iter().filter(devices) {
+            *counts.entry(entry.org).or_insert(0) += 1;
+        }
+        counts.into_values().max().unwrap_or(0)
     }
 
     /// Number of submissions.

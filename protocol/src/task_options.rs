@@ -28,6 +28,9 @@ pub struct TaskOptions {
     /// Which devices take part in a round (section 4.10); none: all.
     #[n(5)]
     pub selection: Option<Selection>,
+    /// The policy's quota: most submissions of one organisation's devices in a round; none: as many as there is room for.
+    #[n(6)]
+    pub quota: Option<u32>,
 }
 
 /// The field's codec: the default is null, which is left out at the end of an array.

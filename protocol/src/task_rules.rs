@@ -159,6 +159,10 @@ fn check_options(task: &Task) -> Result<(), BrokenRule> {
         selection.check()?;
     }
     BrokenRule::unless(
+        (task.options.quota).is_none_or(|quota| (1..=task.policy.max_submissions).contains(&quota)),
+        "the quota of an organisation is between 1 and the most submissions of a round",
+    )?;
+    BrokenRule::unless(
         task.options.way.is_none() || task.options.functional != Some(Functional::Counts),
         "a task asks for counts or for another way of learning: counts are of whole updates",
     )?;

@@ -179,6 +179,8 @@ rules! {
     Noise => "noise",
     /// A device submits only when it is selected, with the proof of it, and a result leaves the beacon to draw from.
     Selection => "selection",
+    /// No organisation has more submissions in a round than the task's quota.
+    Quota => "quota",
     /// A receipt names the submission that it was given for.
     Receipt => "receipt",
 }

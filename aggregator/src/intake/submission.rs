@@ -156,6 +156,7 @@ async fn take(
         }
         Submitted::WrongPhase(phase) => Err(not_collecting(phase)),
         Submitted::Full => Err(full()),
+        Submitted::OverQuota => Err(over_quota()),
         Submitted::ObjectsGone => Err(Problem::unavailable(
             "the upload took too long; send it again",
         )),
@@ -263,6 +264,15 @@ async fn check_round(
     if verified.noise().is_none() && round.submitted >= context.task().policy.max_submissions {
         return Err(full());
     }
+    if let Some(quota) = context
+        .task()
+        .options
+        .quota
+        .filter(|_| verified.noise().is_none())
+        && app.store.submissions_of(id, &verified.org()).await? >= u64::from(quota)
+    {
+        return Err(over_quota());
+    }
     Ok(())
 }
 
@@ -300,6 +310,7 @@ fn row(
         bytes,
         most: policy.max_submissions,
         target: policy.target_submissions,
+        quota: context.task().options.quota,
     })
 }
 
@@ -332,6 +343,12 @@ fn not_collecting(phase: Phase) -> Problem {
         "the round takes no submissions now; its phase is {}",
         phase.as_str()
     ))
+}
+
+fn over_quota() -> Problem {
+    Problem::quota(
+        "this organisation has as many submissions in the round as the task's quota allows",
+    )
 }
 
 fn full() -> Problem {

@@ -42,6 +42,8 @@ pub struct NewSubmission {
     pub most: u32,
     /// Collecting ends early at this many; 0 for never.
     pub target: u32,
+    /// Most submissions of the organisation's devices.
+    pub quota: Option<u32>,
 }
 
 /// What is stored of a device in a round.
@@ -67,6 +69,8 @@ pub enum Submitted {
     WrongPhase(Phase),
     /// The round is full.
     Full,
+    /// The organisation has as many submissions as its quota.
+    OverQuota,
     /// An object vanished between the write and the commit; the caller may send it again.
     ObjectsGone,
     /// There is no such round.
@@ -102,6 +106,11 @@ impl Store {
             .as_ref()
             .map(stored)
             .transpose()
+    }
+
+    /// How many submissions an organisation's devices have in a round.
+    pub async fn submissions_of(&self, id: &RoundId, org: &OrgId) -> Result<u64, StoreError> {
+        unsigned(of_organisation(&self.pool, id, org).await?)
     }
 
     /// Stores a submission while the round collects. Its objects must exist: they are looked for again
@@ -144,6 +153,12 @@ impl Store {
             let count = unsigned32(row.try_get("submitted")?)? + u32::from(!noise);
             if !noise && count > new.most {
                 return Ok(Submitted::Full);
+            }
+            if let Some(quota) = new.quota.filter(|_| !noise) {
+                // Under the lock of the round's row: nobody else is counted meanwhile.
+                if of_organisation(&mut *conn, id, &new.org).await? >= i64::from(quota) {
+                    return Ok(Submitted::OverQuota);
+                }
             }
             let packages = ObjectKey::packages(&id.task.0, id.number, &new.header_digest);
             for key in [ObjectKey::payload(&new.payload), packages] {
@@ -294,6 +309,21 @@ impl Store {
         })
         .collect()
     }
+}
+
+async fn of_organisation(
+    on: impl sqlx::PgExecutor<'_>,
+    id: &RoundId,
+    org: &OrgId,
+) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from submissions where task = $1 and number = $2 and org = $3 and noise_point is null",
+    )
+    .bind(&id.task.as_bytes()[..])
+    .bind(signed32(id.number))
+    .bind(&org.as_bytes()[..])
+    .fetch_one(on)
+    .await?)
 }
 
 fn stored(row: &sqlx::postgres::PgRow) -> Result<StoredSubmission, StoreError> {

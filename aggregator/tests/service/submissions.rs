@@ -431,3 +431,31 @@ async fn a_full_round_takes_no_more() {
     }
     assert_eq!(round.stored().await, (4, 0, 4, 4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisation_takes_no_more_places_than_its_quota() {
+    let mut round = Collecting::with(|task| task.options.quota = Some(2), |_| {}).await;
+    let own: Vec<_> = (0..5).map(|_| round.world.device(0)).collect();
+    let prepared: Vec<_> = (0..)
+        .zip(&own)
+        .map(|(i, device)| (device.id.to_string(), round.prepare(device, i).to_bytes()))
+        .collect();
+    // All at once, whoever is first.
+    let answers =
+        futures_util::future::join_all(prepared.iter().map(|(name, bytes)| round.put(name, bytes)))
+            .await;
+    let taken: Vec<_> = answers.iter().map(|answer| answer.status == 201).collect();
+    assert_eq!(taken.iter().filter(|taken| **taken).count(), 2);
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(answer.status, 429);
+        assert!(String::from_utf8_lossy(&answer.body).contains("quota"));
+    }
+    // A repetition of what is there gets its receipt; others' places are theirs.
+    for ((name, bytes), taken) in prepared.iter().zip(taken) {
+        let again = round.put(name, bytes).await.status;
+        assert_eq!(again, if taken { 200 } else { 429 });
+    }
+    let other = round.world.device(1);
+    let bytes = round.prepare(&other, 9).to_bytes();
+    assert_eq!(round.put(&other.id.to_string(), &bytes).await.status, 201);
+}

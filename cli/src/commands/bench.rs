@@ -26,6 +26,8 @@ pub enum Command {
     Train(train::Options),
     /// Train in fixed point and in f32, and compare the accuracies: the mean of paired differences with its interval.
     Accuracy(super::bench_accuracy::Options),
+    /// Enrol devices, and verify the identity of a submission; beside one bare Ed25519 verification.
+    Identity(super::bench_identity::Options),
     /// Try vectors that are too long, and compare how many pass the norm proof with what is predicted.
     Soundness(SoundnessOptions),
     /// Make honest submissions at the bound, and count those that the norm proof refuses.
@@ -110,6 +112,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Prove(options) => return prove(options).await,
         Command::Train(options) => return train::run(options).await,
         Command::Accuracy(options) => return super::bench_accuracy::run(options).await,
+        Command::Identity(options) => return super::bench_identity::run(options).await,
         Command::Soundness(options) => return soundness(options).await,
         Command::Honest(options) => return honest(options).await,
         Command::Attacks(arguments) => return super::bench_attacks::run(arguments).await,

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod bench;
 mod bench_accuracy;
 mod bench_attacks;
+mod bench_identity;
 mod bench_train;
 pub mod client;
 pub mod data;

@@ -155,6 +155,8 @@ struct PolicyFields {
     max_org_share_permille: u16,
     max_submissions: u32,
     target_submissions: u32,
+    /// Most submissions of one organisation's devices in a round; as many as there is room for when absent.
+    max_org_submissions: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -354,6 +356,7 @@ impl Description {
             max_org_share_permille,
             max_submissions,
             target_submissions,
+            max_org_submissions,
         } = self.policy;
         let d = self.deadlines;
         Ok(Task {
@@ -409,6 +412,7 @@ impl Description {
                 }),
                 way,
                 selection,
+                quota: max_org_submissions,
             },
         })
     }

@@ -1,10 +1,12 @@
 //! From root key to device: every link is needed, and every link is checked.
 
 use coset::{CborSerializable as _, cbor::value::Value, cwt::ClaimsSet};
+use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::{
-    BrokenRule, ChainError, CredentialChain, DecodeError, DeviceCredential, DeviceId, Envelope,
-    EnvelopeError, IssuerCertificate, IssuerError, Members, OrgId, Organisation, SecretKey, Signed,
-    Statement as _, Validity, from_canonical, to_canonical,
+    BrokenRule, ChainError, CredentialChain, DecodeError, DeviceCredential, DeviceId,
+    DeviceRequest, Envelope, EnvelopeError, IssuerCertificate, IssuerError, Members, OrgId,
+    Organisation, SecretKey, Signed, Statement as _, Validity, attestation_digest, device_vrf,
+    from_canonical, to_canonical,
 };
 use proptest::prelude::*;
 
@@ -78,6 +80,75 @@ fn the_largest_credential_fits_its_bound() {
         .issue_device(&device().public(), &"ä".repeat(32), validity)
         .unwrap();
     assert!(from_canonical::<CredentialChain>(&to_canonical(&chain)).is_ok());
+}
+
+/// With both optional claims and the longest label.
+fn full(org: &Organisation, validity: Validity) -> CredentialChain {
+    let request = DeviceRequest {
+        attestation: Some(attestation_digest(b"blob")),
+        ..DeviceRequest::of(&device(), &"ä".repeat(32))
+    };
+    org.enrol_device(&request, validity).unwrap()
+}
+
+#[test]
+fn a_credential_may_name_a_vrf_key_and_an_attestation() {
+    let org = organisation("Alpha", 1);
+    let until = i64::MAX as u64;
+    let validity = Validity {
+        from: until - 1,
+        until,
+    };
+    let largest = full(&org, validity);
+    assert!(largest.credential.body().len() <= DeviceCredential::MAX_BYTES);
+    assert_eq!(
+        from_canonical::<CredentialChain>(&to_canonical(&largest)).unwrap(),
+        largest
+    );
+    let root = org.root().public();
+    let chain = full(&org, Validity::starting(NOW, DAY));
+    let verified = chain.verify(&root, NOW).unwrap();
+    assert_eq!(verified.vrf(), Some(device_vrf(&device()).public()));
+    let named = chain.credential.peek().attestation;
+    assert_eq!(named, Some(attestation_digest(b"blob")));
+    assert_ne!(named, Some(attestation_digest(b"other")));
+    refuse_every_change(&to_canonical(&chain), |bytes| {
+        from_canonical::<CredentialChain>(bytes)
+            .is_ok_and(|chain| chain.verify(&root, NOW + 1).is_ok())
+    });
+    // The claims in another order are another encoding.
+    let mut claims = ClaimsSet::from_slice(chain.credential.body()).unwrap();
+    assert_eq!(claims.rest.len(), 4);
+    claims.rest.swap(2, 3);
+    let bytes = claims.to_vec().unwrap();
+    assert!(from_canonical::<DeviceCredential>(&bytes).is_err());
+    assert!(from_canonical::<DeviceCredential>(chain.credential.body()).is_ok());
+}
+
+#[test]
+fn a_vrf_key_is_valid_and_not_the_key_that_signs() {
+    let org = organisation("Alpha", 1);
+    let validity = Validity::starting(NOW, DAY);
+    let own = VrfPublicKey::from_bytes(device().public().as_bytes()).unwrap();
+    let request = DeviceRequest {
+        vrf: Some(own),
+        ..DeviceRequest::of(&device(), "x")
+    };
+    assert!(org.enrol_device(&request, validity).is_err());
+    // Another key gives another VRF key, and the two are not the same even of one seed.
+    let other = SecretKey::from_seed(&[99; 32]);
+    assert_ne!(device_vrf(&other).public(), device_vrf(&device()).public());
+    // Keys of small order are none, whoever signs for them.
+    let chain = full(&org, validity);
+    let mut claims = ClaimsSet::from_slice(chain.credential.body()).unwrap();
+    let vrf = claims
+        .rest
+        .iter_mut()
+        .find(|(name, _)| *name == coset::cwt::ClaimName::Text("vrf".into()));
+    let mut small = vec![0; 32];
+    small[0] = 1;
+    vrf.unwrap().1 = Value::Bytes(small);
+    assert!(from_canonical::<DeviceCredential>(&claims.to_vec().unwrap()).is_err());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the identities must guarantee, proven on hostile inputs. One binary, one module a subject.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
 mod canonical;
 mod credentials;
 mod envelopes;

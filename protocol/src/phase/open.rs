@@ -95,6 +95,14 @@ impl RoundOpen {
             Rule::ClosedRoot,
             "more submissions of devices than the policy allows",
         )?;
+        // The aggregator takes no more; whoever closes over more let one organisation have the others' places.
+        let quota = self.task().options.quota;
+        Violation::unless(
+            quota.is_none_or(|quota| roll.most_of_one() <= quota as usize),
+            Culprit::Aggregator,
+            Rule::Quota,
+            "more submissions of one organisation than the task's quota",
+        )?;
         Ok(RoundClosed {
             open: self,
             closed: statement.clone(),

@@ -415,3 +415,42 @@ fn a_receipt_is_for_one_header() {
         Culprit::Aggregator
     );
 }
+
+#[test]
+fn a_list_with_more_of_one_organisation_than_its_quota_is_not_closed() {
+    let mut world = World::with_task(3, 0, |task| task.options.quota = Some(2));
+    let round = world.first_round();
+    let within = world.submissions(&round, &[0, 0, 1, 1, 2]);
+    let closed = world.close(&round, within);
+    assert_eq!(closed.closed.roll().most_of_one(), 2);
+    let mut beyond = world.submissions(&round, &[0, 0, 0, 1]);
+    beyond.sort_by_key(|s| s.header.peek().credential.claimed_device());
+    let mut roll = Roll::new();
+    for submission in &beyond {
+        roll.push(&round.open, &world.members, submission.header.bytes())
+            .unwrap();
+    }
+    let statement = world.by_aggregator(&Closed {
+        round: round.open.round_id(),
+        session: round.open.session(),
+        root: roll.root(),
+        count: 4,
+        closed_ms: 1,
+    });
+    assert_violates!(
+        round.open.close(&statement, roll),
+        Rule::Quota,
+        Culprit::Aggregator
+    );
+}
+
+#[test]
+fn a_quota_is_at_least_one_and_at_most_the_places_of_a_round() {
+    let task = World::new(3, 0).task.peek().clone();
+    let with = |quota| {
+        let mut task = task.clone();
+        task.options.quota = Some(quota);
+        dawn_identity::Statement::check(&task).is_ok()
+    };
+    assert_eq!([0, 1, 100, 101].map(with), [false, true, true, false]);
+}

@@ -242,6 +242,7 @@ impl Setting {
                     candidates: CANDIDATES,
                 }),
                 way: self.way.clone(),
+                quota: None,
                 selection: options.selection.map(|probability| Selection {
                     rate: (probability * 2f64.powi(32)) as u32,
                 }),
