@@ -56,7 +56,7 @@ def statements():
     bodies = {
         "endorsement": [ROUND, SESSION, STEWARD],
         "receipt": [ROUND, SESSION, d(0x44), d(0x55), 1_800_000_000_123],
-        "closed": [ROUND, SESSION, d(0x66), 4, 1_800_000_000_456],
+        "closed": [ROUND, SESSION, d(0x66), 4, 1_800_000_000_456, [3, d(0x57)]],
         "beacon-share": beacon_share,
         "challenge": [ROUND, SESSION, d(0x66), parts],
         "report": [ROUND, SESSION, d(0x66), STEWARD, bytes(range(5)), d(0x67), d(0x68)],

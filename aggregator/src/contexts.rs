@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 use dawn_crypto::digest::Digest;
 use dawn_identity::Statement;
 use dawn_identity::{
-    FoundingDocument, Members, OrgId, PublicKey, Signed, SignedRoster, TaskId, VerifiedFederation,
+    FoundingDocument, Members, Register, RegisterHead, Signed, SignedRoster, TaskId,
+    VerifiedFederation,
 };
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
@@ -23,6 +24,9 @@ const MOST: usize = 256;
 
 /// The same for what has an entry a submission.
 const MOST_LONG: usize = 8;
+
+/// Entries of the register that are read at a time.
+const REGISTER_PAGE: u32 = 500;
 
 /// Why there is no such value.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,7 @@ fn spoiled<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ContextErr
 #[derive(Debug, Default)]
 pub struct Known {
     federation: Mutex<Option<Arc<VerifiedFederation>>>,
+    register: tokio::sync::Mutex<Option<Register>>,
     members: Mutex<Option<Arc<Members>>>,
     tasks: Mutex<HashMap<TaskId, TaskContext>>,
     rounds: Mutex<HashMap<RoundId, RoundContext>>,
@@ -158,12 +163,6 @@ fn keep<T>(slot: &Mutex<Option<T>>, value: T) {
     }
 }
 
-/// A root key as stored.
-pub(crate) fn root_key(bytes: &[u8]) -> Result<PublicKey, ContextError> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(spoiled("root key"))?;
-    PublicKey::from_bytes(&bytes).map_err(spoiled("root key"))
-}
-
 impl App {
     /// The federation that this aggregator serves.
     ///
@@ -191,34 +190,49 @@ impl App {
         Ok(verified)
     }
 
-    /// The members as of now.
+    /// The members as of now: after everything that is in the register, at whichever replica it came in.
     ///
     /// # Errors
     /// As [`App::federation`].
     pub async fn members(&self) -> Result<Arc<Members>, ContextError> {
         let federation = self.federation().await?;
-        let mut admitted = Vec::new();
-        for org in self.store.orgs().await?.iter().filter(|org| !org.founder) {
-            admitted.push(root_key(&org.root_key)?);
+        let mut known = self.known.register.lock().await;
+        let register = known.get_or_insert_with(|| Register::new(&federation));
+        let mut grown = false;
+        loop {
+            let entries = register.head().entries;
+            let page = self.store.register_after(entries, REGISTER_PAGE).await?;
+            for entry in &page {
+                register.push(entry).map_err(spoiled("register"))?;
+                grown = true;
+            }
+            if page.len() < REGISTER_PAGE as usize {
+                break;
+            }
         }
-        let members =
-            Members::with_admitted(&federation, &admitted).map_err(spoiled("membership"))?;
-        let members = Arc::new(members);
-        keep(&self.known.members, Arc::clone(&members));
-        Ok(members)
+        let current = peek(&self.known.members).filter(|_| !grown);
+        Ok(current.unwrap_or_else(|| {
+            let members = Arc::new(register.members().clone());
+            keep(&self.known.members, Arc::clone(&members));
+            members
+        }))
     }
 
-    /// The members as last seen, read again when `org` has registered since: a member stays one.
+    /// The members as of a place that a round names.
     ///
     /// # Errors
-    /// As [`App::federation`].
-    pub async fn members_with(&self, org: &OrgId) -> Result<Arc<Members>, ContextError> {
-        match peek(&self.known.members) {
-            Some(members) if members.root(org).is_some() => Ok(members),
-            // A stranger costs one small query.
-            Some(members) if self.store.org(org).await?.is_none() => Ok(members),
-            _ => self.members().await,
+    /// As [`App::federation`]; spoiled when the register has no such place.
+    pub async fn members_at(&self, head: &RegisterHead) -> Result<Arc<Members>, ContextError> {
+        let newest = self.members().await?;
+        if newest.head() == *head {
+            return Ok(newest);
         }
+        let known = self.known.register.lock().await;
+        let members = known.as_ref().and_then(|register| register.at(head));
+        let members = members.ok_or_else(|| {
+            ContextError::Spoiled("register", "a round names another one".to_owned())
+        })?;
+        Ok(Arc::new(members))
     }
 
     /// A task in its federation.
@@ -258,12 +272,7 @@ impl App {
     ) -> Result<Result<TaskContext, dawn_protocol::Violation>, ContextError> {
         let federation = self.federation().await?;
         let members = self.members().await?;
-        let admitted: Vec<PublicKey> = members
-            .iter()
-            .filter(|(org, _)| !members.is_founder(org))
-            .map(|(_, root)| *root)
-            .collect();
-        Ok(TaskContext::verify(&federation, &admitted, roster, task))
+        Ok(TaskContext::verify(&federation, &members, roster, task))
     }
 
     /// A round with its specification.

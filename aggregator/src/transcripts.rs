@@ -1,9 +1,7 @@
 //! Transcripts of rounds that are over: everything that an auditor needs, in one file
 //! (docs/protocol.md, section 5).
 
-use dawn_identity::{
-    FoundingDocument, OrgRegistration, Signed, SignedRoster, Statement, StewardId,
-};
+use dawn_identity::{FoundingDocument, Signed, SignedRoster, Statement, StewardId};
 use dawn_protocol::answers::answers_len;
 use dawn_protocol::transcript::{TranscriptError, TranscriptWriter};
 use dawn_protocol::{
@@ -100,13 +98,23 @@ async fn preamble(
     let federation = app.federation().await?;
     let document: &FoundingDocument = federation.document();
     spool.transcript.founding(document).map_err(unwritable)?;
-    for org in app.store.orgs().await?.iter().filter(|org| !org.founder) {
-        let registration = Signed::<OrgRegistration>::from_bytes(&org.registration)
-            .map_err(|_| EngineError::Spoiled("registration"))?;
-        spool
-            .transcript
-            .registration(&registration)
-            .map_err(unwritable)?;
+    // As far as the round goes: to its closing; of one that was not closed all that there is, because its devices were
+    // taken as of then.
+    let closed = app.own_statement::<Closed>(id).await?;
+    let mut left = closed.map_or(u64::MAX, |closed| closed.peek().register.entries);
+    let mut position = 0;
+    while left > 0 {
+        let page = app.store.register_after(position, PAGE).await?;
+        if page.is_empty() {
+            break;
+        }
+        for entry in page
+            .iter()
+            .take(usize::try_from(left).unwrap_or(usize::MAX))
+        {
+            spool.transcript.register(entry).map_err(unwritable)?;
+            (position, left) = (position + 1, left - 1);
+        }
         spool.flush().await?;
     }
     let roster: &SignedRoster = task.roster().signed();

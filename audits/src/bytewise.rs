@@ -75,7 +75,7 @@ fn judged(world: &World, round: &PlayedRound) -> Judged {
     let mut roll = Roll::new();
     for submission in &round.submissions {
         let header = submission.header.bytes();
-        roll.push(&open, open.roster().members(), header)
+        roll.push(&open, open.verified_with(), header)
             .unwrap()
             .unwrap();
     }
@@ -101,7 +101,7 @@ fn every_flipped_byte_of_a_payload_is_found() {
         while !matches!(records.peek(), Some(Record::Header(_))) {
             records.take()?;
         }
-        let read = submissions::read(&mut records, &open);
+        let read = submissions::read(&mut records, &open, open.verified_with());
         // As the audit does it: a file that is damaged says nothing about anybody.
         records.drain()?;
         read.map(|_| ())

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Members, PublicKey, Signed, VerifiedFederation};
+use dawn_identity::{Members, Register, Signed, VerifiedFederation};
 use dawn_learn::Model;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::{Rule, Start, Task, TaskContext, Terminal};
@@ -16,6 +16,8 @@ use crate::said::Said;
 /// The verified beginning of a transcript.
 pub(crate) struct Preamble {
     pub(crate) context: TaskContext,
+    /// The register as far as the file has it.
+    pub(crate) register: Register,
     /// How the round before ended; signed by the aggregator.
     pub(crate) previous: Option<Terminal>,
     pub(crate) model: Model,
@@ -51,16 +53,17 @@ pub(crate) fn read<R: Read>(
         None => document.verify(),
     };
     let federation = federation.map_err(|e| provider(AuditRule::Federation, e))?;
-    let admitted = members(records, &federation, said)?;
+    let register = register(records, &federation, said)?;
+    let members = register.members();
     let roster = take!(records, Roster);
     roster
-        .verify(&federation, &admitted)
+        .verify(&federation, members)
         .map_err(|e| provider(AuditRule::Roster, e))?;
     let task = take!(records, Task);
     said.note(&task);
-    check_task_signature(&task, &federation, &admitted)?;
+    check_task_signature(&task, members)?;
     let context =
-        TaskContext::verify(&federation, &admitted, &roster, &task).map_err(|violation| {
+        TaskContext::verify(&federation, members, &roster, &task).map_err(|violation| {
             match violation.rule {
                 // The owner signed for other documents than these: whoever put them together erred.
                 Rule::TaskBinding | Rule::Roster => provider(AuditRule::Task, violation),
@@ -85,6 +88,7 @@ pub(crate) fn read<R: Read>(
     let direction = take_if!(records, Direction);
     Ok(Preamble {
         direction,
+        register,
         context,
         previous,
         model,
@@ -92,49 +96,31 @@ pub(crate) fn read<R: Read>(
     })
 }
 
-fn members<R: Read>(
+fn register<R: Read>(
     records: &mut Records<R>,
     federation: &VerifiedFederation,
     said: &mut Said,
-) -> Result<Vec<PublicKey>, Stop> {
-    let mut members = Members::founders_of(federation);
-    let mut admitted = Vec::new();
-    while let Some(registration) = take_if!(records, Registration) {
-        said.note(&registration);
-        let created = registration.peek().created;
-        let verified = registration
-            .verify_registration(&federation.digest(), created)
+) -> Result<Register, Stop> {
+    let mut register = Register::new(federation);
+    while let Some(bytes) = take_if!(records, Register) {
+        let entry = register
+            .push(&bytes)
             .map_err(|e| provider(AuditRule::Roster, e))?;
-        let org = members
-            .admit(verified.root)
-            .map_err(|e| provider(AuditRule::Roster, e))?;
-        Finding::unless(
-            !admitted.contains(&verified.root),
-            AuditRule::Roster,
-            Party::Provider,
-            format_args!("organisation {org} is registered twice"),
-        )?;
-        admitted.push(verified.root);
+        said.note_entry(entry);
     }
-    Ok(admitted)
+    Ok(register)
 }
 
 /// The owner's word, before the owner is blamed for anything in it.
-fn check_task_signature(
-    task: &Signed<Task>,
-    federation: &VerifiedFederation,
-    admitted: &[PublicKey],
-) -> Result<(), Finding> {
-    let members =
-        Members::with_admitted(federation, admitted).map_err(|e| provider(AuditRule::Roster, e))?;
+fn check_task_signature(task: &Signed<Task>, members: &Members) -> Result<(), Finding> {
     let body = task.peek();
-    let root = members
-        .root(&body.owner)
+    let member = members
+        .get(&body.owner)
         .ok_or_else(|| provider(AuditRule::Task, "the task's owner is not a member"))?;
-    let issuer = body
-        .issuer
-        .verify(root)
-        .map_err(|e| provider(AuditRule::Task, e))?;
+    let issuer = member
+        .roots()
+        .find_map(|root| body.issuer.verify(root).ok())
+        .ok_or_else(|| provider(AuditRule::Task, "the task's issuer is not of its owner"))?;
     task.verify(&issuer.key)
         .map_err(|e| provider(AuditRule::Task, e))?;
     Ok(())

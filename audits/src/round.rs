@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read, Seek};
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::Signed;
+use dawn_identity::{Members, Signed};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::Record;
 use dawn_protocol::{
@@ -90,7 +90,12 @@ fn read<R: Read>(
             }
             let context = specification(&preamble, chain, &spec)?;
             let endorsements = endorsements(records, &context, said)?;
-            let progress = announced(records, &context, &endorsements)?;
+            let progress = announced(
+                records,
+                &context,
+                &endorsements,
+                preamble.register.members(),
+            )?;
             (Some(context), progress)
         }
     };
@@ -118,6 +123,13 @@ fn specification(
     )?;
     let context = task
         .verify_spec(spec)
+        .map_err(|e| Finding::of(AuditRule::RoundSpec, e))?;
+    let members = preamble.register.at(&spec.peek().register).ok_or_else(|| {
+        let detail = "the register in the file is not the one that the specification names";
+        Finding::new(AuditRule::Roster, Party::Provider, detail)
+    })?;
+    context
+        .verify_register(&members)
         .map_err(|e| Finding::of(AuditRule::RoundSpec, e))?;
     let before = chain.continues(preamble, &round)?;
     context
@@ -181,6 +193,7 @@ fn announced<R: Read>(
     records: &mut Records<R>,
     context: &RoundContext,
     endorsements: &[Signed<Endorsement>],
+    members: &Members,
 ) -> Result<Progress, Stop> {
     let enough = endorsements.len() >= usize::from(context.threshold().t());
     if !enough && matches!(records.peek(), Some(Record::Terminal(_))) {
@@ -190,7 +203,7 @@ fn announced<R: Read>(
     // the aggregator went on without.
     let open = RoundOpen::new(context.clone(), endorsements)
         .map_err(|e| Finding::new(AuditRule::Endorsements, Party::Provider, e.detail))?;
-    let submissions = submissions::read(records, &open)?;
+    let submissions = submissions::read(records, &open, members)?;
     Ok(Progress::Announced(Box::new((open, submissions))))
 }
 

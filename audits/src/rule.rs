@@ -43,15 +43,15 @@ rules! {
     /// The root of trust.
     Federation = "A02" => "the founding document is the pinned one and every founder signed it",
     /// Members and openers.
-    Roster = "A03" => "registrations verify, and the roster is signed by its organisations and enough founders",
+    Roster = "A03" => "the register verifies, and the roster is signed by its organisations and enough founders",
     /// What was agreed.
     Task = "A04" => "the task is signed by its owner's issuer and names this federation and roster",
     /// What was announced.
-    RoundSpec = "A05" => "the round's specification is signed and follows from the task and the sealing keys",
+    RoundSpec = "A05" => "the round's specification is signed and follows from the task, the sealing keys and the register",
     /// Who stood behind it.
     Endorsements = "A06" => "at least T stewards endorsed the specification, each once",
     /// Who submitted.
-    Submissions = "A07" => "every submission's header is readable, each device once, in order",
+    Submissions = "A07" => "every submission's header is readable, each device once, in order; the members are those of the closing",
     /// What was submitted.
     Payloads = "A08" => "every payload has the length and digest of its header, of canonical elements",
     /// What was closed.

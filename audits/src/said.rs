@@ -2,7 +2,7 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::leaf_hash;
-use dawn_identity::{Signed, Statement};
+use dawn_identity::{Entry, Signed, Statement};
 use dawn_protocol::Terminal;
 
 /// The leaves of the statements of a transcript, with what each is.
@@ -14,6 +14,10 @@ pub(crate) struct Said {
 impl Said {
     pub(crate) fn note<T: Statement>(&mut self, signed: &Signed<T>) {
         self.leaves.push((leaf_hash(signed.bytes()), T::KIND));
+    }
+
+    pub(crate) fn note_entry(&mut self, entry: &Entry) {
+        self.leaves.push((leaf_hash(entry.bytes()), entry.kind()));
     }
 
     pub(crate) fn note_terminal(&mut self, terminal: &Terminal) {

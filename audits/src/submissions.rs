@@ -9,8 +9,9 @@ use std::io::{Read, Seek};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::mask::{self, PayloadHasher};
 use dawn_crypto::merkle;
+use dawn_identity::{Members, RegisterHead};
 use dawn_protocol::roll::{NOBODY, Roll};
-use dawn_protocol::{Closed, Groups, RoundOpen, Violation};
+use dawn_protocol::{Closed, Groups, RoundOpen, Rule, Violation};
 
 use crate::finding::{Finding, Party};
 use crate::records::{Again, Records, Stop, take, take_if};
@@ -18,6 +19,8 @@ use crate::rule::AuditRule;
 
 /// Everything that devices sent in a round.
 pub(crate) struct Submissions {
+    /// Where the register ends with whose members the headers were verified.
+    register: RegisterHead,
     roll: Roll,
     /// Over the headers as they are, whether or not they can be read.
     leaves: Vec<Digest>,
@@ -42,8 +45,10 @@ pub(crate) struct Listed {
 pub(crate) fn read<R: Read>(
     records: &mut Records<R>,
     open: &RoundOpen,
+    members: &Members,
 ) -> Result<Submissions, Stop> {
     let mut read = Submissions {
+        register: members.head(),
         roll: Roll::new(),
         leaves: Vec::new(),
         unlisted: None,
@@ -57,8 +62,8 @@ pub(crate) fn read<R: Read>(
         if read.unlisted.is_some() {
             continue;
         }
-        match read.roll.push(open, open.roster().members(), &header) {
-            Ok(_) => read.add(open, &payload)?,
+        match read.roll.push(open, members, &header) {
+            Ok(_) => read.add(members, &payload)?,
             Err(violation) => read.unlisted = Some(violation),
         }
     }
@@ -75,7 +80,7 @@ impl Submissions {
     }
 
     /// Checks the payload of the last entry and adds it.
-    fn add(&mut self, open: &RoundOpen, payload: &[u8]) -> Result<(), Finding> {
+    fn add(&mut self, members: &Members, payload: &[u8]) -> Result<(), Finding> {
         let index = self.roll.len() - 1;
         let Some(entry) = self.roll.entries().last() else {
             return Ok(());
@@ -84,7 +89,7 @@ impl Submissions {
         // verify names no organisation, and counts for nothing.
         let nobody = entry.refused.is_some() && entry.org == NOBODY;
         Finding::unless(
-            nobody || open.roster().members().root(&entry.org).is_some(),
+            nobody || members.get(&entry.org).is_some(),
             AuditRule::Submissions,
             Party::Provider,
             format_args!(
@@ -99,13 +104,15 @@ impl Submissions {
         Ok(())
     }
 
-    /// Without a closed root every header has to stand for itself: nobody signed for the list.
+    /// Without a closed root every header has to stand for itself: nobody signed for the list. But for its credential: nobody
+    /// signed for a place in the register either, and a device may have been revoked before or after it submitted.
     pub(crate) fn unclosed(&self) -> Result<(), Finding> {
         let refused = self
             .roll
             .entries()
             .iter()
-            .find_map(|entry| entry.refused.as_deref());
+            .filter_map(|entry| entry.refused.as_deref())
+            .find(|violation| violation.rule != Rule::Credential);
         match self.unlisted.as_ref().or(refused) {
             Some(violation) => Err(Finding::new(
                 AuditRule::Submissions,
@@ -119,6 +126,12 @@ impl Submissions {
     /// The submissions under the closed root. Says who made a list that cannot be closed: the
     /// aggregator if its signed root covers it, else whoever changed it afterwards.
     pub(crate) fn under(self, closed: &Closed) -> Result<Listed, Finding> {
+        Finding::unless(
+            self.register == closed.register,
+            AuditRule::Roster,
+            Party::Provider,
+            "the register in the file does not end where the closing says",
+        )?;
         Finding::unless(
             merkle::root(&self.leaves) == closed.root,
             AuditRule::Closed,

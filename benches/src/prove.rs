@@ -128,7 +128,7 @@ fn answer(
     matrix: MatrixBlocks<'_>,
     point: u8,
 ) -> Result<Answer, SceneError> {
-    let header = round.verify_header(&submission.header, round.roster().members())?;
+    let header = round.verify_header(&submission.header, round.verified_with())?;
     let place = usize::from(point) - 1;
     let (package, key) = (&submission.packages[place], &scene.sealing[place]);
     let opened: OpenedPackage = open_package(round, &header, package, key, point)
@@ -167,7 +167,7 @@ fn take_in(
     matrix: MatrixBlocks<'_>,
     sum: &mut [u32],
 ) -> Result<(), SceneError> {
-    round.verify_header(&submission.header, round.roster().members())?;
+    round.verify_header(&submission.header, round.verified_with())?;
     let mut hasher = PayloadHasher::new();
     hasher.update(&submission.payload);
     if hasher.finalize() != submission.header.peek().payload {

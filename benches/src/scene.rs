@@ -150,7 +150,12 @@ impl Scene {
             options: Default::default(),
         };
         let task = Signed::sign(&task, owner.issuer())?;
-        let task = TaskContext::verify(&federation, &[], &roster, &task)?;
+        let task = TaskContext::verify(
+            &federation,
+            &dawn_identity::Members::founders_of(&federation),
+            &roster,
+            &task,
+        )?;
         let round = task.round(1);
         let mut sealing = Vec::new();
         let mut published = Vec::new();
@@ -216,7 +221,7 @@ impl Scene {
     ) -> Result<RoundChallenged, SceneError> {
         let open = &self.open;
         let mut roll = Roll::new();
-        roll.push(open, open.roster().members(), submission.header.bytes())?
+        roll.push(open, open.verified_with(), submission.header.bytes())?
             .ok_or("the header does not verify")?;
         let closed = Closed {
             round: open.round_id(),
@@ -224,6 +229,7 @@ impl Scene {
             root: roll.root(),
             count: 1,
             closed_ms: open.submissions_close_ms(),
+            register: open.spec().register,
         };
         let round = open
             .clone()

@@ -48,6 +48,26 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     Ok(())
 }
 
+/// Writes a file whole, in the place of the one that is there.
+pub fn overwrite(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let _ = fs::remove_file(&new);
+    write_new(&new, bytes, mode)?;
+    fs::rename(&new, path).with_context(|| format!("cannot replace {}", path.display()))
+}
+
+/// Puts the file `next` in the place of `path`, which is kept as `former`.
+pub fn replace(path: &Path, former: &Path, next: &Path) -> Result<()> {
+    let moved = |from: &Path, to: &Path| {
+        fs::rename(from, to)
+            .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
+    };
+    moved(path, former)?;
+    moved(next, path)
+}
+
 /// Creates a directory for one owner.
 pub fn private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use dawn_identity::{
-    CredentialChain, DeviceId, Members, OrgId, PublicKey, SecretKey, Signed, SignedRoster,
-    VerifiedFederation,
+    CredentialChain, DeviceId, Members, OrgId, Register, RegisterHead, SecretKey, Signed,
+    SignedRoster, VerifiedFederation,
 };
 use dawn_protocol::{Receipt, Task, TaskContext, TaskId};
 use dawn_transport::Api;
+use tokio::sync::Mutex;
 
 use crate::builder::ClientBuilder;
 use crate::clock;
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) heads: Heads,
     terms: Terms,
+    /// What was seen of the register; it only grows.
+    register: Mutex<Register>,
 }
 
 impl Client {
@@ -59,6 +62,7 @@ impl Client {
         Self {
             inner: Arc::new(Inner {
                 api,
+                register: Mutex::new(Register::new(&federation)),
                 federation,
                 device,
                 ledger,
@@ -73,6 +77,11 @@ impl Client {
         self.inner.device.id
     }
 
+    /// Its organisation.
+    pub fn organisation(&self) -> OrgId {
+        self.inner.device.org
+    }
+
     /// Fetches a task and its roster and verifies both under the pinned federation
     /// (docs/protocol.md, section 4.1), then compares the task with the app's [`Terms`].
     ///
@@ -85,11 +94,17 @@ impl Client {
         if got != task {
             return Err(ServerError::OtherTask { asked: task, got }.into());
         }
-        let admitted = self.admitted().await?;
+        let members = inner.newest_members().await?;
         let roster = self.roster_of(&signed).await?;
-        let context = TaskContext::verify(&inner.federation, &admitted, &roster, &signed)?;
+        let context = TaskContext::verify(&inner.federation, &members, &roster, &signed)?;
         inner.terms.check(context.task())?;
-        self.check_own_credential(context.roster().members())?;
+        let device = &inner.device;
+        if members.root(&device.org).is_none() {
+            return Err(ClientError::NotAMember(device.org));
+        }
+        device
+            .chain
+            .verify_member(&members, clock::unix_seconds())?;
         Ok(Participation::new(Arc::clone(&self.inner), context))
     }
 
@@ -103,26 +118,6 @@ impl Client {
             .into_iter()
             .filter_map(|claim| claim.receipt)
             .collect())
-    }
-
-    /// Root keys of the members that did not found the federation, as far as their registrations
-    /// verify and the federation's admission rule lets them in. Those that do not are ignored: if
-    /// the roster or the task needs one of them, that is where it fails, with the right culprit.
-    async fn admitted(&self) -> Result<Vec<PublicKey>, ClientError> {
-        let federation = &self.inner.federation;
-        let mut members = Members::founders_of(federation);
-        let mut admitted = Vec::new();
-        for registration in self.inner.api.registrations().await? {
-            let created = registration.peek().created;
-            match registration.verify_registration(&federation.digest(), created) {
-                Ok(verified) if members.admit(verified.root).is_ok() => {
-                    admitted.push(verified.root)
-                }
-                Ok(verified) => tracing::debug!(org = %verified.org(), "not admitted"),
-                Err(error) => tracing::warn!(%error, "a registration does not verify"),
-            }
-        }
-        Ok(admitted)
     }
 
     async fn roster_of(&self, task: &Signed<Task>) -> Result<SignedRoster, ClientError> {
@@ -139,13 +134,24 @@ impl Client {
         }
         Err(ServerError::NoRoster(wanted).into())
     }
+}
 
-    fn check_own_credential(&self, members: &Members) -> Result<(), ClientError> {
-        let device = &self.inner.device;
-        let root = members
-            .root(&device.org)
-            .ok_or(ClientError::NotAMember(device.org))?;
-        device.chain.verify(root, clock::unix_seconds())?;
-        Ok(())
+impl Inner {
+    /// The members after all that the register has now.
+    async fn newest_members(&self) -> Result<Members, ClientError> {
+        let mut register = self.register.lock().await;
+        self.api.extend_register(&mut register, None).await?;
+        Ok(register.members().clone())
+    }
+
+    /// The members as of a place that a round names.
+    pub(crate) async fn members_at(&self, head: &RegisterHead) -> Result<Members, ClientError> {
+        let mut register = self.register.lock().await;
+        self.api
+            .extend_register(&mut register, Some(head.entries))
+            .await?;
+        register
+            .at(head)
+            .ok_or_else(|| ServerError::OtherRegister(*head).into())
     }
 }

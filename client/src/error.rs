@@ -1,7 +1,7 @@
 //! Why the client refused, or could not.
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{ChainError, DeviceId, FederationError, OrgId};
+use dawn_identity::{ChainError, DeviceId, FederationError, OrgId, RegisterHead};
 use dawn_learn::{ModelError, QuantiseError, TrainError};
 use dawn_protocol::prepare::PrepareError;
 use dawn_protocol::{NotSelected, RoundId, TaskId, Violation};
@@ -40,6 +40,9 @@ pub enum ServerError {
     /// The server has no roster with the digest that the task names.
     #[error("the server does not show the roster {0} that the task names")]
     NoRoster(Digest),
+    /// The server shows another register than the round names, or than it showed before.
+    #[error("the server does not show the register with {} entries and head {} that the round names", .0.entries, .0.digest)]
+    OtherRegister(RegisterHead),
     /// The round on offer is not after the ones already seen.
     #[error("the server offers round {0} again")]
     OldRound(RoundId),

@@ -62,6 +62,8 @@ impl Participation {
             RoundPoll::Ended => return Err(ClientError::Ended(self.task_id())),
         };
         let open = RoundOpen::from_announcement(&self.context, &announcement)?;
+        let members = self.inner.members_at(&open.spec().register).await?;
+        open.verify_register(&members)?;
         let round = open.round_id();
         if round.number <= self.seen {
             return Err(ServerError::OldRound(round).into());

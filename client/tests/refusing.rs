@@ -111,7 +111,15 @@ async fn a_roster_of_the_aggregators_own_stewards() {
     let mut task = scene.world.task.peek().clone();
     task.roster = forged.peek().digest();
     let task = Signed::sign(&task, orgs[0].issuer()).unwrap();
-    assert!(TaskContext::verify(&scene.world.federation, &[], &forged, &task).is_err());
+    assert!(
+        TaskContext::verify(
+            &scene.world.federation,
+            &dawn_identity::Members::founders_of(&scene.world.federation),
+            &forged,
+            &task
+        )
+        .is_err()
+    );
     let dir = tempfile::tempdir().unwrap();
     let client = scene.client(dir.path());
     let id = task.peek().id();

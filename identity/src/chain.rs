@@ -9,6 +9,7 @@ use crate::envelope::EnvelopeError;
 use crate::ids::{DeviceId, OrgId};
 use crate::issuer::{IssuerCertificate, IssuerError};
 use crate::keys::PublicKey;
+use crate::member::{Member, Revoked};
 use crate::members::Members;
 use crate::signed::Signed;
 
@@ -52,6 +53,9 @@ pub enum ChainError {
     /// A device uses a key that is already the organisation's.
     #[error("organisation {0} gave its root or issuer key to a device")]
     KeyReused(OrgId),
+    /// The device was revoked.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
     /// The organisation is no member of the federation.
     #[error("organisation {0} is not a member of the federation")]
     NotAMember(OrgId),
@@ -74,13 +78,17 @@ impl CredentialChain {
     pub const MAX_BYTES: usize =
         Signed::<IssuerCertificate>::MAX_BYTES + Signed::<DeviceCredential>::MAX_BYTES + 16;
 
-    /// Verifies the chain under an organisation's root key at a time (unix seconds). Revocation is
-    /// not part of it.
+    /// Verifies the chain under an organisation's first root key at a time (unix seconds), when nothing was replaced or
+    /// revoked.
     ///
     /// # Errors
     /// [`ChainError`].
     pub fn verify(&self, root: &PublicKey, at: u64) -> Result<VerifiedDevice, ChainError> {
-        let issuer = self.issuer.verify_issuer(root, at)?;
+        self.verify_by(&Member::new(*root), at)
+    }
+
+    fn verify_by(&self, member: &Member, at: u64) -> Result<VerifiedDevice, ChainError> {
+        let issuer = member.verify_issuer(&self.issuer, at)?;
         let credential =
             self.credential
                 .verify(&issuer.key)
@@ -95,7 +103,7 @@ impl CredentialChain {
                 named: credential.org,
             });
         }
-        if credential.key == issuer.key || credential.key == *root {
+        if credential.key == issuer.key || member.roots().any(|root| credential.key == *root) {
             return Err(ChainError::KeyReused(issuer.org));
         }
         if !(credential.issued..credential.expires).contains(&at) {
@@ -106,6 +114,7 @@ impl CredentialChain {
                 at,
             });
         }
+        member.check_device(&credential.device)?;
         Ok(VerifiedDevice {
             device: credential.device,
             org: credential.org,
@@ -117,15 +126,15 @@ impl CredentialChain {
         })
     }
 
-    /// Verifies the chain under the root key of the member that it claims to come from, at a time
-    /// (unix seconds). Revocation is not part of it.
+    /// Verifies the chain as of the member that it claims to come from, at a time (unix seconds): its keys, its issuers, and
+    /// what it has revoked.
     ///
     /// # Errors
     /// [`ChainError`]; [`ChainError::NotAMember`] when there is no such member.
     pub fn verify_member(&self, members: &Members, at: u64) -> Result<VerifiedDevice, ChainError> {
         let org = self.claimed_org();
-        let root = members.root(&org).ok_or(ChainError::NotAMember(org))?;
-        self.verify(root, at)
+        let member = members.get(&org).ok_or(ChainError::NotAMember(org))?;
+        self.verify_by(member, at)
     }
 
     /// The organisation that the chain claims to come from (not verified): whose root key to look

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use crate::envelope::EnvelopeError;
 use crate::ids::OrgId;
 use crate::keys::PublicKey;
+use crate::member::Revoked;
 use crate::rule::BrokenRule;
 use crate::signed::{Signed, Statement, Verified};
 
@@ -61,6 +62,9 @@ pub enum IssuerError {
         /// The organisation named in the certificate.
         named: OrgId,
     },
+    /// It was revoked, or its organisation was.
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
     /// The online key is the offline one.
     #[error("organisation {0} uses its root key as its issuer key")]
     RootKeyReused(OrgId),
@@ -81,16 +85,18 @@ pub enum IssuerError {
 }
 
 impl Signed<IssuerCertificate> {
-    /// Verifies the certificate under the organisation's root key at a time (unix seconds).
+    /// Verifies the certificate under a root key of the organisation at a time (unix seconds). Whether that root key and this
+    /// issuer still count is known to [`crate::Member::verify_issuer`].
     ///
     /// # Errors
     /// [`IssuerError`].
     pub fn verify_issuer(
         &self,
+        org: &OrgId,
         root: &PublicKey,
         at: u64,
     ) -> Result<Verified<IssuerCertificate>, IssuerError> {
-        let org = OrgId::of(root);
+        let org = *org;
         let certificate = self
             .verify(root)
             .map_err(|source| IssuerError::Signature { org, source })?;

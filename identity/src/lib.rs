@@ -18,7 +18,8 @@
 //! | [`device_vrf`](mod@device_vrf) | the key by which a device is selected |
 //! | [`enrolment`], [`device_batch`] | many devices at once, and their file |
 //! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
-//! | [`federation`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
+//! | [`event`], [`register`], [`register_copy`] | how keys change and trust is taken back, in one order for all |
+//! | [`federation`], [`member`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
 //! | [`http_signature`] | signed HTTP requests (RFC 9421) |
 //! | [`organisation`] | an organisation's side: it makes all of the above |
 //!
@@ -33,16 +34,20 @@ pub mod device_batch;
 pub mod device_vrf;
 pub mod enrolment;
 pub mod envelope;
+pub mod event;
 pub mod federation;
 pub mod http_signature;
 pub mod ids;
 pub mod issuer;
 pub mod jwk;
 pub mod keys;
+pub mod member;
 pub mod members;
 pub mod organisation;
 pub mod passphrase;
 pub mod pem;
+pub mod register;
+pub mod register_copy;
 pub mod registration;
 pub mod roster;
 pub mod rule;
@@ -57,6 +62,7 @@ pub use device_batch::{BatchError, BatchReader, BatchWriter, EnrolledDevice};
 pub use device_vrf::device_vrf;
 pub use enrolment::EnrolmentPlan;
 pub use envelope::{Envelope, EnvelopeError};
+pub use event::{Change, OrgApproval, OrgEvent};
 pub use federation::{
     Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,
 };
@@ -64,9 +70,12 @@ pub use ids::{DeviceId, KeyId, OrgId, SessionId, StewardId, TaskId};
 pub use issuer::{IssuerCertificate, IssuerError};
 pub use jwk::Thumbprint;
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
-pub use members::{Members, MembersError};
+pub use member::{Member, Revoked};
+pub use members::Members;
 pub use organisation::{DeviceRequest, Organisation, OrganisationError, Validity};
 pub use passphrase::Passphrase;
+pub use register::{Entry, RegisterError, RegisterHead};
+pub use register_copy::Register;
 pub use registration::{OrgRegistration, RegistrationError};
 pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};
 pub use rule::BrokenRule;

@@ -1,99 +1,88 @@
-//! Whose root keys count: the founders' and those of the organisations that were let in.
+//! Whose keys count: the founders' and those of the organisations that were let in, as of a place in the register.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use dawn_crypto::digest::Digest;
 
 use crate::federation::{Admission, VerifiedFederation};
 use crate::ids::OrgId;
 use crate::keys::PublicKey;
+use crate::member::Member;
+use crate::register::{Pending, RegisterHead};
 
-/// The root keys of a federation's members. Founders come from the founding document; others are
-/// added as they register.
+/// A federation's members after some entries of its register ([`Members::push`]). The founders are members from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members {
-    admission: Admission,
-    founders: BTreeMap<OrgId, PublicKey>,
-    admitted: BTreeMap<OrgId, PublicKey>,
-}
-
-/// Why an organisation is not let in.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MembersError {
-    /// The federation asks for approvals of founders, and there are none with this organisation.
-    #[error("organisation {org} needs the approval of {approvals} founders")]
-    NeedsApproval {
-        /// The organisation.
-        org: OrgId,
-        /// How many founders must approve.
-        approvals: u16,
-    },
-    /// The aggregator's or the log's key cannot be an organisation's root key.
-    #[error("organisation {0} uses a key of the federation itself as its root key")]
-    FederationKey(OrgId),
+    pub(crate) federation: Digest,
+    pub(crate) admission: Admission,
+    /// The aggregator's and the log's, which serve nothing else.
+    pub(crate) federation_keys: [PublicKey; 2],
+    pub(crate) founders: BTreeSet<OrgId>,
+    pub(crate) members: BTreeMap<OrgId, Member>,
+    /// Registered, and not approved by enough founders yet.
+    pub(crate) pending: BTreeMap<OrgId, Pending>,
+    /// Bytes of the events of each organisation.
+    pub(crate) used: BTreeMap<OrgId, usize>,
+    pub(crate) head: RegisterHead,
 }
 
 impl Members {
-    /// The founders.
+    /// The founders, before anything was registered.
     pub fn founders_of(federation: &VerifiedFederation) -> Self {
-        let founders = federation
-            .founders
-            .iter()
-            .map(|founder| (OrgId::of(&founder.root), founder.root))
+        let founders = federation.founders.iter().map(|founder| founder.root);
+        let members: BTreeMap<_, _> = founders
+            .map(|root| (OrgId::of(&root), Member::new(root)))
             .collect();
         Self {
+            federation: federation.digest(),
             admission: federation.admission,
-            founders,
-            admitted: BTreeMap::new(),
+            federation_keys: [federation.aggregator, federation.log],
+            founders: members.keys().copied().collect(),
+            members,
+            pending: BTreeMap::new(),
+            used: BTreeMap::new(),
+            head: RegisterHead::empty(&federation.digest()),
         }
     }
 
-    /// The founders and these organisations, given by their root keys. Founders may be among them.
-    ///
-    /// # Errors
-    /// [`MembersError`] for the first that the federation does not let in.
-    pub fn with_admitted(
-        federation: &VerifiedFederation,
-        roots: &[PublicKey],
-    ) -> Result<Self, MembersError> {
-        let mut members = Self::founders_of(federation);
-        for root in roots {
-            if *root == federation.aggregator || *root == federation.log {
-                return Err(MembersError::FederationKey(OrgId::of(root)));
-            }
-            members.admit(*root)?;
-        }
-        Ok(members)
+    /// The place in the register that this is as of.
+    pub fn head(&self) -> RegisterHead {
+        self.head
     }
 
-    /// Lets an organisation in that has registered. Letting a member in again changes nothing.
-    ///
-    /// # Errors
-    /// [`MembersError::NeedsApproval`] unless admission is open.
-    pub fn admit(&mut self, root: PublicKey) -> Result<OrgId, MembersError> {
-        let org = OrgId::of(&root);
-        if self.founders.contains_key(&org) {
-            return Ok(org);
-        }
-        match self.admission {
-            Admission::Open => {
-                self.admitted.insert(org, root);
-                Ok(org)
-            }
-            Admission::Approval { k } => Err(MembersError::NeedsApproval { org, approvals: k }),
-        }
+    /// A member, also one that has left.
+    pub fn get(&self, org: &OrgId) -> Option<&Member> {
+        self.members.get(org)
     }
 
-    /// The root key of a member.
+    /// The current root key of a member that has not left.
     pub fn root(&self, org: &OrgId) -> Option<&PublicKey> {
-        self.founders.get(org).or_else(|| self.admitted.get(org))
+        let member = self.members.get(org).filter(|member| !member.is_revoked());
+        member.map(Member::root)
     }
 
     /// Whether an organisation founded the federation.
     pub fn is_founder(&self, org: &OrgId) -> bool {
-        self.founders.contains_key(org)
+        self.founders.contains(org)
     }
 
-    /// All members with their root keys: founders first, each group in the order of identifiers.
-    pub fn iter(&self) -> impl Iterator<Item = (&OrgId, &PublicKey)> {
-        self.founders.iter().chain(&self.admitted)
+    /// How many organisations did not found the federation, waiting ones included.
+    pub fn guests(&self) -> usize {
+        self.members.len() - self.founders.len() + self.pending.len()
+    }
+
+    /// How many founders have approved an organisation that waits.
+    pub fn approvals(&self, org: &OrgId) -> usize {
+        self.pending.get(org).map_or(0, Pending::approvals)
+    }
+
+    /// Whether an organisation has registered and waits to be let in.
+    pub fn is_pending(&self, org: &OrgId) -> bool {
+        self.pending.contains_key(org)
+    }
+
+    /// All members in the order of their identifiers, also those that have left.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
     }
 }

@@ -9,6 +9,7 @@ use crate::chain::CredentialChain;
 use crate::credential::DeviceCredential;
 use crate::device_vrf::device_vrf;
 use crate::envelope::EnvelopeError;
+use crate::event::{Change, OrgApproval, OrgEvent};
 use crate::federation::{Federation, FederationError, FounderEntry, FoundingDocument};
 use crate::ids::OrgId;
 use crate::issuer::{IssuerCertificate, IssuerError};
@@ -91,6 +92,7 @@ pub enum OrganisationError {
 /// an organisation is founded. The root key belongs offline.
 #[derive(Debug)]
 pub struct Organisation {
+    id: OrgId,
     name: String,
     root: SecretKey,
     issuer: SecretKey,
@@ -109,7 +111,8 @@ impl Organisation {
     ) -> Result<Self, OrganisationError> {
         let root = SecretKey::generate(rng);
         let issuer = SecretKey::generate(rng);
-        let certificate = Self::certify(&root, &issuer.public(), validity, 1)?;
+        let org = OrgId::of(&root.public());
+        let certificate = Self::certify(&org, &root, &issuer.public(), validity, 1)?;
         Self::from_parts(name, root, issuer, certificate)
     }
 
@@ -128,11 +131,14 @@ impl Organisation {
             "an organisation's name is 1 to 64 bytes of printable text",
         )?;
         let begins = certificate.peek().not_before;
-        let verified = certificate.verify_issuer(&root.public(), begins)?;
+        // After a rotation the identifier is still that of the first root key.
+        let id = certificate.peek().org;
+        let verified = certificate.verify_issuer(&id, &root.public(), begins)?;
         if verified.key != issuer.public() {
             return Err(OrganisationError::OtherIssuer(verified.org));
         }
         Ok(Self {
+            id,
             name: name.to_owned(),
             root,
             issuer,
@@ -145,13 +151,14 @@ impl Organisation {
     /// # Errors
     /// [`EnvelopeError::Payload`] when the validity is empty.
     pub fn certify(
+        org: &OrgId,
         root: &SecretKey,
         issuer: &PublicKey,
         validity: Validity,
         serial: u64,
     ) -> Result<Signed<IssuerCertificate>, EnvelopeError> {
         let certificate = IssuerCertificate {
-            org: OrgId::of(&root.public()),
+            org: *org,
             key: *issuer,
             not_before: validity.from,
             not_after: validity.until,
@@ -162,7 +169,7 @@ impl Organisation {
 
     /// The organisation's identifier.
     pub fn id(&self) -> OrgId {
-        OrgId::of(&self.root.public())
+        self.id
     }
 
     /// Its name.
@@ -210,6 +217,81 @@ impl Organisation {
             created,
         };
         Signed::sign(&registration, &self.root)
+    }
+
+    /// The next event of its history, signed with its root key. `last` is the event or registration before: its number (0 for
+    /// the registration) and body digest.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn event(
+        &self,
+        federation: &Digest,
+        last: (u64, Digest),
+        change: Change,
+        created: u64,
+    ) -> Result<Signed<OrgEvent>, EnvelopeError> {
+        self.event_by(&self.root, federation, last, change, created)
+    }
+
+    /// As [`Organisation::event`], signed with its issuer key: for revoking devices.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn event_by_issuer(
+        &self,
+        federation: &Digest,
+        last: (u64, Digest),
+        change: Change,
+        created: u64,
+    ) -> Result<Signed<OrgEvent>, EnvelopeError> {
+        self.event_by(&self.issuer, federation, last, change, created)
+    }
+
+    fn event_by(
+        &self,
+        key: &SecretKey,
+        federation: &Digest,
+        (sequence, previous): (u64, Digest),
+        change: Change,
+        created: u64,
+    ) -> Result<Signed<OrgEvent>, EnvelopeError> {
+        let event = OrgEvent {
+            org: self.id,
+            federation: *federation,
+            sequence: sequence + 1,
+            previous,
+            created,
+            change,
+        };
+        Signed::sign(&event, key)
+    }
+
+    /// The change to another root key, with its consent.
+    pub fn rotation(&self, federation: &Digest, root: &SecretKey) -> Change {
+        Change::Root {
+            key: root.public(),
+            proof: OrgEvent::prove_root(federation, &self.id, root),
+        }
+    }
+
+    /// Its word, as a founder, that an organisation may come in.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn approve(
+        &self,
+        registration: &Signed<OrgRegistration>,
+        created: u64,
+    ) -> Result<Signed<OrgApproval>, EnvelopeError> {
+        let approval = OrgApproval {
+            org: registration.peek().org(),
+            approver: self.id,
+            federation: registration.peek().federation,
+            registration: registration.body_digest(),
+            created,
+        };
+        Signed::sign(&approval, &self.root)
     }
 
     /// Enrols its steward with a federation; the steward's key signs its consent and vouches for its

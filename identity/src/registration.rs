@@ -102,7 +102,7 @@ impl Signed<OrgRegistration> {
                 named: registration.federation,
             });
         }
-        registration.issuer.verify_issuer(&root, at)?;
+        registration.issuer.verify_issuer(&org, &root, at)?;
         Ok(registration)
     }
 }

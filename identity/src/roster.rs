@@ -11,7 +11,7 @@ use crate::canonical::{DecodeError, from_canonical_bounded, to_canonical};
 use crate::federation::{MAX_FOUNDERS, VerifiedFederation};
 use crate::ids::{OrgId, StewardId};
 use crate::keys::{KeyError, PublicKey, SecretKey, Signature};
-use crate::members::{Members, MembersError};
+use crate::members::Members;
 use crate::rule::{BrokenRule, all_distinct};
 
 /// Most stewards of a roster.
@@ -141,9 +141,6 @@ pub enum RosterError {
         /// The federation named.
         named: Digest,
     },
-    /// An organisation was given as a member that the federation does not let in.
-    #[error(transparent)]
-    Members(#[from] MembersError),
     /// Signed by somebody who is no member.
     #[error("organisation {0} signed the roster and is not a member")]
     ForeignSigner(OrgId),
@@ -248,17 +245,19 @@ impl SignedRoster {
         )
     }
 
-    /// Verifies a roster of this federation, given the root keys of the members that did not found
-    /// it (founders may be among them): every signature is a member's and verifies, every
+    /// Verifies a roster of this federation, given its members: every signature is a member's and verifies, every
     /// organisation with a steward signed, and enough **founders** signed. Members that were let in
     /// never count towards the quorum, or an aggregator under open admission could bring its own.
+    ///
+    /// A roster has no place in the register: it counts under every root key that its signer has had, and goes on when an
+    /// organisation has left. Whom it seats in a round is decided as of the round's specification.
     ///
     /// # Errors
     /// [`RosterError`], naming the organisation to blame.
     pub fn verify(
         &self,
         federation: &VerifiedFederation,
-        admitted: &[PublicKey],
+        members: &Members,
     ) -> Result<VerifiedRoster, RosterError> {
         self.check()?;
         if self.roster.federation != federation.digest() {
@@ -267,11 +266,17 @@ impl SignedRoster {
                 named: self.roster.federation,
             });
         }
-        let members = Members::with_admitted(federation, admitted)?;
         let body = to_canonical(&self.roster);
         for RosterSignature { org, signature } in &self.signatures {
-            let root = members.root(org).ok_or(RosterError::ForeignSigner(*org))?;
-            root.verify_labelled(labels::ROSTER_SIGNATURE, &[&body], signature)
+            let member = members.get(org).ok_or(RosterError::ForeignSigner(*org))?;
+            let verify = |root: &PublicKey| {
+                root.verify_labelled(labels::ROSTER_SIGNATURE, &[&body], signature)
+            };
+            verify(member.root())
+                .or_else(|error| {
+                    let former = member.roots().skip(1);
+                    former.map(verify).find(Result::is_ok).unwrap_or(Err(error))
+                })
                 .map_err(|source| RosterError::Signature { org: *org, source })?;
         }
         let has_signed = |org: &OrgId| {
@@ -287,11 +292,14 @@ impl SignedRoster {
         // Only the keys of founders and of this roster's organisations are compared: otherwise a
         // steward could undo a valid roster by registering its key as another organisation's root.
         for entry in &self.roster.stewards {
-            let id = OrgId::of(&entry.steward);
+            let is_root = |org: &OrgId| {
+                let member = members.get(org);
+                member.is_some_and(|member| member.roots().any(|root| *root == entry.steward))
+            };
             let reused = entry.steward == federation.aggregator
                 || entry.steward == federation.log
-                || members.is_founder(&id)
-                || self.roster.stewards.iter().any(|other| other.org == id);
+                || members.founders.iter().any(is_root)
+                || self.roster.stewards.iter().any(|other| is_root(&other.org));
             if reused {
                 return Err(RosterError::KeyReused(entry.org));
             }
@@ -309,7 +317,6 @@ impl SignedRoster {
         Ok(VerifiedRoster {
             digest: self.roster.digest(),
             points: points.map(|(entry, point)| (entry.id(), point)).collect(),
-            members,
             signed: self.clone(),
         })
     }
@@ -320,7 +327,6 @@ impl SignedRoster {
 pub struct VerifiedRoster {
     digest: Digest,
     points: BTreeMap<StewardId, u8>,
-    members: Members,
     signed: SignedRoster,
 }
 
@@ -359,11 +365,6 @@ impl VerifiedRoster {
     /// The evaluation point of a steward.
     pub fn point_of(&self, steward: &StewardId) -> Option<u8> {
         self.points.get(steward).copied()
-    }
-
-    /// The root keys of the members that the roster was verified with.
-    pub fn members(&self) -> &Members {
-        &self.members
     }
 
     /// The signed roster, to pass on or store.

@@ -118,17 +118,18 @@ pub enum EnrolmentError {
 }
 
 impl Signed<StewardEnrolment> {
-    /// Verifies an enrolment under the organisation's root key, for this federation, with the
+    /// Verifies an enrolment under a root key of the organisation, for this federation, with the
     /// steward's consent.
     ///
     /// # Errors
     /// [`EnrolmentError`].
     pub fn verify_enrolment(
         &self,
+        org: &OrgId,
         root: &PublicKey,
         federation: &Digest,
     ) -> Result<Verified<StewardEnrolment>, EnrolmentError> {
-        let org = OrgId::of(root);
+        let org = *org;
         let enrolment = self
             .verify(root)
             .map_err(|source| EnrolmentError::Signature { org, source })?;

@@ -33,6 +33,7 @@ pub struct TaskContext {
 #[derive(Debug)]
 struct Inner {
     federation: VerifiedFederation,
+    members: Members,
     roster: VerifiedRoster,
     task: Verified<Task>,
     id: TaskId,
@@ -44,25 +45,24 @@ struct Inner {
 impl TaskContext {
     /// Verifies a task under a federation that the caller has pinned.
     ///
-    /// `admitted` are the root keys of member organisations that did not found the federation.
+    /// `members` are those of the register as far as the caller knows it. A task stays what it is when its owner loses a key
+    /// or leaves: whether owner and issuer count is asked for every round ([`crate::RoundContext::verify_register`]).
     ///
     /// # Errors
     /// A [`Violation`] of [`Rule::Roster`], [`Rule::TaskBinding`], [`Rule::TaskOwner`],
     /// [`Rule::TaskIssuer`] or [`Rule::Signature`].
     pub fn verify(
         federation: &VerifiedFederation,
-        admitted: &[PublicKey],
+        members: &Members,
         roster: &SignedRoster,
         task: &Signed<Task>,
     ) -> Result<Self, Violation> {
         let body = task.peek();
         let owner = Culprit::Organisation(body.owner);
-        let members = Members::with_admitted(federation, admitted)
-            .map_err(|e| Violation::new(Culprit::Founders, Rule::Roster, e))?;
         let roster = roster
-            .verify(federation, admitted)
+            .verify(federation, members)
             .map_err(|e| Violation::new(Culprit::Founders, Rule::Roster, e))?;
-        let root = members.root(&body.owner).ok_or_else(|| {
+        let member = members.get(&body.owner).ok_or_else(|| {
             Violation::new(owner, Rule::TaskOwner, "the task's owner is not a member")
         })?;
         Violation::unless(
@@ -77,9 +77,8 @@ impl TaskContext {
             Rule::TaskBinding,
             "the task names another roster",
         )?;
-        let issuer = body
-            .issuer
-            .verify_issuer(root, body.created)
+        let issuer = member
+            .verify_past_issuer(&body.issuer, body.created)
             .map_err(|e| Violation::new(owner, Rule::TaskIssuer, e))?;
         let task = task
             .verify(&issuer.key)
@@ -95,6 +94,7 @@ impl TaskContext {
         Ok(Self {
             inner: Arc::new(Inner {
                 federation: federation.clone(),
+                members: members.clone(),
                 roster,
                 id: task.id(),
                 task,
@@ -108,6 +108,26 @@ impl TaskContext {
     /// The federation.
     pub fn federation(&self) -> &VerifiedFederation {
         &self.inner.federation
+    }
+
+    /// The members that the task was verified with. A round is judged with those of the register that it names.
+    pub fn verified_with(&self) -> &Members {
+        &self.inner.members
+    }
+
+    /// Whether owner and issuer of the task count as of these members; if not, why. A round that is specified later is
+    /// nobody's.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub fn verify_standing(&self, members: &Members) -> Result<(), String> {
+        let task = self.task();
+        let member = members.get(&task.owner);
+        let member = member.ok_or("the task's owner is not a member")?;
+        member
+            .verify_issuer(&task.issuer, task.created)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     }
 
     /// The roster whose stewards open.
@@ -292,7 +312,8 @@ impl TaskContext {
     }
 
     /// The specification of a round, from the sealing keys that arrived, by evaluation point.
-    /// Everything else in it follows.
+    /// Everything else in it follows, but for the register: it is that of [`Self::verified_with`], and the aggregator names
+    /// the newest instead.
     ///
     /// # Errors
     /// [`AbortReason::TooFewSealingKeys`] with fewer than A keys.
@@ -328,6 +349,7 @@ impl TaskContext {
             sealing_keys: places,
             charge_micro_rho: self.charge_micro_rho(),
             opened_ms,
+            register: self.verified_with().head(),
             direction: previous.and_then(|terminal| terminal.next_start().direction),
             draw: match previous {
                 Some(terminal) => terminal.next_start().draw,

@@ -7,7 +7,7 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
 use dawn_crypto::norm::NormSeeds;
 use dawn_crypto::params::MAX_STEWARDS;
-use dawn_identity::{DeviceId, Members, OrgId, Signed};
+use dawn_identity::{DeviceId, Members, OrgId, RegisterHead, Signed};
 
 use crate::round_context::{RoundContext, VerifiedSubmission};
 use crate::statements::MAX_SUBMISSIONS;
@@ -52,6 +52,8 @@ pub struct NoiseEntry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roll {
     entries: Vec<Entry>,
+    /// The place in the register with whose members the headers were verified; none before the first.
+    register: Option<RegisterHead>,
 }
 
 impl Roll {
@@ -60,10 +62,18 @@ impl Roll {
         Self::default()
     }
 
-    /// A roll whose headers its holder has verified before and kept. Nothing is verified here;
-    /// whether it is the closed one is, in [`crate::RoundOpen::close`].
-    pub fn from_entries(entries: Vec<Entry>) -> Self {
-        Self { entries }
+    /// A roll whose headers its holder has verified before, as of this place in the register, and kept. Nothing is verified
+    /// here; whether it is the closed one is, in [`crate::RoundOpen::close`].
+    pub fn from_entries(entries: Vec<Entry>, register: RegisterHead) -> Self {
+        Self {
+            entries,
+            register: Some(register),
+        }
+    }
+
+    /// The place in the register with whose members the headers were verified; none when there are no headers.
+    pub fn register(&self) -> Option<RegisterHead> {
+        self.register
     }
 
     /// Adds the next submission, given by the bytes of its signed header.
@@ -99,6 +109,13 @@ impl Roll {
             return Err(aggregator(
                 Rule::DeviceOrder,
                 format!("submission {index} is not after the one before"),
+            ));
+        }
+        // One list, one register: half a list as of another place would be nobody's.
+        if *self.register.get_or_insert(members.head()) != members.head() {
+            return Err(aggregator(
+                Rule::Register,
+                "the members changed while the list was read".to_owned(),
             ));
         }
         let verified = context.verify_header(&signed, members);

@@ -333,9 +333,36 @@ impl RoundContext {
         noise.unwrap_or(&proofs.device)
     }
 
+    /// Verifies the place in the register that the specification names, given the members as of it: the task's owner and
+    /// issuer count, and no steward is seated that was revoked (`docs/protocol.md`, section 4.1).
+    ///
+    /// # Errors
+    /// [`Rule::Register`], by the aggregator.
+    pub fn verify_register(&self, members: &Members) -> Result<(), Violation> {
+        let aggregator =
+            |detail: String| Violation::new(Culprit::Aggregator, Rule::Register, detail);
+        if members.head() != self.spec().register {
+            return Err(aggregator(
+                "these are not the members of the specification".into(),
+            ));
+        }
+        self.task_context()
+            .verify_standing(members)
+            .map_err(aggregator)?;
+        for seat in self.seats() {
+            let entry = self.roster().steward_at(seat.point);
+            let member = entry.and_then(|entry| members.get(&entry.org));
+            let member = member.ok_or_else(|| aggregator("a seat of nobody".into()))?;
+            member
+                .check_steward(&seat.steward)
+                .map_err(|revoked| aggregator(revoked.to_string()))?;
+        }
+        Ok(())
+    }
+
     /// Verifies a submission's header: it is about this round and session, has the right shape, and
-    /// is signed by a device that a member organisation vouches for at [`Self::credential_time`], or by
-    /// a seated steward that the task asks for noise.
+    /// is signed by a device that a member organisation vouches for at [`Self::credential_time`] and has not revoked, or by
+    /// a seated steward that the task asks for noise. The members are those of the closing; before it, those of now.
     ///
     /// # Errors
     /// A [`Violation`] by the author.
@@ -374,15 +401,8 @@ impl RoundContext {
             Author::Steward(candidate) => return self.verify_candidate(header, candidate),
         };
         let org = chain.claimed_org();
-        let root = members.root(&org).ok_or_else(|| {
-            Violation::new(
-                culprit,
-                Rule::Credential,
-                format!("organisation {org} is not a member"),
-            )
-        })?;
         let device = chain
-            .verify(root, self.credential_time())
+            .verify_member(members, self.credential_time())
             .map_err(|e| Violation::new(culprit, Rule::Credential, e))?;
         let header = header
             .verify(device.key())

@@ -5,8 +5,8 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_crypto::seal::SealingPublicKey;
 use dawn_identity::{
-    BrokenRule, DecodeError, SessionId, Signed, Statement, StewardId, from_canonical_bounded,
-    to_canonical,
+    BrokenRule, DecodeError, RegisterHead, SessionId, Signed, Statement, StewardId,
+    from_canonical_bounded, to_canonical,
 };
 use minicbor::{Decode, Encode};
 
@@ -79,11 +79,14 @@ pub struct RoundSpec {
     /// When the round was opened, in unix milliseconds.
     #[n(10)]
     pub opened_ms: u64,
-    /// [`Start::direction`]; none in round 1.
+    /// The register's end when the round was specified: who may be seated, and that owner and issuer of the task count.
     #[n(11)]
+    pub register: RegisterHead,
+    /// [`Start::direction`]; none in round 1.
+    #[n(12)]
     pub direction: Option<Digest>,
     /// [`Start::draw`].
-    #[n(12)]
+    #[n(13)]
     pub draw: Option<Draw>,
 }
 
@@ -241,6 +244,7 @@ mod tests {
             sealing_keys: vec![None; places],
             charge_micro_rho: 0,
             opened_ms: 0,
+            register: RegisterHead::empty(&Digest([2; 32])),
             direction: None,
             draw: None,
         };

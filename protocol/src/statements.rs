@@ -4,7 +4,7 @@
 use dawn_crypto::digest::Digest;
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_crypto::shamir::ShareSum;
-use dawn_identity::{BrokenRule, SessionId, Statement, StewardId};
+use dawn_identity::{BrokenRule, RegisterHead, SessionId, Statement, StewardId};
 use minicbor::{Decode, Encode};
 
 use crate::byte_code::byte_code;
@@ -34,6 +34,9 @@ pub struct Closed {
     /// Unix milliseconds.
     #[n(4)]
     pub closed_ms: u64,
+    /// The register's end when the list was closed: whose submissions count. It continues that of the specification.
+    #[n(5)]
+    pub register: RegisterHead,
 }
 
 impl Statement for Closed {

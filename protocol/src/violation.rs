@@ -119,6 +119,8 @@ rules! {
     TaskOwner => "task-owner",
     /// A task is signed by the owner's issuer, with a certificate that was valid.
     TaskIssuer => "task-issuer",
+    /// A round names a place in the register, and seats nobody and runs for nobody who was revoked before it.
+    Register => "register",
     /// A specification is of this protocol version.
     Version => "version",
     /// A specification's federation, roster, dimension and charge follow from the task.

@@ -56,7 +56,11 @@ impl StewardState {
         if named != Some(self.vrf.public()) {
             return Err(Refusal::NotMyVrfKey(round).into());
         }
-        let work = ListWork::new(open, closed.clone(), self.members());
+        let work = ListWork::new(
+            open,
+            closed.clone(),
+            self.members_at(&closed.peek().register)?,
+        );
         Ok(BeaconStep::Pages(Box::new(work)))
     }
 

@@ -127,7 +127,10 @@ impl StewardState {
         }
         let point = self.point(&open)?;
         let challenged = open
-            .close(closed, Roll::from_entries(findings.entries))?
+            .close(
+                closed,
+                Roll::from_entries(findings.entries, closed.peek().register),
+            )?
             .challenged(challenge)?;
         let own = Own {
             request,
@@ -162,13 +165,14 @@ impl StewardState {
             .secret(&round, SecretKind::ShareSum)?
             .ok_or(Refusal::SecretErased(round))?;
         let groups = judged.round_challenged().groups().map_or(1, Groups::count);
+        let register = judged.round_closed().closed().register;
         let sums = GroupSums::from_bytes(&sum, groups, Culprit::Steward(self.id))
             .map_err(|_| VaultError::Damaged("the sum of a round's shares"))?;
         Ok(OpenWork {
             outside: outside(&own.outcomes, &judged.verdict().decisions),
             judged,
             request: own.request,
-            members: self.members(),
+            members: self.members_at(&register)?,
             point: own.point,
             key: self.sealing_secret(&round)?,
             sums,

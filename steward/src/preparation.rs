@@ -4,7 +4,8 @@
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_identity::{Digest, Signed, TaskId};
 use dawn_protocol::{
-    Endorsement, RoundContext, RoundId, RoundSpec, SealingKey, TaskContext, Terminal,
+    Culprit, Endorsement, RoundContext, RoundId, RoundSpec, Rule, SealingKey, TaskContext,
+    Terminal, Violation,
 };
 use rand_core::CryptoRng;
 
@@ -33,6 +34,11 @@ impl StewardState {
         rng: &mut R,
     ) -> Result<Vec<u8>, StewardError> {
         let context = self.task(&round.task)?;
+        // Nobody's round: its specification would not count either.
+        context.verify_standing(&self.members()).map_err(|detail| {
+            let owner = Culprit::Organisation(context.task().owner);
+            Violation::new(owner, Rule::Register, detail)
+        })?;
         // There is only one request for a sealing key: the round.
         let request = request(round, &[]);
         let secret = SealingSecretKey::generate(rng);
@@ -85,6 +91,7 @@ impl StewardState {
         let round = spec.peek().round;
         let task = self.task(&round.task)?;
         let context = task.verify_spec(spec)?;
+        context.verify_register(&self.members_at(&spec.peek().register)?)?;
         let known = self.vault.task(&round.task)?.known;
         self.explain(&context, history, known.as_ref())?;
         let session = context.session();

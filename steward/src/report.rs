@@ -111,12 +111,16 @@ impl StewardState {
         let list = match gate {
             Err(bytes) => return Ok(ReportStep::Answered(bytes)),
             Ok(None) => {
-                let work = ListWork::new(open, closed.clone(), self.members());
+                let work = ListWork::new(
+                    open,
+                    closed.clone(),
+                    self.members_at(&closed.peek().register)?,
+                );
                 return Ok(ReportStep::List(Box::new(work)));
             }
             Ok(Some(findings)) => Findings::from_bytes(&findings)?.entries,
         };
-        let list = open.close(closed, Roll::from_entries(list))?;
+        let list = open.close(closed, Roll::from_entries(list, closed.peek().register))?;
         let work = self.answer_challenge(list, closed.clone(), challenge, rng)?;
         Ok(ReportStep::Pages(Box::new(work)))
     }
@@ -150,8 +154,8 @@ impl StewardState {
         let scratch = self.vault.scratch(rng)?;
         Ok(ReportWork {
             request: report_request(&round, &statement, challenge),
+            members: self.members_at(&statement.peek().register)?,
             statement,
-            members: self.members(),
             point,
             key,
             matrix: MatrixCache::new(&seed, challenged.dimension().blocks()),

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::config::StewardConfig;
 use crate::error::StewardError;
-use crate::session::{Session, item_name, too_late};
+use crate::session::{Session, item_name};
 use crate::state::StewardState;
 use crate::vault::{Condition, Vault, VaultError};
 use crate::vrf_key;
@@ -359,4 +359,9 @@ fn fatal(error: &RunError) -> bool {
         | RunError::NotShown { .. }
         | RunError::NoRoster(_) => false,
     }
+}
+
+/// Whether the server refused an answer because the round has moved on, which is nobody's fault.
+fn too_late(error: &RunError) -> bool {
+    matches!(error, RunError::Transport(TransportError::Problem(problem)) if matches!(problem.status, 404 | 409 | 410))
 }

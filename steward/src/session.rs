@@ -107,6 +107,7 @@ impl Session {
         let entries = self.observed(&round).await?;
         match item {
             WorkItem::PublishSealingKey { round } => {
+                self.refresh_register().await?;
                 let bytes = decide(&self.state, move |state, rng| {
                     state.sealing_key(&round, now(), rng)
                 })
@@ -114,6 +115,7 @@ impl Session {
                 self.publish::<SealingKey>(&round, bytes).await
             }
             WorkItem::Endorse { spec } => {
+                self.refresh_register().await?;
                 let history = self.history(&spec).await?;
                 let bytes = decide(&self.state, move |state, rng| {
                     state.endorse(&spec, &history, now(), rng)
@@ -134,7 +136,7 @@ impl Session {
                 closed,
             } => {
                 drop(entries);
-                self.refresh_members().await?;
+                self.refresh_register().await?;
                 let step = decide(&self.state, move |state, rng| {
                     state.share_beacon(&announcement, &closed, rng)
                 })
@@ -154,7 +156,7 @@ impl Session {
                 challenge,
             } => {
                 drop(entries);
-                self.refresh_members().await?;
+                self.refresh_register().await?;
                 let asked = challenge.clone();
                 let step = decide(&self.state, move |state, rng| {
                     state.report(&announcement, &closed, &challenge, rng)
@@ -171,7 +173,7 @@ impl Session {
                 verdict,
             } => {
                 drop(entries);
-                self.refresh_members().await?;
+                self.refresh_register().await?;
                 let step = decide(&self.state, move |state, rng| {
                     let asked = OpenRequest {
                         announcement: &announcement,
@@ -427,7 +429,7 @@ impl Session {
             return Ok(());
         }
         let signed = self.api.task(task).await?;
-        self.refresh_members().await?;
+        self.refresh_register().await?;
         let roster = self.roster(&signed.peek().roster).await?;
         let id = *task;
         decide(&self.state, move |state, _| {
@@ -450,13 +452,19 @@ impl Session {
         Err(RunError::NoRoster(*digest))
     }
 
-    async fn refresh_members(&self) -> Result<(), RunError> {
-        let registrations = self.api.registrations().await?;
-        decide(&self.state, move |state, _| {
-            state.learn_members(&registrations);
-            Ok(())
-        })
-        .await
+    /// Fetches what the register has more than this steward.
+    async fn refresh_register(&self) -> Result<(), RunError> {
+        loop {
+            let after = self.state.register_entries();
+            let entries = self.api.register_entries(after).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            decide(&self.state, move |state, _| {
+                state.learn_register(after, &entries)
+            })
+            .await?;
+        }
     }
 }
 
@@ -473,11 +481,6 @@ fn terminal(envelope: &[u8]) -> Option<Terminal> {
 /// What a verdict was judged with has to be shown as long as the verdict is.
 fn not_shown(what: &'static str) -> impl Fn(TransportError) -> RunError {
     move |error| RunError::NotShown { what, error }
-}
-
-/// Whether the server refused an answer because the round has moved on, which is nobody's fault.
-pub(crate) fn too_late(error: &RunError) -> bool {
-    matches!(error, RunError::Transport(TransportError::Problem(problem)) if matches!(problem.status, 404 | 409 | 410))
 }
 
 /// A short name of an item for logs.

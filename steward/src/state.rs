@@ -11,10 +11,12 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use dawn_crypto::digest::{hash, labels};
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Digest, Envelope, Members, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
+    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, Signed, SignedRoster,
     Statement, StewardId, TaskId, VerifiedFederation,
 };
-use dawn_protocol::{LogEntry, MAX_STATEMENT_BYTES, RoundId, Task, TaskContext};
+use dawn_protocol::{
+    Culprit, LogEntry, MAX_STATEMENT_BYTES, RoundId, Rule, Task, TaskContext, Violation,
+};
 use rand_core::CryptoRng;
 
 use crate::change::Change;
@@ -49,7 +51,7 @@ pub struct StewardState {
     pub(crate) budgets: BTreeMap<String, u64>,
     pub(crate) recompute_all_bytes: u64,
     federation: VerifiedFederation,
-    admitted: RwLock<Vec<PublicKey>>,
+    register: RwLock<Register>,
     tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
 }
 
@@ -71,8 +73,8 @@ impl StewardState {
             vrf,
             budgets,
             recompute_all_bytes: RECOMPUTE_ALL_BYTES,
+            register: RwLock::new(Register::new(&federation)),
             federation,
-            admitted: RwLock::default(),
             tasks: Mutex::default(),
         }
     }
@@ -110,38 +112,56 @@ impl StewardState {
             .write(rng, |change| Ok(change.set_log_unread(false)?))
     }
 
-    /// Learns the root keys of members that did not found the federation from their registrations. One that does not
-    /// verify, or that the federation does not admit without approval, is left out: its devices do not count then.
-    pub fn learn_members(&self, registrations: &[Signed<OrgRegistration>]) {
-        let federation = self.federation.digest();
-        let mut members = Members::founders_of(&self.federation);
-        let mut admitted = Vec::new();
-        for registration in registrations {
-            let claimed = registration.peek();
-            let verified = registration.verify_registration(&federation, claimed.created);
-            let root = claimed.root;
-            let known = members.root(&claimed.org()).is_some();
-            if verified.is_ok()
-                && !known
-                && Members::with_admitted(&self.federation, &[root]).is_ok()
-            {
-                // Founders need no admission, and nobody is admitted twice.
-                if members.admit(root).is_ok() {
-                    admitted.push(root);
-                }
-            }
-        }
-        *self
-            .admitted
+    /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
+    /// that later shows another register is refused.
+    ///
+    /// # Errors
+    /// [`Refusal::Violation`] by the aggregator, for an entry that does not follow.
+    pub fn learn_register(&self, after: u64, entries: &[Vec<u8>]) -> Result<(), StewardError> {
+        let mut register = self
+            .register
             .write()
-            .unwrap_or_else(PoisonError::into_inner) = admitted;
+            .unwrap_or_else(PoisonError::into_inner);
+        // Another item of work may have fetched the same.
+        let known = register.head().entries.saturating_sub(after);
+        for entry in entries
+            .iter()
+            .skip(usize::try_from(known).unwrap_or(usize::MAX))
+        {
+            register
+                .push(entry)
+                .map_err(|error| Violation::new(Culprit::Aggregator, Rule::Register, error))?;
+        }
+        Ok(())
     }
 
-    /// The members that are known now.
+    /// How many entries of the register this steward has.
+    pub fn register_entries(&self) -> u64 {
+        self.register
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .head()
+            .entries
+    }
+
+    /// The members as far as they are known now.
     pub(crate) fn members(&self) -> Members {
-        let admitted = self.admitted.read().unwrap_or_else(PoisonError::into_inner);
-        Members::with_admitted(&self.federation, &admitted)
-            .unwrap_or_else(|_| Members::founders_of(&self.federation))
+        self.register
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .members()
+            .clone()
+    }
+
+    /// The members as of a place that a round names.
+    ///
+    /// # Errors
+    /// [`Refusal::Violation`] by the aggregator, when it is not one of the register that this steward was shown.
+    pub(crate) fn members_at(&self, head: &RegisterHead) -> Result<Members, StewardError> {
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        let detail = "the round names another register than this steward was shown";
+        let members = register.at(head);
+        members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
     }
 
     /// Verifies a task and the roster that it names, and remembers them: the owner's issuer signed the task under a root
@@ -154,12 +174,7 @@ impl StewardState {
         roster: &SignedRoster,
         task: &Signed<Task>,
     ) -> Result<TaskContext, StewardError> {
-        let admitted = self
-            .admitted
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let context = TaskContext::verify(&self.federation, &admitted, roster, task)?;
+        let context = TaskContext::verify(&self.federation, &self.members(), roster, task)?;
         if context.roster().point_of(&self.id).is_none() {
             return Err(Refusal::NotInRoster {
                 task: context.id(),

@@ -88,6 +88,7 @@ def spec_fields(task, number, keys, previous):
         [key and key[1] for key in keys],
         1497,
         1_800_000_000_123,
+        [7, seed(0x56)],
     ]
 
 

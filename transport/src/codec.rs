@@ -48,18 +48,6 @@ pub(crate) fn parse_signed<T: Statement>(
 }
 
 impl Api {
-    pub(crate) async fn get_value<T>(
-        &self,
-        path: &str,
-        what: &'static str,
-        limit: u64,
-    ) -> Result<T, TransportError>
-    where
-        T: Encode<()> + for<'b> Decode<'b, ()>,
-    {
-        parse(&self.call(Call::get(path, limit)).await?.body, what)
-    }
-
     pub(crate) async fn get_json<T: DeserializeOwned>(
         &self,
         path: &str,

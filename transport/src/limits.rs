@@ -13,8 +13,8 @@ pub const ACKNOWLEDGEMENT: u64 = 64 * KIB;
 pub const JSON: u64 = 16 * MIB;
 /// A founding document.
 pub const FOUNDING_DOCUMENT: u64 = FoundingDocument::MAX_BYTES as u64;
-/// All registrations of a federation.
-pub const REGISTRATIONS: u64 = 16 * MIB;
+/// A page of the register.
+pub const REGISTER_PAGE: u64 = 16 * MIB;
 /// A roster with its signatures.
 pub const ROSTER: u64 = SignedRoster::MAX_BYTES as u64;
 /// A signed task.

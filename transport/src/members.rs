@@ -2,13 +2,14 @@
 
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, OrgId, OrgRegistration, PublicKey, SecretKey, Signed, SignedRoster,
-    StewardEnrolment,
+    FoundingDocument, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, SecretKey, Signed,
+    SignedRoster, StewardEnrolment,
 };
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Api, Call};
+use crate::codec::parse;
 use crate::error::TransportError;
 use crate::limits;
 use crate::signing::Signer;
@@ -111,16 +112,90 @@ impl Api {
             .await
     }
 
-    /// `GET /v1/registrations`: the signed registrations of every member, from which the roots of those that did not
-    /// found the federation are learnt. Unverified.
+    /// `GET /v1/register`: entries of the register beginning after the first `after`; none when there are no more. Unverified:
+    /// they are for [`dawn_identity::Register`], which takes them in this order.
     ///
     /// # Errors
     /// [`TransportError`].
-    pub async fn registrations(&self) -> Result<Vec<Signed<OrgRegistration>>, TransportError> {
-        self.get_value(
-            "v1/registrations",
-            "list of registrations",
-            limits::REGISTRATIONS,
+    pub async fn register_entries(&self, after: u64) -> Result<Vec<Vec<u8>>, TransportError> {
+        let call = Call::get("v1/register", limits::REGISTER_PAGE);
+        let answer = self.call(call.query(&[("after", after)])).await?;
+        let entries: Vec<minicbor::bytes::ByteVec> = parse(&answer.body, "page of the register")?;
+        Ok(entries.into_iter().map(Into::into).collect())
+    }
+
+    /// Fetches what a copy of the register lacks, until it has at least so many entries (none asked for: all there are), and
+    /// takes it.
+    ///
+    /// # Errors
+    /// [`TransportError`]; an entry that does not follow is malformed.
+    pub async fn extend_register(
+        &self,
+        register: &mut dawn_identity::Register,
+        least: Option<u64>,
+    ) -> Result<(), TransportError> {
+        loop {
+            let have = register.head().entries;
+            if least.is_some_and(|least| have >= least) {
+                return Ok(());
+            }
+            let page = self.register_entries(have).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for entry in page {
+                register
+                    .push(&entry)
+                    .map_err(|error| malformed("register", error))?;
+            }
+        }
+    }
+
+    /// `POST /v1/orgs/{org}/keys`: the organisation gets another root key or announces an issuer. Signed with the key that signed
+    /// the event.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn rotate(
+        &self,
+        event: &Signed<OrgEvent>,
+        key: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let path = format!("v1/orgs/{}/keys", event.peek().org);
+        self.administer(Method::POST, &path, event.bytes(), key, Purpose::Rotate)
+            .await
+    }
+
+    /// `POST /v1/orgs/{org}/revocations`: the organisation takes trust back. Signed with the key that signed the event.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn revoke(
+        &self,
+        event: &Signed<OrgEvent>,
+        key: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let path = format!("v1/orgs/{}/revocations", event.peek().org);
+        self.administer(Method::POST, &path, event.bytes(), key, Purpose::Revoke)
+            .await
+    }
+
+    /// `POST /v1/orgs/{org}/approvals`: a founder lets an organisation in. Signed with the founder's root key.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn approve(
+        &self,
+        approval: &Signed<OrgApproval>,
+        root: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let path = format!("v1/orgs/{}/approvals", approval.peek().org);
+        self.administer(
+            Method::POST,
+            &path,
+            approval.bytes(),
+            root,
+            Purpose::Approve,
         )
         .await
     }

@@ -80,8 +80,16 @@ pub async fn put_statement(
         StewardKind::SealingKey => {
             let task = app.task_context(&id.task).await?;
             let signed = decode::<SealingKey>(bytes)?;
-            task.verify_sealing_key(id, &signed)
+            let point = task
+                .verify_sealing_key(id, &signed)
                 .map_err(Problem::invalid)?;
+            let members = app.members().await?;
+            let org = task.roster().steward_at(point).map(|entry| entry.org);
+            if let Some(member) = org.and_then(|org| members.get(&org)) {
+                member
+                    .check_steward(&signed.peek().steward)
+                    .map_err(Problem::forbidden)?;
+            }
             store_statement(app, id, kind, signed.peek().steward, &signed, None).await
         }
         StewardKind::Endorsement => {

@@ -27,6 +27,7 @@ mod log;
 mod orgs;
 mod panics;
 mod proofs;
+mod register;
 mod rosters;
 mod rounds;
 pub mod serve;
@@ -58,7 +59,10 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(signed::get_nonce))
         .routes(routes!(orgs::list_orgs, orgs::post_org))
         .routes(routes!(orgs::get_org))
-        .routes(routes!(orgs::list_registrations))
+        .routes(routes!(register::get_register))
+        .routes(routes!(register::post_keys))
+        .routes(routes!(register::post_revocations))
+        .routes(routes!(register::post_approvals))
         .routes(routes!(orgs::put_steward))
         .routes(routes!(rosters::post_roster))
         .routes(routes!(rosters::get_roster))

@@ -1,22 +1,21 @@
-//! `/v1/orgs` and `/v1/registrations`.
+//! `/v1/orgs`: organisations and their stewards.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use dawn_identity::{OrgId, OrgRegistration, Signed, StewardEnrolment, to_canonical};
+use dawn_identity::{Member, Members, OrgId, OrgRegistration, Signed, StewardEnrolment};
 use http::StatusCode;
 use serde::Serialize;
 
 use super::body::CborBody;
 use super::extract::Params;
 use super::signers::Requester;
-use super::{cbor, stored_status};
+use super::stored_status;
 use crate::app::App;
 use crate::problem::Problem;
 use crate::registry;
-use crate::store::StoreError;
 use crate::store::orgs::OrgRow;
 
 /// An organisation, for people.
@@ -26,10 +25,22 @@ pub struct Org {
     org: String,
     /// Its name.
     name: String,
-    /// Root key, hexadecimal.
+    /// The root key that counts now, hexadecimal.
     root_key: String,
+    /// The thumbprint of that key (RFC 7638).
+    thumbprint: Option<String>,
     /// Whether it founded the federation.
     founder: bool,
+    /// `member`; `pending`: too few founders have approved it; `revoked`: it has left.
+    status: &'static str,
+    /// How many founders have approved it, while it is pending.
+    approvals: usize,
+    /// Number of its last event; the next one has the next number.
+    sequence: u64,
+    /// What its next event names as the one before, hexadecimal: body digest of its last event or of its registration.
+    head: Option<String>,
+    /// Issuer keys that it announced and did not revoke, hexadecimal.
+    issuers: Vec<String>,
     /// When it registered, unix milliseconds.
     registered_ms: u64,
     /// Stewards that it enrolled, oldest first; absent in lists.
@@ -50,15 +61,39 @@ pub struct Steward {
     enrolled_ms: u64,
 }
 
-fn org(row: OrgRow) -> Org {
+fn org(row: OrgRow, members: &Members) -> Org {
+    let member = members.get(&row.org);
+    let status = match member {
+        None => "pending",
+        Some(member) if member.is_revoked() => "revoked",
+        Some(_) => "member",
+    };
+    let root = member.map(Member::root);
     Org {
         org: row.org.to_string(),
         name: row.name,
-        root_key: hex::encode(row.root_key),
+        root_key: root.map_or_else(|| hex::encode(&row.root_key), ToString::to_string),
+        thumbprint: root.map(|root| root.thumbprint().to_string()),
         founder: row.founder,
+        status,
+        approvals: members.approvals(&row.org),
+        sequence: member.map_or(0, Member::sequence),
+        head: member.and_then(Member::head).map(|head| head.to_string()),
+        issuers: member.map_or_else(Vec::new, |member| {
+            member.issuers().map(ToString::to_string).collect()
+        }),
         registered_ms: row.created_ms,
         stewards: None,
     }
+}
+
+async fn shown(app: &App, id: &OrgId) -> Result<Org, Problem> {
+    let row = app
+        .store
+        .org(id)
+        .await?
+        .ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
+    Ok(org(row, app.members().await?.as_ref()))
 }
 
 /// Registers an organisation with proof of possession of its root key.
@@ -74,12 +109,7 @@ pub async fn post_org(
     CborBody(bytes): CborBody<{ Signed::<OrgRegistration>::MAX_BYTES }>,
 ) -> Result<Response, Problem> {
     let (id, stored) = registry::register_org(&app, &bytes).await?;
-    let row = app
-        .store
-        .org(&id)
-        .await?
-        .ok_or_else(|| Problem::internal("what was stored is gone"))?;
-    Ok((stored_status(stored), Json(org(row))).into_response())
+    Ok((stored_status(stored), Json(shown(&app, &id).await?)).into_response())
 }
 
 /// All organisations.
@@ -88,7 +118,12 @@ pub async fn post_org(
         (status = 200, body = Vec<Org>),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn list_orgs(State(app): State<Arc<App>>) -> Result<Json<Vec<Org>>, Problem> {
-    Ok(Json(app.store.orgs().await?.into_iter().map(org).collect()))
+    if app.store.founding_document().await?.is_none() {
+        return Ok(Json(Vec::new()));
+    }
+    let members = app.members().await?;
+    let rows = app.store.orgs().await?.into_iter();
+    Ok(Json(rows.map(|row| org(row, &members)).collect()))
 }
 
 /// One organisation with its stewards.
@@ -101,13 +136,8 @@ pub async fn get_org(
     State(app): State<Arc<App>>,
     Params(id): Params<OrgId>,
 ) -> Result<Json<Org>, Problem> {
-    let row = app
-        .store
-        .org(&id)
-        .await?
-        .ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
+    let mut org = shown(&app, &id).await?;
     let stewards = app.store.stewards_of(&id).await?;
-    let mut org = org(row);
     org.stewards = Some(
         stewards
             .into_iter()
@@ -120,23 +150,6 @@ pub async fn get_org(
             .collect(),
     );
     Ok(Json(org))
-}
-
-/// All signed registrations, so that everybody can verify the root keys of members that are not founders.
-#[utoipa::path(get, path = "/v1/registrations", tag = "organisations",
-    responses(
-        (status = 200, description = "CBOR array of Signed<OrgRegistration>", body = Vec<u8>, content_type = "application/cbor"),
-        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn list_registrations(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let registrations = app
-        .store
-        .orgs()
-        .await?
-        .iter()
-        .map(|row| Signed::<OrgRegistration>::from_bytes(&row.registration))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
-    Ok(cbor(StatusCode::OK, to_canonical(&registrations)))
 }
 
 /// Enrols a steward of an organisation.

@@ -31,6 +31,9 @@ pub fn purpose(method: &Method, path: &str) -> Option<Purpose> {
     Some(match (method.as_str(), path) {
         ("POST", "/v1/federation") => Purpose::Found,
         ("POST", "/v1/orgs") => Purpose::Register,
+        ("POST", "/v1/orgs/{org}/keys") => Purpose::Rotate,
+        ("POST", "/v1/orgs/{org}/revocations") => Purpose::Revoke,
+        ("POST", "/v1/orgs/{org}/approvals") => Purpose::Approve,
         ("PUT", "/v1/orgs/{org}/steward") => Purpose::EnrolSteward,
         ("POST", "/v1/rosters") => Purpose::PostRoster,
         ("POST", "/v1/tasks") => Purpose::CreateTask,

@@ -4,7 +4,8 @@
 use axum::extract::FromRequestParts;
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, OrgId, OrgRegistration, PublicKey, Signed, SignedRoster, StewardEnrolment,
+    FoundingDocument, Member, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, Signed,
+    SignedRoster, StewardEnrolment,
 };
 use dawn_protocol::Task;
 use http::request::Parts;
@@ -35,9 +36,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Requester {
 }
 
 impl Requester {
-    fn root(key: PublicKey) -> Self {
+    fn of(member: &Member, key: PublicKey) -> Self {
         Self {
-            org: OrgId::of(&key),
+            org: member.org(),
             key,
             stranger: false,
         }
@@ -52,7 +53,8 @@ pub(super) fn body_limit(purpose: Purpose) -> usize {
         Purpose::EnrolSteward => Signed::<StewardEnrolment>::MAX_BYTES,
         Purpose::PostRoster => SignedRoster::MAX_BYTES,
         Purpose::CreateTask => Signed::<Task>::MAX_BYTES,
-        Purpose::Rotate | Purpose::Revoke | Purpose::Approve => 0,
+        Purpose::Rotate | Purpose::Revoke => Signed::<OrgEvent>::MAX_BYTES,
+        Purpose::Approve => Signed::<OrgApproval>::MAX_BYTES,
     }
 }
 
@@ -71,36 +73,36 @@ pub(super) async fn candidates(
             let document = FoundingDocument::from_bytes(body).map_err(Problem::malformed)?;
             let founders = document.federation.founders.iter();
             Ok(founders
-                .map(|founder| Requester::root(founder.root))
+                .map(|founder| Requester {
+                    org: OrgId::of(&founder.root),
+                    key: founder.root,
+                    stranger: false,
+                })
                 .collect())
         }
         Purpose::Register => {
             let signed = Signed::<OrgRegistration>::from_bytes(body).map_err(Problem::malformed)?;
             let root = signed.peek().root;
-            let known = app
-                .members_with(&OrgId::of(&root))
-                .await?
-                .root(&OrgId::of(&root))
-                .is_some();
+            let org = OrgId::of(&root);
+            let members = app.members().await?;
+            let stranger = members.get(&org).is_none() && !members.is_pending(&org);
             Ok(vec![Requester {
-                stranger: !known,
-                ..Requester::root(root)
+                org,
+                key: root,
+                stranger,
             }])
         }
         Purpose::CreateTask => {
             let signed = Signed::<Task>::from_bytes(body).map_err(Problem::malformed)?;
             let task = signed.peek();
-            let members = app.members_with(&task.owner).await?;
-            let Some(root) = members.root(&task.owner) else {
-                return Err(Problem::forbidden("the owner is not a member"));
-            };
-            let mut keys = vec![Requester::root(*root)];
-            if let Ok(issuer) = task.issuer.verify_issuer(root, now_s()) {
-                keys.push(Requester {
-                    org: task.owner,
-                    key: issuer.key,
-                    stranger: false,
-                });
+            let members = app.members().await?;
+            let owner = members
+                .get(&task.owner)
+                .filter(|owner| !owner.is_revoked())
+                .ok_or_else(|| Problem::forbidden("the owner is not a member"))?;
+            let mut keys = vec![Requester::of(owner, *owner.root())];
+            if let Ok(issuer) = owner.verify_issuer(&task.issuer, now_s()) {
+                keys.push(Requester::of(owner, issuer.key));
             }
             Ok(keys)
         }
@@ -109,19 +111,40 @@ pub(super) async fn candidates(
             let members = app.members().await?;
             let signers = signed.signatures().iter();
             Ok(signers
-                .filter_map(|signature| members.root(&signature.org))
-                .map(|root| Requester::root(*root))
+                .filter_map(|signature| members.get(&signature.org))
+                .filter(|member| !member.is_revoked())
+                .map(|member| Requester::of(member, *member.root()))
                 .collect())
         }
-        Purpose::EnrolSteward | Purpose::Rotate | Purpose::Revoke | Purpose::Approve => {
+        Purpose::Approve => {
+            let signed = Signed::<OrgApproval>::from_bytes(body).map_err(Problem::malformed)?;
+            root_of(app, &signed.peek().approver).await
+        }
+        Purpose::EnrolSteward | Purpose::Rotate => root_of(app, &org_of(path)?).await,
+        Purpose::Revoke => {
             let org = org_of(path)?;
-            let members = app.members_with(&org).await?;
-            let root = members
-                .root(&org)
-                .ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
-            Ok(vec![Requester::root(*root)])
+            let mut keys = root_of(app, &org).await?;
+            // What an issuer key may revoke, the register decides.
+            let members = app.members().await?;
+            if let Some(member) = members.get(&org) {
+                keys.extend(member.issuers().map(|key| Requester::of(member, *key)));
+            }
+            Ok(keys)
         }
     }
+}
+
+/// The current root key of an organisation that has not left.
+async fn root_of(app: &App, org: &OrgId) -> Result<Vec<Requester>, Problem> {
+    let members = app.members().await?;
+    let member = members
+        .get(org)
+        .filter(|member| member.head().is_some())
+        .ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
+    if member.is_revoked() {
+        return Err(Problem::forbidden("the organisation has left"));
+    }
+    Ok(vec![Requester::of(member, *member.root())])
 }
 
 /// The organisation of `/v1/orgs/{org}/...`.

@@ -8,7 +8,7 @@ mod rosters;
 mod tasks;
 
 pub use founding::found;
-pub use orgs::{enrol_steward, register_org};
+pub use orgs::{enrol_steward, register_entry, register_org};
 pub use rosters::add_roster;
 pub use tasks::add_task;
 

@@ -1,20 +1,24 @@
-//! Registrations of organisations and enrolments of stewards.
+//! Organisations: their registrations, their events, the approvals of founders, and the enrolments of their stewards.
 
-use dawn_identity::{Members, OrgId, OrgRegistration, Signed, StewardEnrolment};
+use dawn_identity::register::MAX_ENTRY_BYTES;
+use dawn_identity::{
+    Envelope, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, Signed, Statement,
+    StewardEnrolment,
+};
 
 use super::Stored;
 use crate::app::App;
 use crate::clock::{now_ms, now_s};
-use crate::contexts::root_key;
 use crate::problem::Problem;
 use crate::store::StoreError;
 use crate::store::orgs::{Inserted, OrgRow, StewardRow};
+use crate::store::register::{Appended, NewEntry, NewOrg};
 
 /// Takes a self-signed registration.
 ///
 /// # Errors
-/// Malformed, not signed by its root key, for another federation, not admitted, or the root key is
-/// registered with another name or issuer.
+/// Malformed, not signed by its root key, for another federation, or the root key is registered with another name or
+/// issuer, or is another organisation's.
 pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Problem> {
     let federation = app.federation().await?;
     let signed = Signed::<OrgRegistration>::from_bytes(bytes).map_err(Problem::malformed)?;
@@ -22,38 +26,37 @@ pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Pr
         .verify_registration(&federation.digest(), now_s())
         .map_err(Problem::invalid)?;
     let org = registration.org();
-    let members =
-        Members::with_admitted(&federation, &[registration.root]).map_err(Problem::forbidden)?;
-    let row = OrgRow {
-        org,
+    let members = app.members().await?;
+    let founder = members.is_founder(&org);
+    if let Some(row) = app.store.org(&org).await? {
+        if row.registration == bytes || same_but_for_its_date(&row, &registration)? {
+            return Ok((org, Stored::Already));
+        }
+        return Err(Problem::conflict(
+            "this root key is registered with other contents, and they stay: keys change by rotation",
+        ));
+    }
+    // Strangers cannot take the founders' places.
+    if !founder && members.guests() >= app.config.limits.orgs as usize {
+        return Err(Problem::quota(
+            "the federation has as many members as this server takes",
+        ));
+    }
+    let row = NewOrg {
         name: registration.name.clone(),
         root_key: registration.root.as_bytes().to_vec(),
-        founder: members.is_founder(&org),
-        registration: bytes.to_vec(),
-        created_ms: now_ms(),
+        founder,
     };
-    let mut inserted = app.store.register_org(&row, app.config.limits.orgs).await?;
-    if inserted == Inserted::Other && same_but_for_its_date(app, &registration).await? {
-        inserted = Inserted::Already;
-    }
-    let stored = Stored::from_insert(
-        inserted,
-        "this root key is registered with other contents, and they stay",
-        "the federation has as many members as this server takes",
-    )?;
+    let stored = append(app, bytes, Some(&row)).await?;
     if stored == Stored::Now {
         tracing::info!(%org, name = row.name, "an organisation registered");
-        app.changed();
     }
     Ok((org, stored))
 }
 
 /// Whether what is registered says the same as this, which was signed at another time: whoever registers
 /// twice signs twice. The first stays.
-async fn same_but_for_its_date(app: &App, again: &OrgRegistration) -> Result<bool, Problem> {
-    let Some(row) = app.store.org(&again.org()).await? else {
-        return Ok(false);
-    };
+fn same_but_for_its_date(row: &OrgRow, again: &OrgRegistration) -> Result<bool, Problem> {
     let stored = Signed::<OrgRegistration>::from_bytes(&row.registration)
         .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
     let dated = OrgRegistration {
@@ -63,22 +66,105 @@ async fn same_but_for_its_date(app: &App, again: &OrgRegistration) -> Result<boo
     Ok(dated == *stored.peek())
 }
 
+/// Takes an event of an organisation, or a founder's approval of one.
+///
+/// # Errors
+/// It does not follow what the register says of the organisation, or breaks a rule.
+pub async fn register_entry(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
+    let stored = append(app, bytes, None).await?;
+    if stored == Stored::Now {
+        tracing::info!("an organisation changed");
+    }
+    Ok(stored)
+}
+
+/// Times that an entry is verified again because others came in before it.
+const ATTEMPTS: u32 = 200;
+
+/// Brings an entry into the register: verified against what is before it, and appended only when that is still the end. Of
+/// many at once, at whichever replica, each sees those before it: one history, and none is lost.
+async fn append(app: &App, bytes: &[u8], org: Option<&NewOrg>) -> Result<Stored, Problem> {
+    for _ in 0..ATTEMPTS {
+        let members = app.members().await?;
+        let entry = match members.verify_entry(bytes) {
+            Ok(entry) => entry,
+            Err(error) => return refused(app, bytes, error).await,
+        };
+        let new = NewEntry {
+            before: members.head(),
+            after: members.head().after(&entry.envelope_digest()),
+            entry,
+            now_ms: now_ms(),
+        };
+        match app.store.append_register(&new, org).await? {
+            Appended::Now => {
+                app.changed();
+                return Ok(Stored::Now);
+            }
+            Appended::Moved => {}
+        }
+    }
+    Err(Problem::unavailable(
+        "too many others change something at this moment; try again",
+    ))
+}
+
+/// The same again is fine; everything else says what is wrong.
+async fn refused(app: &App, bytes: &[u8], error: RegisterError) -> Result<Stored, Problem> {
+    if let Ok(envelope) = Envelope::parse(bytes, MAX_ENTRY_BYTES) {
+        let org = match envelope.kind() {
+            OrgEvent::KIND => Signed::<OrgEvent>::from_envelope(envelope)
+                .ok()
+                .map(|signed| signed.peek().org),
+            OrgRegistration::KIND => Signed::<OrgRegistration>::from_envelope(envelope)
+                .ok()
+                .map(|signed| signed.peek().org()),
+            OrgApproval::KIND => Signed::<OrgApproval>::from_envelope(envelope)
+                .ok()
+                .map(|signed| signed.peek().org),
+            _ => None,
+        };
+        if let Some(org) = org
+            && app.store.registered(&org, bytes).await?
+        {
+            return Ok(Stored::Already);
+        }
+    }
+    Err(match error {
+        RegisterError::Envelope(_) | RegisterError::Kind(_) => Problem::malformed(error),
+        RegisterError::NotAMember(_) => Problem::forbidden(error),
+        RegisterError::Registered(_)
+        | RegisterError::KeyInUse { .. }
+        | RegisterError::Sequence { .. }
+        | RegisterError::Nothing(_)
+        | RegisterError::Approval { .. } => Problem::conflict(error),
+        RegisterError::Full(_) | RegisterError::NoRoom => Problem::quota(error),
+        RegisterError::Registration(_)
+        | RegisterError::OtherFederation(_)
+        | RegisterError::Signature { .. }
+        | RegisterError::Proof { .. }
+        | RegisterError::Issuer(_) => Problem::invalid(error),
+    })
+}
+
 /// Takes the enrolment of a steward of `org`, signed by its root key.
 ///
 /// # Errors
 /// Unknown organisation, malformed, a signature or the proof of possession is wrong.
 pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Stored, Problem> {
     let federation = app.federation().await?;
-    let row = app
-        .store
-        .org(org)
-        .await?
+    let members = app.members().await?;
+    let member = members
+        .get(org)
+        .filter(|member| member.head().is_some())
         .ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
-    let root = root_key(&row.root_key)?;
     let signed = Signed::<StewardEnrolment>::from_bytes(bytes).map_err(Problem::malformed)?;
     let enrolment = signed
-        .verify_enrolment(&root, &federation.digest())
+        .verify_enrolment(org, member.root(), &federation.digest())
         .map_err(Problem::invalid)?;
+    member
+        .check_steward(&enrolment.id())
+        .map_err(Problem::forbidden)?;
     let row = StewardRow {
         steward: enrolment.id(),
         org: *org,

@@ -1,6 +1,6 @@
 //! Rosters of stewards.
 
-use dawn_identity::{PublicKey, SignedRoster};
+use dawn_identity::SignedRoster;
 
 use super::Stored;
 use crate::app::App;
@@ -17,16 +17,25 @@ pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     let federation = app.federation().await?;
     let signed = SignedRoster::from_bytes(bytes).map_err(Problem::malformed)?;
     let members = app.members().await?;
-    let admitted: Vec<PublicKey> = members
-        .iter()
-        .filter(|(org, _)| !members.is_founder(org))
-        .map(|(_, root)| *root)
-        .collect();
     let roster = signed
-        .verify(&federation, &admitted)
+        .verify(&federation, &members)
         .map_err(Problem::invalid)?;
+    // What was revoked counts in rosters that are there, as far as they go; into new ones it does not come.
+    for signature in signed.signatures() {
+        if members.root(&signature.org).is_none() {
+            return Err(Problem::forbidden(format!(
+                "organisation {} has left, and signs no new roster",
+                signature.org
+            )));
+        }
+    }
     let mut stewards = Vec::new();
     for (point, entry) in (1_u8..).zip(roster.stewards()) {
+        if let Some(member) = members.get(&entry.org) {
+            member
+                .check_steward(&entry.id())
+                .map_err(Problem::forbidden)?;
+        }
         stewards.push((point, entry.id()));
         let enrolled = app.store.steward(&entry.id()).await?;
         let same = |row: &StewardRow| {

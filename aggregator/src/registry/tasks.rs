@@ -39,12 +39,15 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
         .await?
         .map_err(Problem::invalid)?;
     let members = app.members().await?;
-    let root = members
-        .root(&body.owner)
+    let owner = members
+        .get(&body.owner)
         .ok_or_else(|| Problem::forbidden("the owner is not a member"))?;
-    body.issuer
-        .verify_issuer(root, now_s())
+    owner
+        .verify_issuer(&body.issuer, now_s())
         .map_err(Problem::invalid)?;
+    context
+        .verify_standing(&members)
+        .map_err(Problem::forbidden)?;
     if body.created > now_s() + CLOCK_SKEW_S {
         return Err(Problem::invalid("the task is dated in the future"));
     }

@@ -31,7 +31,7 @@ pub(super) async fn closed_round(app: &App, id: &RoundId) -> Result<Arc<RoundClo
         .own_statement::<Closed>(id)
         .await?
         .ok_or(EngineError::Spoiled("closing"))?;
-    let members: Arc<Members> = app.members().await?;
+    let members: Arc<Members> = app.members_at(&closed.peek().register).await?;
     let mut roll = Roll::new();
     loop {
         let from = roll.len() as u32;

@@ -1,6 +1,7 @@
 //! Closing: the list of submissions is fixed under a Merkle root.
 
 use dawn_crypto::merkle;
+use dawn_identity::RegisterHead;
 use dawn_protocol::{AbortReason, Closed, RoundContext};
 
 use super::EngineError;
@@ -16,7 +17,7 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
     let context = app.round_context(&row.round).await?;
     let now = now_ms();
     let task = context.task();
-    let decide = |leaves: &[Leaf]| -> Result<Closing, EngineError> {
+    let decide = |leaves: &[Leaf], register: RegisterHead| -> Result<Closing, EngineError> {
         if let Some((reason, detail)) = too_little(&context, leaves) {
             let begun = Begun::as_specified(context.spec());
             let ending = aborted(app, task, row, begun, reason, &detail)?;
@@ -28,6 +29,7 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
             root: merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>()),
             count: leaves.len() as u32,
             closed_ms: now,
+            register,
         };
         let (_, statement) = sign(app, &closed)?;
         Ok(Closing::Closed {
@@ -35,10 +37,14 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
             deadline_ms: now + u64::from(task.deadlines.challenging_ms),
         })
     };
-    let decide = |leaves: &[Leaf]| {
-        decide(leaves).map_err(|_| StoreError::Corrupt("the closing cannot be signed"))
+    let decide = |leaves: &[Leaf], register| {
+        decide(leaves, register).map_err(|_| StoreError::Corrupt("the closing cannot be signed"))
     };
-    Ok(app.store.close_round(&row.round, &decide, now).await?)
+    let empty = RegisterHead::empty(&context.federation().digest());
+    Ok(app
+        .store
+        .close_round(&row.round, &empty, &decide, now)
+        .await?)
 }
 
 /// Why what is stored is too little for any verdict: submissions of devices, or stewards with all their candidates of noise.

@@ -15,22 +15,36 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
     let id = &row.round;
     let task = app.task_context(&id.task).await?;
     let keys = app.statements::<SealingKey>(id).await?;
+    let weighed = keys.len() as u32;
+    let members = app.members().await?;
+    // Nobody's task: no steward would endorse the round.
+    if let Err(why) = task.verify_standing(&members) {
+        let detail: String = why.chars().take(200).collect();
+        return abort(app, row, weighed, AbortReason::TooFewSealingKeys, &detail).await;
+    }
     let mut seats = Vec::with_capacity(keys.len());
     for key in &keys {
-        seats.push((task.verify_sealing_key(id, key)?, key.clone()));
+        let point = task.verify_sealing_key(id, key)?;
+        let org = task.roster().steward_at(point).map(|entry| entry.org);
+        let member = org.and_then(|org| members.get(&org));
+        // One that was revoked after it gave its key has no seat.
+        if member.is_some_and(|member| member.check_steward(&key.peek().steward).is_ok()) {
+            seats.push((point, key.clone()));
+        }
     }
     let previous = previous(app, id).await?;
     let now = now_ms();
-    let spec = match task.draft_spec(id.number, previous.as_ref(), row.model, &seats, now) {
+    let mut spec = match task.draft_spec(id.number, previous.as_ref(), row.model, &seats, now) {
         Ok(spec) => spec,
         Err(reason) => {
-            let weighed = keys.len() as u32;
             return abort(app, row, weighed, reason, "the sealing keys do not suffice").await;
         }
     };
+    spec.register = members.head();
     let (signed, statement) = sign(app, &spec)?;
     // What this server signs must verify like everything else.
     let context = task.verify_spec(&signed)?;
+    context.verify_register(&members)?;
     let deadline = now + u64::from(task.task().deadlines.endorsing_ms);
     Ok(app
         .store
@@ -38,7 +52,8 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
             id,
             &statement,
             &context.session().0,
-            keys.len() as u32,
+            &members.head(),
+            weighed,
             now,
             deadline,
         )

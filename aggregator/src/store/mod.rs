@@ -23,6 +23,7 @@ pub mod log;
 pub mod nonces;
 pub mod objects;
 pub mod orgs;
+pub mod register;
 pub mod rosters;
 pub mod rounds;
 mod schema;

@@ -52,60 +52,6 @@ pub enum Inserted {
 }
 
 impl Store {
-    /// Stores an organisation's registration and logs it. A second registration of the same root key that
-    /// differs is not stored: keys change by rotation. `limit` is on members that did not found the federation.
-    pub async fn register_org(&self, row: &OrgRow, limit: u32) -> Result<Inserted, StoreError> {
-        transaction!(self, "register_org", |conn| {
-            let stored: Option<Vec<u8>> =
-                sqlx::query_scalar("select registration from orgs where org = $1")
-                    .bind(&row.org.as_bytes()[..])
-                    .fetch_optional(&mut *conn)
-                    .await?;
-            if let Some(stored) = stored {
-                return Ok(if stored == row.registration {
-                    Inserted::Already
-                } else {
-                    Inserted::Other
-                });
-            }
-            let count: i64 = sqlx::query_scalar("select count(*) from orgs where not founder")
-                .fetch_one(&mut *conn)
-                .await?;
-            // Strangers cannot take the founders' places.
-            if !row.founder && count >= i64::from(limit) {
-                return Ok(Inserted::Full);
-            }
-            let inserted = sqlx::query(
-                "insert into orgs (org, name, root_key, founder, registration, created_ms)
-                 values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
-            )
-            .bind(&row.org.as_bytes()[..])
-            .bind(&row.name)
-            .bind(&row.root_key)
-            .bind(row.founder)
-            .bind(&row.registration)
-            .bind(signed(row.created_ms))
-            .execute(&mut *conn)
-            .await?
-            .rows_affected();
-            if inserted == 0 {
-                // Lost the race against another registration of the same key.
-                let stored: Vec<u8> =
-                    sqlx::query_scalar("select registration from orgs where org = $1")
-                        .bind(&row.org.as_bytes()[..])
-                        .fetch_one(conn)
-                        .await?;
-                return Ok(if stored == row.registration {
-                    Inserted::Already
-                } else {
-                    Inserted::Other
-                });
-            }
-            log::append(conn, "org-registration", None, &row.registration).await?;
-            Ok(Inserted::Now)
-        })
-    }
-
     /// All organisations in the order of their registration.
     pub async fn orgs(&self) -> Result<Vec<OrgRow>, StoreError> {
         sqlx::query(

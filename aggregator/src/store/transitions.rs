@@ -5,13 +5,14 @@
 //! under the lock, so a statement that slipped in is never logged and ignored.
 
 use dawn_crypto::digest::Digest;
+use dawn_identity::RegisterHead;
 use dawn_protocol::round_id::RoundId;
 use sqlx::PgConnection;
 
 use super::jobs::{self, JobKind};
 use super::rounds::{NewRound, Phase, insert_round, job};
 use super::statements::{OwnStatement, count_statements, insert_own};
-use super::{Store, StoreError, digest, signed, signed32, transaction};
+use super::{Store, StoreError, digest, register, signed, signed32, transaction};
 
 /// What became of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,7 @@ impl Store {
         id: &RoundId,
         spec: &OwnStatement,
         session: &Digest,
+        register: &RegisterHead,
         keys: u32,
         now_ms: u64,
         deadline_ms: u64,
@@ -132,6 +134,9 @@ impl Store {
             if !lock_in(conn, id, Phase::Keying).await?
                 || count_statements(conn, id, "sealing-key").await? != keys
             {
+                return Ok(Moved::No);
+            }
+            if !register::still_ends(conn, register).await? {
                 return Ok(Moved::No);
             }
             sqlx::query(
@@ -177,11 +182,13 @@ impl Store {
     }
 
     /// Collecting ends: `decide` gets the leaves of all stored submissions sorted by device, each with the point of the
-    /// steward whose noise it is, and answers with the closing or, when they are too few, with the end of the round.
+    /// steward whose noise it is, and the end of the register (`empty` when nothing is in it), and answers with the closing
+    /// or, when they are too few, with the end of the round.
     pub async fn close_round(
         &self,
         id: &RoundId,
-        decide: &(dyn Fn(&[Leaf]) -> Result<Closing, StoreError> + Sync),
+        empty: &RegisterHead,
+        decide: &(dyn Fn(&[Leaf], RegisterHead) -> Result<Closing, StoreError> + Sync),
         now_ms: u64,
     ) -> Result<Moved, StoreError> {
         transaction!(self, "close_round", |conn| {
@@ -199,7 +206,9 @@ impl Store {
                 .iter()
                 .map(|(leaf, noise)| Ok((digest(leaf)?, *noise)))
                 .collect::<Result<Vec<Leaf>, StoreError>>()?;
-            let (statement, deadline_ms) = match decide(&leaves)? {
+            // From here on nothing comes into the register: what was there counts, what comes later does not.
+            let register = register::locked_head(conn).await?.unwrap_or(*empty);
+            let (statement, deadline_ms) = match decide(&leaves, register)? {
                 Closing::Closed {
                     statement,
                     deadline_ms,

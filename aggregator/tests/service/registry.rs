@@ -45,7 +45,7 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     );
     // The same signed at another time is the same, and the first stays.
     let digest = world.federation.digest();
-    let listed = raw::get(running.local_addr(), "/v1/registrations").await;
+    let listed = raw::get(running.local_addr(), "/v1/register").await;
     let again = world.orgs[0].register(&digest, now_s() - 5).unwrap();
     let addr = running.local_addr();
     let first = raw::signed(
@@ -68,7 +68,7 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     .await;
     assert_eq!((first.status, second.status), (200, 200));
     assert_eq!(first.body, second.body);
-    let after = raw::get(addr, "/v1/registrations").await;
+    let after = raw::get(addr, "/v1/register").await;
     assert_eq!(after.body, listed.body);
     let enrolment = world.orgs[0]
         .enrol_steward(
@@ -373,7 +373,10 @@ async fn the_description_has_every_route_with_its_problems() {
         ("/v1/orgs", 2),
         ("/v1/orgs/{org}", 1),
         ("/v1/orgs/{org}/steward", 1),
-        ("/v1/registrations", 1),
+        ("/v1/register", 1),
+        ("/v1/orgs/{org}/keys", 1),
+        ("/v1/orgs/{org}/revocations", 1),
+        ("/v1/orgs/{org}/approvals", 1),
         ("/v1/rosters", 1),
         ("/v1/rosters/{epoch}", 1),
         ("/v1/tasks", 2),

@@ -230,7 +230,9 @@ impl Steward {
             return Ok(());
         }
         let round = RoundOpen::from_announcement(&self.task, announcement).unwrap();
-        let members = self.task.roster().members();
+        let mut register = dawn_identity::Register::new(round.federation());
+        api.extend_register(&mut register, None).await?;
+        let members = register.at(&closed.peek().register).unwrap();
         let point = self.task.roster().point_of(&self.id).unwrap();
         let secret = &self.sealing[id];
         let mut roll = Roll::new();
@@ -240,7 +242,7 @@ impl Steward {
             let page = api.packages(id, &self.id, first).await?;
             assert_eq!(page.first, first);
             for item in &page.items {
-                packages.push(match roll.push(&round, members, &item.header).unwrap() {
+                packages.push(match roll.push(&round, &members, &item.header).unwrap() {
                     None => Err(Outcome::BadHeader),
                     Some(verified) => open_package(&round, &verified, &item.package, secret, point),
                 });

@@ -62,6 +62,10 @@ impl World {
     }
 
     pub async fn with(m: u8, f: u8) -> Self {
+        Self::with_admission(m, f, Admission::Open).await
+    }
+
+    pub async fn with_admission(m: u8, f: u8, admission: Admission) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("dawn-test-")
             .permissions(std::fs::Permissions::from_mode(0o755))
@@ -83,7 +87,7 @@ impl World {
             founders: orgs.iter().map(Organisation::founder_entry).collect(),
             aggregator: keys.aggregator.public(),
             log: keys.log.public(),
-            admission: Admission::Open,
+            admission,
             roster_quorum: u16::from(m) / 2 + 1,
             created: now_s(),
         };
@@ -211,7 +215,13 @@ impl World {
     }
 
     pub fn context(&self, task: &Signed<Task>) -> TaskContext {
-        TaskContext::verify(&self.federation, &[], &self.roster, task).unwrap()
+        TaskContext::verify(
+            &self.federation,
+            &dawn_identity::Members::founders_of(&self.federation),
+            &self.roster,
+            task,
+        )
+        .unwrap()
     }
 
     pub fn stewards(&self, context: &TaskContext) -> Vec<Steward> {

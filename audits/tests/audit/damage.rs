@@ -44,7 +44,7 @@ fn small() -> (World, Draft, Vec<u8>) {
 fn rules_of(kind: Kind) -> [AuditRule; 3] {
     let rule = match kind {
         Kind::Founding => AuditRule::Federation,
-        Kind::Registration | Kind::Roster => AuditRule::Roster,
+        Kind::Register | Kind::Roster => AuditRule::Roster,
         Kind::Task => AuditRule::Task,
         Kind::PreviousResult => AuditRule::Continuity,
         Kind::Model => AuditRule::Model,

@@ -11,7 +11,7 @@ use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, DeviceId, DeviceRequest, Federation, FoundingDocument,
+    Admission, CredentialChain, DeviceId, DeviceRequest, Federation, FoundingDocument, Members,
     OrgRegistration, Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId,
     Validity, VerifiedFederation,
 };
@@ -141,7 +141,10 @@ impl World {
             .iter()
             .map(|org| org.register(&federation.digest(), plan.created).unwrap())
             .collect();
-        let admitted: Vec<_> = guests.iter().map(|org| org.root().public()).collect();
+        let mut members = Members::founders_of(&federation);
+        for registration in &registrations {
+            members.push(registration.bytes()).unwrap();
+        }
         let stewards: Vec<SecretKey> = organisations
             .iter()
             .map(|_| SecretKey::generate(&mut rng))
@@ -217,7 +220,7 @@ impl World {
             },
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
-        let context = TaskContext::verify(&federation, &admitted, &roster, &task).unwrap();
+        let context = TaskContext::verify(&federation, &members, &roster, &task).unwrap();
         let mut devices: Vec<TestDevice> = (0..plan.devices)
             .map(|i| {
                 let key = SecretKey::generate(&mut rng);

@@ -334,7 +334,7 @@ impl World {
         script: &Script,
         played: &mut PlayedRound,
     ) {
-        let members = open.roster().members();
+        let members = open.verified_with();
         let mut roll = Roll::new();
         let verified: Vec<_> = played
             .submissions
@@ -347,6 +347,7 @@ impl World {
             root: roll.root(),
             count: u32::try_from(roll.len()).unwrap(),
             closed_ms: open.submissions_close_ms(),
+            register: open.spec().register,
         };
         let closed = Signed::sign(&closed, &self.aggregator).unwrap();
         let round = open.clone().close(&closed, roll).unwrap();

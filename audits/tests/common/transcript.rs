@@ -12,7 +12,7 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
     let mut writer = TranscriptWriter::new(Vec::new()).unwrap();
     writer.founding(world.document()).unwrap();
     for registration in &world.registrations {
-        writer.registration(registration).unwrap();
+        writer.register(registration.bytes()).unwrap();
     }
     writer.roster(&world.roster).unwrap();
     writer.task(&world.task).unwrap();

@@ -25,6 +25,9 @@ pub enum Command {
         /// How many founders must sign a roster; more than half of them.
         #[arg(long)]
         roster_quorum: Option<u16>,
+        /// How many founders must approve an organisation before it is a member; without this everybody may register.
+        #[arg(long)]
+        approvals: Option<u16>,
         /// Where to write the document that devices and stewards pin.
         #[arg(long)]
         out: PathBuf,
@@ -47,6 +50,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             server,
             orgs,
             roster_quorum,
+            approvals,
             out,
             json,
         } => {
@@ -59,7 +63,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 founders: founders.iter().map(|o| o.founder_entry()).collect(),
                 aggregator: info.aggregator_key,
                 log: info.log_key,
-                admission: Admission::Open,
+                admission: approvals.map_or(Admission::Open, |k| Admission::Approval { k }),
                 roster_quorum: roster_quorum.unwrap_or(founders.len() as u16 / 2 + 1),
                 created: files::now(),
             };
@@ -91,6 +95,10 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 "founders": federation.founders.iter().map(|f| json!({"name": f.name, "root": f.root})).collect::<Vec<_>>(),
                 "aggregator": federation.aggregator,
                 "log": federation.log,
+                "admission": match federation.admission {
+                    Admission::Open => json!("open"),
+                    Admission::Approval { k } => json!({"approvals": k}),
+                },
                 "roster_quorum": federation.roster_quorum,
                 "created": federation.created,
             });

@@ -15,6 +15,7 @@ mod explain;
 pub mod federation;
 pub mod key;
 pub mod org;
+mod org_changes;
 pub mod roster;
 pub mod steward;
 pub mod task;

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use dawn_identity::{Organisation, SecretKey, Validity};
+use dawn_identity::{DeviceId, KeyId, OrgId, Organisation, SecretKey, StewardId, Validity};
 use dawn_transport::Api;
 use rand_core::UnwrapErr;
 use serde_json::json;
 
+use super::org_changes::{self, Target};
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -36,6 +37,63 @@ pub enum Command {
     Show {
         #[arg(long)]
         dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replaces the root key, or the issuer key.
+    Rotate {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        server: String,
+        /// The root key: signed by the old and the new one.
+        #[arg(long, required_unless_present = "issuer", conflicts_with = "issuer")]
+        root: bool,
+        /// The issuer key.
+        #[arg(long)]
+        issuer: bool,
+        /// With --issuer: the one before, and the devices that it vouches for, do not count any more.
+        #[arg(long, requires = "issuer")]
+        revoke: bool,
+        /// How long the issuer key may issue credentials.
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+        days: u64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes trust back: from devices, an issuer key, a steward, or by leaving.
+    #[command(group = clap::ArgGroup::new("target").required(true))]
+    Revoke {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        server: String,
+        /// A device; once per device, 1000 at most.
+        #[arg(long = "device", group = "target")]
+        devices: Vec<DeviceId>,
+        /// Identifier of an issuer key, as `dawn key show` prints it.
+        #[arg(long = "issuer", group = "target")]
+        issuer: Option<KeyId>,
+        #[arg(long, group = "target")]
+        steward: Option<StewardId>,
+        /// The organisation leaves the federation, for good.
+        #[arg(long, group = "target")]
+        organisation: bool,
+        /// With the issuer key, which may revoke devices; the root key can stay where it is.
+        #[arg(long)]
+        by_issuer: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Approves, as a founder, an organisation that has registered.
+    Approve {
+        /// Folder of the founder.
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        server: String,
+        /// The organisation that is to be let in.
+        org: OrgId,
         #[arg(long)]
         json: bool,
     },
@@ -71,7 +129,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 }
             };
             let issuer = SecretKey::generate(rng);
-            let certificate = Organisation::certify(&root, &issuer.public(), validity, 1)?;
+            let id = OrgId::of(&root.public());
+            let certificate = Organisation::certify(&id, &root, &issuer.public(), validity, 1)?;
             let organisation = Organisation::from_parts(&name, root, issuer, certificate)?;
             files::save_organisation(&dir, &organisation, &text)?;
             let made = json!({"org": organisation.id(), "name": name, "dir": dir});
@@ -88,6 +147,45 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let shown = json!({"org": organisation.id(), "name": organisation.name(), "root": organisation.root().public()});
             output::report(json, &shown, |_| organisation.id().to_string())
         }
+        Command::Rotate {
+            dir,
+            server,
+            root,
+            issuer: _,
+            revoke,
+            days,
+            json,
+        } => {
+            if root {
+                org_changes::rotate_root(&dir, &server, days, json).await
+            } else {
+                org_changes::rotate_issuer(&dir, &server, days, revoke, json).await
+            }
+        }
+        Command::Revoke {
+            dir,
+            server,
+            devices,
+            issuer,
+            steward,
+            organisation: _,
+            by_issuer,
+            json,
+        } => {
+            let target = match (issuer, steward) {
+                (Some(issuer), _) => Target::Issuer(issuer),
+                (None, Some(steward)) => Target::Steward(steward),
+                (None, None) if devices.is_empty() => Target::Organisation,
+                (None, None) => Target::Devices(devices),
+            };
+            org_changes::revoke(&dir, &server, target, by_issuer, json).await
+        }
+        Command::Approve {
+            dir,
+            server,
+            org,
+            json,
+        } => org_changes::approve(&dir, &server, org, json).await,
         Command::Register { dir, server, json } => {
             let organisation = files::load_organisation(&dir)?;
             let api = Api::new(&server)?;

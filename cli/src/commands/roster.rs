@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
-    Digest, OrgId, Organisation, Roster, RosterEntry, Signed, SignedRoster, StewardEnrolment,
+    Digest, Member, OrgId, Register, Roster, RosterEntry, Signed, SignedRoster, StewardEnrolment,
 };
 use dawn_sim::demo::tolerated;
 use dawn_transport::Api;
@@ -56,7 +56,16 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let organisations = files::load_organisations(&orgs)?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?;
-            let enrolled = enrolled(&api, &federation.digest(), &organisations).await?;
+            let mut register = Register::new(&federation);
+            api.extend_register(&mut register, None).await?;
+            let mut members = Vec::new();
+            for organisation in &organisations {
+                let member = register.members().get(&organisation.id());
+                members.push(
+                    member.with_context(|| format!("{} is not a member", organisation.name()))?,
+                );
+            }
+            let enrolled = enrolled(&api, &federation.digest(), &members).await?;
             let mut stewards = Vec::new();
             for organisation in &organisations {
                 let org = organisation.id();
@@ -112,13 +121,13 @@ fn describe(signed: &SignedRoster) -> serde_json::Value {
 /// Entries of the log that are asked for at a time.
 const PAGE: u32 = 256;
 
-/// The stewards that these organisations enrolled last. They are looked up in the log, and count only when the
-/// organisation's own root key signed the enrolment: an aggregator that could name them would have its own
-/// stewards signed here.
+/// The stewards that these organisations enrolled last and have not revoked. They are looked up in the log, and count only when
+/// a root key of the organisation signed the enrolment: an aggregator that could name them would have its own stewards signed
+/// here.
 async fn enrolled(
     api: &Api,
     federation: &Digest,
-    organisations: &[Organisation],
+    members: &[&Member],
 ) -> Result<BTreeMap<OrgId, Signed<StewardEnrolment>>> {
     let mut newest = BTreeMap::new();
     let mut from = 0;
@@ -129,7 +138,7 @@ async fn enrolled(
         }
         from += entries.len() as u64;
         for entry in &entries {
-            note(&entry.envelope, federation, organisations, &mut newest);
+            note(&entry.envelope, federation, members, &mut newest);
         }
     }
 }
@@ -138,21 +147,22 @@ async fn enrolled(
 fn note(
     envelope: &[u8],
     federation: &Digest,
-    organisations: &[Organisation],
+    members: &[&Member],
     newest: &mut BTreeMap<OrgId, Signed<StewardEnrolment>>,
 ) {
     let Ok(signed) = Signed::<StewardEnrolment>::from_bytes(envelope) else {
         return;
     };
     let (org, created) = (signed.peek().org, signed.peek().created);
-    let Some(organisation) = organisations.iter().find(|o| o.id() == org) else {
+    let Some(member) = members.iter().find(|member| member.org() == org) else {
         return;
     };
-    let root = organisation.root().public();
     let older = newest
         .get(&org)
         .is_some_and(|known| known.peek().created > created);
-    if !older && signed.verify_enrolment(&root, federation).is_ok() {
+    let verified = |root| signed.verify_enrolment(&org, root, federation).is_ok();
+    let counts = member.check_steward(&signed.peek().id()).is_ok();
+    if !older && counts && member.roots().any(verified) {
         newest.insert(org, signed);
     }
 }
@@ -161,8 +171,26 @@ fn note(
 mod tests {
     use super::*;
     use dawn_crypto::vrf::VrfSecretKey;
-    use dawn_identity::{SecretKey, Validity};
+    use dawn_identity::{
+        Admission, Federation, FoundingDocument, Members, Organisation, SecretKey, Validity,
+    };
     use rand_core::UnwrapErr;
+
+    /// A federation of this organisation alone.
+    fn member_of(org: &Organisation) -> Members {
+        let key = SecretKey::from_seed(&[5; 32]).public();
+        let federation = Federation {
+            name: "alone".to_owned(),
+            founders: vec![org.founder_entry()],
+            aggregator: key,
+            log: key,
+            admission: Admission::Open,
+            roster_quorum: 1,
+            created: 0,
+        };
+        let document = FoundingDocument::found(federation, &[org]).expect("founded");
+        Members::founders_of(&document.verify().expect("verifies"))
+    }
 
     #[test]
     fn only_stewards_that_the_organisation_enrolled_count() {
@@ -191,16 +219,13 @@ mod tests {
             enrol(&theirs, &here, &foreign, 8),
             claimed,
         ];
+        let members = member_of(&ours);
+        let members = [members.get(&ours.id()).expect("a founder")];
         let mut newest = BTreeMap::new();
         for entry in &log {
-            note(
-                entry.bytes(),
-                &here,
-                std::slice::from_ref(&ours),
-                &mut newest,
-            );
+            note(entry.bytes(), &here, &members, &mut newest);
         }
-        note(b"nonsense", &here, std::slice::from_ref(&ours), &mut newest);
+        note(b"nonsense", &here, &members, &mut newest);
         assert_eq!(newest.len(), 1);
         assert_eq!(newest[&ours.id()].peek().steward, new.public());
     }

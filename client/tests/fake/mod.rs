@@ -83,7 +83,7 @@ impl Scene {
         }));
         let router = Router::new()
             .route(
-                "/v1/registrations",
+                "/v1/register",
                 get(|| async { to_canonical(&Vec::<Vec<u8>>::new()) }),
             )
             .route("/v1/rosters/{epoch}", get(roster))
@@ -195,9 +195,7 @@ async fn submit(State(stage): State<Shared>, body: Bytes) -> Response {
     let limits = ContainerLimits::of(open.context());
     let head = ContainerHead::read_from(&mut &body[..], limits).unwrap();
     let header = Signed::<SubmissionHeader>::from_bytes(&head.header).unwrap();
-    let verified = open
-        .verify_header(&header, open.roster().members())
-        .unwrap();
+    let verified = open.verify_header(&header, open.verified_with()).unwrap();
     let mut receipt = Receipt {
         round: open.round_id(),
         session: open.session(),

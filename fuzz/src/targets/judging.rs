@@ -97,7 +97,7 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             ])?,
         });
     }
-    let roll = Roll::from_entries(entries.clone());
+    let roll = Roll::from_entries(entries.clone(), dawn_identity::RegisterHead::empty(&dawn_crypto::digest::Digest([0; 32])));
     let ballots: Vec<_> = reports
         .iter()
         .map(|(point, outcomes)| Ballot {

@@ -45,7 +45,7 @@ fn copy(input: impl Read) -> Result<Vec<u8>, String> {
         assert!(ended.is_none(), "a record after the end");
         let written = match &record {
             Record::Founding(document) => writer.founding(document),
-            Record::Registration(registration) => writer.registration(registration),
+            Record::Register(entry) => writer.register(entry),
             Record::Roster(roster) => writer.roster(roster),
             Record::Task(task) => writer.task(task),
             Record::Previous(terminal) => writer.previous(terminal),

@@ -61,7 +61,8 @@ fn only_members_have_devices() {
         chain(epsilon).verify_member(&members, NOW),
         Err(ChainError::NotAMember(epsilon.id()))
     );
-    members.admit(epsilon.root().public()).unwrap();
+    let registration = epsilon.register(&fixture.federation.digest(), NOW).unwrap();
+    members.push(registration.bytes()).unwrap();
     assert_eq!(
         chain(epsilon).verify_member(&members, NOW).unwrap().org(),
         epsilon.id()
@@ -292,10 +293,18 @@ fn keys_have_one_purpose() {
             Err(ChainError::KeyReused(org.id()))
         );
     }
-    let certificate =
-        Organisation::certify(org.root(), &root, Validity::starting(NOW, DAY), 2).unwrap();
+    let certificate = Organisation::certify(
+        &org.id(),
+        org.root(),
+        &root,
+        Validity::starting(NOW, DAY),
+        2,
+    )
+    .unwrap();
     assert_eq!(
-        certificate.verify_issuer(&root, NOW).unwrap_err(),
+        certificate
+            .verify_issuer(&org.id(), &root, NOW)
+            .unwrap_err(),
         IssuerError::RootKeyReused(org.id())
     );
 }
@@ -305,7 +314,10 @@ fn issuers_that_never_count_cannot_be_made() {
     let org = organisation("Alpha", 1);
     let key = org.issuer().public();
     for (from, until) in [(NOW, NOW), (NOW, NOW - 1)] {
-        assert!(Organisation::certify(org.root(), &key, Validity { from, until }, 1).is_err());
+        assert!(
+            Organisation::certify(&org.id(), org.root(), &key, Validity { from, until }, 1)
+                .is_err()
+        );
         assert!(
             org.issue_device(&device().public(), "x", Validity { from, until })
                 .is_err()

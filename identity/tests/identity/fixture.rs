@@ -3,8 +3,8 @@
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::{VrfPublicKey, VrfSecretKey};
 use dawn_identity::{
-    Admission, Federation, FoundingDocument, Organisation, Roster, RosterEntry, RosterSignature,
-    SecretKey, SignedRoster, Validity, VerifiedFederation,
+    Admission, Federation, FoundingDocument, Members, Organisation, Roster, RosterEntry,
+    RosterSignature, SecretKey, SignedRoster, Validity, VerifiedFederation,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -104,11 +104,14 @@ impl Fixture {
             .collect()
     }
 
-    pub fn admitted_roots(&self) -> Vec<dawn_identity::PublicKey> {
-        self.admitted
-            .iter()
-            .map(|org| org.root().public())
-            .collect()
+    /// The members when those that were let in have registered.
+    pub fn members(&self) -> Members {
+        let mut members = Members::founders_of(&self.federation);
+        for org in &self.admitted {
+            let registration = org.register(&self.federation.digest(), NOW).unwrap();
+            members.push(registration.bytes()).unwrap();
+        }
+        members
     }
 
     pub fn signed_roster(&self) -> SignedRoster {

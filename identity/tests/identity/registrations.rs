@@ -3,8 +3,8 @@
 use dawn_crypto::digest::Digest;
 use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::{
-    EnrolmentError, EnvelopeError, IssuerError, OrgRegistration, Organisation, RegistrationError,
-    SecretKey, Signed, StewardEnrolment, StewardId, Validity,
+    EnrolmentError, EnvelopeError, IssuerError, OrgId, OrgRegistration, Organisation,
+    RegistrationError, SecretKey, Signed, StewardEnrolment, StewardId, Validity,
 };
 
 use crate::fixture::{NOW, YEAR, organisation, refuse_every_change, vrf};
@@ -58,8 +58,14 @@ fn forged_registrations_are_refused() {
     // The root key as issuer.
     let mut online = honest.peek().clone();
     let root = alpha.root();
-    online.issuer =
-        Organisation::certify(root, &root.public(), Validity::starting(NOW, 9), 2).unwrap();
+    online.issuer = Organisation::certify(
+        &OrgId::of(&root.public()),
+        root,
+        &root.public(),
+        Validity::starting(NOW, 9),
+        2,
+    )
+    .unwrap();
     assert!(matches!(
         Signed::sign(&online, root)
             .unwrap()
@@ -78,12 +84,15 @@ fn a_steward_is_enrolled() {
     let steward = SecretKey::from_seed(&[9; 32]);
     let signed = org.enrol_steward(&HERE, &steward, &vrf(8), NOW).unwrap();
     let verified = signed
-        .verify_enrolment(&org.root().public(), &HERE)
+        .verify_enrolment(&org.id(), &org.root().public(), &HERE)
         .unwrap();
     assert_eq!(verified.id(), StewardId::of(&org.id(), &steward.public()));
     refuse_every_change(signed.bytes(), |bytes| {
-        Signed::<StewardEnrolment>::from_bytes(bytes)
-            .is_ok_and(|signed| signed.verify_enrolment(&org.root().public(), &HERE).is_ok())
+        Signed::<StewardEnrolment>::from_bytes(bytes).is_ok_and(|signed| {
+            signed
+                .verify_enrolment(&org.id(), &org.root().public(), &HERE)
+                .is_ok()
+        })
     });
 }
 
@@ -94,11 +103,11 @@ fn forged_enrolments_are_refused() {
     let honest = alpha.enrol_steward(&HERE, &steward, &vrf(8), NOW).unwrap();
     let root = alpha.root().public();
     assert!(matches!(
-        honest.verify_enrolment(&beta.root().public(), &HERE),
+        honest.verify_enrolment(&beta.id(), &beta.root().public(), &HERE),
         Err(EnrolmentError::Signature { .. })
     ));
     assert!(matches!(
-        honest.verify_enrolment(&root, &ELSEWHERE),
+        honest.verify_enrolment(&OrgId::of(&root), &root, &ELSEWHERE),
         Err(EnrolmentError::OtherFederation { .. })
     ));
     // Beta claims Alpha's steward: the steward has consented to Alpha only.
@@ -107,14 +116,14 @@ fn forged_enrolments_are_refused() {
     assert!(matches!(
         Signed::sign(&claimed, beta.root())
             .unwrap()
-            .verify_enrolment(&beta.root().public(), &HERE),
+            .verify_enrolment(&beta.id(), &beta.root().public(), &HERE),
         Err(EnrolmentError::Proof { .. })
     ));
     // Beta signs an enrolment of Alpha.
     assert!(matches!(
         Signed::sign(honest.peek(), beta.root())
             .unwrap()
-            .verify_enrolment(&beta.root().public(), &HERE),
+            .verify_enrolment(&beta.id(), &beta.root().public(), &HERE),
         Err(EnrolmentError::OtherOrganisation { .. })
     ));
     // A consent for another federation, with another key of the beacon, and none at all.
@@ -128,7 +137,7 @@ fn forged_enrolments_are_refused() {
         assert!(matches!(
             Signed::sign(&unproven, alpha.root())
                 .unwrap()
-                .verify_enrolment(&root, &HERE),
+                .verify_enrolment(&OrgId::of(&root), &root, &HERE),
             Err(EnrolmentError::Proof { .. })
         ));
     }
@@ -140,7 +149,7 @@ fn forged_enrolments_are_refused() {
         .enrol_steward(&HERE, alpha.root(), &vrf(8), NOW)
         .unwrap();
     assert!(matches!(
-        reused.verify_enrolment(&root, &HERE),
+        reused.verify_enrolment(&OrgId::of(&root), &root, &HERE),
         Err(EnrolmentError::RootKeyReused(_))
     ));
 }

@@ -3,11 +3,11 @@
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::{
-    Admission, MembersError, PublicKey, Roster, RosterError, RosterSignature, SecretKey,
-    SignedRoster, StewardId, to_canonical,
+    Admission, OrgId, Organisation, PublicKey, Roster, RosterError, RosterSignature, SecretKey,
+    SignedRoster, StewardId, Validity, to_canonical,
 };
 
-use crate::fixture::{Fixture, organisation, refuse_every_change, vrf};
+use crate::fixture::{Fixture, NOW, organisation, refuse_every_change, vrf};
 
 fn check(
     fixture: &Fixture,
@@ -17,7 +17,7 @@ fn check(
     let signed = SignedRoster::assemble(roster, signatures)?;
     let read = SignedRoster::from_bytes(&signed.to_bytes())?;
     assert_eq!(read, signed);
-    read.verify(&fixture.federation, &fixture.admitted_roots())
+    read.verify(&fixture.federation, &fixture.members())
         .map(|_| ())
 }
 
@@ -27,7 +27,7 @@ fn a_roster_is_verified() {
     let signed = fixture.signed_roster();
     assert!(signed.to_bytes().len() <= SignedRoster::MAX_BYTES);
     let verified = signed
-        .verify(&fixture.federation, &fixture.admitted_roots())
+        .verify(&fixture.federation, &fixture.members())
         .unwrap();
     assert_eq!(verified.digest(), fixture.roster().digest());
     assert_eq!(verified.federation(), fixture.federation.digest());
@@ -40,10 +40,6 @@ fn a_roster_is_verified() {
         let entry = verified.steward_at(point).unwrap();
         assert_eq!((entry.org, entry.steward), (org.id(), steward.public()));
         assert_eq!(verified.point_of(&entry.id()), Some(point));
-        assert_eq!(
-            verified.members().root(&org.id()),
-            Some(&org.root().public())
-        );
     }
     assert_eq!(verified.steward_at(0), None);
     assert_eq!(verified.steward_at(7), None);
@@ -54,10 +50,10 @@ fn a_roster_is_verified() {
 #[test]
 fn every_change_is_refused() {
     let fixture = Fixture::new();
-    let admitted = fixture.admitted_roots();
+    let members = fixture.members();
     refuse_every_change(&fixture.signed_roster().to_bytes(), |bytes| {
         SignedRoster::from_bytes(bytes)
-            .is_ok_and(|roster| roster.verify(&fixture.federation, &admitted).is_ok())
+            .is_ok_and(|roster| roster.verify(&fixture.federation, &members).is_ok())
     });
 }
 
@@ -247,7 +243,7 @@ fn a_roster_of_another_federation_is_refused() {
     let elsewhere = Fixture::with_admission(Admission::Approval { k: 4 });
     let signed = fixture.signed_roster();
     assert!(matches!(
-        signed.verify(&elsewhere.federation, &[]),
+        signed.verify(&elsewhere.federation, &elsewhere.members()),
         Err(RosterError::OtherFederation { .. })
     ));
 }
@@ -257,11 +253,7 @@ fn members_that_need_approval_are_refused() {
     let fixture = Fixture::with_admission(Admission::Approval { k: 4 });
     let signed = fixture.signed_roster();
     assert!(matches!(
-        signed.verify(&fixture.federation, &fixture.admitted_roots()),
-        Err(RosterError::Members(MembersError::NeedsApproval { .. }))
-    ));
-    assert!(matches!(
-        signed.verify(&fixture.federation, &[]),
+        signed.verify(&fixture.federation, &fixture.members()),
         Err(RosterError::ForeignSigner(_))
     ));
 }
@@ -291,12 +283,19 @@ fn stewards_have_keys_of_their_own() {
 fn nobody_undoes_a_roster_by_registering() {
     let fixture = Fixture::new();
     // A steward's owner registers the steward's key as the root key of one more organisation.
-    let mut admitted = fixture.admitted_roots();
-    admitted.push(fixture.stewards[5].public());
+    let mut members = fixture.members();
+    let (root, issuer) = (&fixture.stewards[5], SecretKey::from_seed(&[9; 32]));
+    let org = OrgId::of(&root.public());
+    let validity = Validity::starting(NOW, 100);
+    let certificate = Organisation::certify(&org, root, &issuer.public(), validity, 1).unwrap();
+    let root = SecretKey::from_seed(&root.to_seed());
+    let org = Organisation::from_parts("Another", root, issuer, certificate).unwrap();
+    let registration = org.register(&fixture.federation.digest(), NOW).unwrap();
+    members.push(registration.bytes()).unwrap();
     assert!(
         fixture
             .signed_roster()
-            .verify(&fixture.federation, &admitted)
+            .verify(&fixture.federation, &members)
             .is_ok()
     );
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
-    Admission, CredentialChain, Digest, Federation, FoundingDocument, Organisation, PublicKey,
-    Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, TaskId, Validity,
+    Admission, CredentialChain, Digest, Federation, FoundingDocument, Members, OrgId, Organisation,
+    PublicKey, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, TaskId, Validity,
     from_canonical, to_canonical,
 };
 use serde::Deserialize;
@@ -52,8 +52,14 @@ fn world(now: u64) -> World {
         .into_iter()
         .zip(1..)
         .map(|(name, seed)| {
-            let certificate =
-                Organisation::certify(&key(seed), &key(11).public(), validity, 1).unwrap();
+            let certificate = Organisation::certify(
+                &OrgId::of(&key(seed).public()),
+                &key(seed),
+                &key(11).public(),
+                validity,
+                1,
+            )
+            .unwrap();
             Organisation::from_parts(name, key(seed), key(11), certificate).unwrap()
         })
         .collect();
@@ -189,8 +195,11 @@ fn damaged_rosters_are_refused() {
     let vectors = vectors();
     let federation = world(vectors.now).founding.verify().unwrap();
     let accepted = |text: &str| {
-        SignedRoster::from_bytes(&hex::decode(text).unwrap())
-            .is_ok_and(|roster| roster.verify(&federation, &[]).is_ok())
+        SignedRoster::from_bytes(&hex::decode(text).unwrap()).is_ok_and(|roster| {
+            roster
+                .verify(&federation, &Members::founders_of(&federation))
+                .is_ok()
+        })
     };
     assert!(accepted(&vectors.documents["roster"]));
     assert!(vectors.refused.rosters.len() >= 8);

@@ -40,7 +40,10 @@ fn roll(organisations: impl IntoIterator<Item = usize>) -> Roll {
         },
         refused: None,
     };
-    Roll::from_entries(organisations.into_iter().enumerate().map(entry).collect())
+    Roll::from_entries(
+        organisations.into_iter().enumerate().map(entry).collect(),
+        dawn_identity::RegisterHead::empty(&dawn_crypto::digest::Digest([0; 32])),
+    )
 }
 
 fn open_policy() -> Policy {
@@ -243,7 +246,10 @@ fn refused_headers_count_for_nothing_whatever_stewards_say() {
     let mut entries = roll([0, 1, 2]).entries().to_vec();
     let why = Violation::new(Culprit::Device(entries[1].device), Rule::Signature, "");
     entries[1].refused = Some(Box::new(why));
-    let roll = Roll::from_entries(entries);
+    let roll = Roll::from_entries(
+        entries,
+        dawn_identity::RegisterHead::empty(&dawn_crypto::digest::Digest([0; 32])),
+    );
     let judged = run((6, 1), &open_policy(), &roll, &all_good(1..=6, 3)).unwrap();
     assert_eq!(judged.decisions, [Accepted, BadHeader, Accepted]);
     assert_eq!(judged.openers, [1, 2, 3, 4, 5, 6]);

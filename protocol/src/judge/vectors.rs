@@ -118,7 +118,10 @@ fn judgements_are_those_of_another_program() {
                 Box::new(Violation::new(device, Rule::Signature, ""))
             }),
         });
-        let roll = Roll::from_entries(entries.collect());
+        let roll = Roll::from_entries(
+            entries.collect(),
+            dawn_identity::RegisterHead::empty(&dawn_crypto::digest::Digest([0; 32])),
+        );
         let outcomes: Vec<Vec<Outcome>> = vector
             .reports
             .iter()

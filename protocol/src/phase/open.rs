@@ -68,6 +68,12 @@ impl RoundOpen {
             u32::from(noise.candidates) * u32::from(self.threshold().m())
         });
         Violation::unless(
+            statement.register.entries >= self.spec().register.entries,
+            Culprit::Aggregator,
+            Rule::Register,
+            "the closing names an older register than the specification",
+        )?;
+        Violation::unless(
             statement.count <= self.task().policy.max_submissions + candidates,
             Culprit::Aggregator,
             Rule::ClosedRoot,
@@ -87,6 +93,12 @@ impl RoundOpen {
             Culprit::Aggregator,
             Rule::ClosedRoot,
             "the closed root is not that of the submissions",
+        )?;
+        Violation::unless(
+            roll.register() == Some(statement.register),
+            Culprit::Aggregator,
+            Rule::Register,
+            "the submissions were verified with other members than those of the closing",
         )?;
         // The places of stewards' noise are no places for devices: no sum wraps because of that.
         Violation::unless(

@@ -1,10 +1,11 @@
 //! How long a transcript can be.
 
 use dawn_crypto::params::MAX_STEWARDS;
+use dawn_identity::register::MAX_BYTES;
 use dawn_learn::Model;
 
 use super::record::fixed_limit;
-use super::{Kind, MAGIC, MAX_REGISTRATIONS, VERSION};
+use super::{Kind, MAGIC, MAX_REGISTER_ENTRIES, VERSION};
 use crate::group_sums::group_sums_len;
 use crate::task::Task;
 
@@ -32,8 +33,10 @@ pub fn max_bytes(task: &Task) -> u64 {
             Kind::GroupSums => max_group_sums(task),
             kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
         };
+        if kind == Kind::Register {
+            return MAX_REGISTER_ENTRIES as u64 * 9 + MAX_BYTES;
+        }
         let times = match kind {
-            Kind::Registration => MAX_REGISTRATIONS as u64,
             Kind::Header | Kind::Payload => submissions,
             Kind::Endorsement | Kind::Report | Kind::Answers | Kind::Opening | Kind::GroupSums => {
                 MAX_STEWARDS as u64

@@ -10,7 +10,7 @@
 //! | kind | record | how many |
 //! |---|---|---|
 //! | 1 | founding document | 1 |
-//! | 2 | registrations of the organisations that matter | any |
+//! | 2 | entries of the register, all up to the place that the round names | any |
 //! | 3 | signed roster | 1 |
 //! | 4 | signed task | 1 |
 //! | 5, 6 | how the previous round ended: its result, or its abort | at most 1 |
@@ -48,8 +48,8 @@ pub const MAGIC: [u8; 4] = *b"DWNT";
 /// The version of the format.
 pub const VERSION: u16 = 1;
 
-/// Most organisation registrations of a transcript.
-pub const MAX_REGISTRATIONS: usize = 4096;
+/// Most entries of the register in a transcript.
+pub const MAX_REGISTER_ENTRIES: usize = dawn_identity::register::MAX_ENTRIES as usize;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $code:literal => $name:literal,)*) => {
@@ -82,8 +82,8 @@ macro_rules! kinds {
 kinds! {
     /// The founding document.
     Founding = 1 => "founding document",
-    /// A member organisation's registration.
-    Registration = 2 => "organisation registration",
+    /// An entry of the register.
+    Register = 2 => "register entry",
     /// The signed roster.
     Roster = 3 => "roster",
     /// The signed task.
@@ -134,7 +134,7 @@ impl Kind {
             return matches!(self, K::Founding);
         };
         match previous {
-            K::Founding | K::Registration => matches!(self, K::Registration | K::Roster),
+            K::Founding | K::Register => matches!(self, K::Register | K::Roster),
             K::Roster => matches!(self, K::Task),
             K::Task => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
             K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),

@@ -9,7 +9,7 @@ use dawn_learn::Model;
 
 use super::limit::max_group_sums;
 use super::record::fixed_limit;
-use super::{Kind, MAGIC, MAX_REGISTRATIONS, Record, TranscriptError, VERSION};
+use super::{Kind, MAGIC, MAX_REGISTER_ENTRIES, Record, TranscriptError, VERSION};
 use crate::answers::answers_len;
 use crate::statements::MAX_SUBMISSIONS;
 
@@ -143,7 +143,7 @@ impl<R: Read> TranscriptReader<R> {
 
     fn count(&mut self, kind: Kind, offset: u64) -> Result<(), TranscriptError> {
         let most = match kind {
-            Kind::Registration => MAX_REGISTRATIONS,
+            Kind::Register => MAX_REGISTER_ENTRIES,
             Kind::Header | Kind::Payload => 2 * MAX_SUBMISSIONS as usize,
             Kind::Report | Kind::Answers => 2 * MAX_STEWARDS,
             // An opening and its sums, or openings alone.

@@ -1,6 +1,7 @@
 //! The records of a transcript, parsed but not verified.
 
-use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
+use dawn_identity::register::MAX_ENTRY_BYTES;
+use dawn_identity::{FoundingDocument, Signed, SignedRoster};
 
 use super::Kind;
 use crate::beacon::Challenge;
@@ -16,8 +17,8 @@ use dawn_crypto::digest::Digest;
 pub enum Record {
     /// The founding document.
     Founding(Box<FoundingDocument>),
-    /// A member organisation's registration.
-    Registration(Box<Signed<OrgRegistration>>),
+    /// An entry of the register, as bytes ([`dawn_identity::Register`]).
+    Register(Vec<u8>),
     /// The signed roster.
     Roster(Box<SignedRoster>),
     /// The signed task.
@@ -69,7 +70,7 @@ impl Record {
             Kind::Founding => Self::Founding(Box::new(
                 FoundingDocument::from_bytes(&bytes).map_err(|e| text(&e))?,
             )),
-            Kind::Registration => Self::Registration(Box::new(signed!(OrgRegistration))),
+            Kind::Register => Self::Register(bytes),
             Kind::Roster => Self::Roster(Box::new(
                 SignedRoster::from_bytes(&bytes).map_err(|e| text(&e))?,
             )),
@@ -104,7 +105,7 @@ impl Record {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Founding(_) => Kind::Founding,
-            Self::Registration(_) => Kind::Registration,
+            Self::Register(_) => Kind::Register,
             Self::Roster(_) => Kind::Roster,
             Self::Task(_) => Kind::Task,
             Self::Previous(terminal) => match **terminal {
@@ -137,7 +138,7 @@ impl Record {
 pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
     Some(match kind {
         Kind::Founding => FoundingDocument::MAX_BYTES,
-        Kind::Registration => Signed::<OrgRegistration>::MAX_BYTES,
+        Kind::Register => MAX_ENTRY_BYTES,
         Kind::Roster => SignedRoster::MAX_BYTES,
         Kind::Task => Signed::<Task>::MAX_BYTES,
         Kind::PreviousResult | Kind::Result => Signed::<RoundResult>::MAX_BYTES,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use dawn_crypto::digest::{Digest, Hasher, labels};
-use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
+use dawn_identity::{FoundingDocument, Signed, SignedRoster};
 
 use super::{Kind, MAGIC, TranscriptError, VERSION};
 use crate::beacon::Challenge;
@@ -58,15 +58,12 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Founding, &document.to_bytes())
     }
 
-    /// A member organisation's registration.
+    /// The next entry of the register.
     ///
     /// # Errors
-    /// As [`Self::founding`].
-    pub fn registration(
-        &mut self,
-        registration: &Signed<OrgRegistration>,
-    ) -> Result<(), TranscriptError> {
-        self.record(Kind::Registration, registration.bytes())
+    /// [`TranscriptError`].
+    pub fn register(&mut self, entry: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Register, entry)
     }
 
     /// The signed roster.

@@ -17,7 +17,13 @@ fn a_task_counts_only_in_its_federation_and_by_its_owner() {
     let other = World::new(5, 1);
     let owner = Culprit::Organisation(world.organisations[0].id());
     let verify = |task: &Signed<_>| {
-        TaskContext::verify(&world.federation, &[], &world.roster, task).map(|_| ())
+        TaskContext::verify(
+            &world.federation,
+            &Members::founders_of(&world.federation),
+            &world.roster,
+            task,
+        )
+        .map(|_| ())
     };
     verify(&world.task).unwrap();
     let foreign = Culprit::Organisation(other.organisations[0].id());
@@ -52,7 +58,13 @@ fn a_roster_that_the_organisations_did_not_sign_is_refused() {
     roster.stewards[0].steward = world.aggregator.public();
     let stolen = SignedRoster::assemble(roster, world.roster.signatures().to_vec()).unwrap();
     assert_violates!(
-        TaskContext::verify(&world.federation, &[], &stolen, &world.task).map(|_| ()),
+        TaskContext::verify(
+            &world.federation,
+            &Members::founders_of(&world.federation),
+            &stolen,
+            &world.task
+        )
+        .map(|_| ()),
         Rule::Roster,
         Culprit::Founders
     );
@@ -325,6 +337,7 @@ fn a_roll_is_sorted_and_its_root_is_the_closed_one() {
             root,
             count,
             closed_ms: 0,
+            register: round.open.spec().register,
         });
         round.open.clone().close(&closed, roll.clone()).map(|_| ())
     };

@@ -37,6 +37,7 @@ fn devices_have_no_more_places_than_the_policy_says() {
             root: roll.root(),
             count: submissions.len() as u32,
             closed_ms: 0,
+            register: round.open.spec().register,
         });
         let closed = round.open.clone().close(&closed, roll).map(|_| ());
         match fits {

@@ -57,6 +57,13 @@ fn receipt() -> Receipt {
     }
 }
 
+fn register() -> dawn_identity::RegisterHead {
+    dawn_identity::RegisterHead {
+        entries: 3,
+        digest: digest(0x57),
+    }
+}
+
 fn closed() -> Closed {
     Closed {
         round: round(),
@@ -64,6 +71,7 @@ fn closed() -> Closed {
         root: digest(0x66),
         count: 4,
         closed_ms: 1_800_000_000_456,
+        register: register(),
     }
 }
 
@@ -188,7 +196,14 @@ fn large() -> &'static Large {
     LARGE.get_or_init(|| {
         let key = |byte: u8| SecretKey::from_seed(&[byte; 32]);
         let validity = Validity::starting(1_700_000_000, 1_000_000_000);
-        let certificate = Organisation::certify(&key(1), &key(2).public(), validity, 1).unwrap();
+        let certificate = Organisation::certify(
+            &dawn_identity::OrgId::of(&key(1).public()),
+            &key(1),
+            &key(2).public(),
+            validity,
+            1,
+        )
+        .unwrap();
         let owner = Organisation::from_parts("Owner", key(1), key(2), certificate).unwrap();
         let sealing_key = |byte: u8| SealingKey {
             round: round(),
@@ -221,6 +236,7 @@ fn large() -> &'static Large {
                 sealing_keys,
                 charge_micro_rho: 5,
                 opened_ms: 1_800_000_000_000,
+                register: register(),
                 direction: None,
                 draw: None,
             },

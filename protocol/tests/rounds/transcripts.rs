@@ -36,7 +36,7 @@ fn transcript() -> &'static (Vec<u8>, Digest) {
         for organisation in &world.organisations {
             let digest = world.federation.digest();
             writer
-                .registration(&organisation.register(&digest, 1).unwrap())
+                .register(organisation.register(&digest, 1).unwrap().bytes())
                 .unwrap();
         }
         writer.roster(&world.roster).unwrap();
@@ -104,7 +104,7 @@ fn what_is_written_is_read() {
     let records = read(bytes).unwrap();
     let kinds: Vec<Kind> = records.iter().map(Record::kind).collect();
     let mut expected = vec![Kind::Founding];
-    expected.extend([Kind::Registration; 6]);
+    expected.extend([Kind::Register; 6]);
     expected.extend([Kind::Roster, Kind::Task, Kind::Model, Kind::Spec]);
     expected.extend([Kind::Endorsement; 6]);
     expected.extend([[Kind::Header, Kind::Payload]; 3].concat());

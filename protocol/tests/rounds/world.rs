@@ -130,7 +130,13 @@ impl World {
         let mut task = honest_task(&organisations[0], &federation, &roster);
         change(&mut task);
         let task = Signed::sign(&task, organisations[0].issuer()).unwrap();
-        let context = TaskContext::verify(&federation, &[], &roster, &task).unwrap();
+        let context = TaskContext::verify(
+            &federation,
+            &Members::founders_of(&federation),
+            &roster,
+            &task,
+        )
+        .unwrap();
         Self {
             members: Members::founders_of(&federation),
             rng,
@@ -285,6 +291,7 @@ impl World {
             root: roll.root(),
             count: u32::try_from(roll.len()).unwrap(),
             closed_ms: NOW * 1000 + 5,
+            register: round.open.spec().register,
         });
         let closed = round.open.clone().close(&statement, roll).unwrap();
         let seats: Vec<u8> = closed.seats().iter().map(|seat| seat.point).collect();

@@ -182,7 +182,10 @@ impl LyingSteward {
             let (from, to) = (api.model(&from, most).await?, api.model(&to, most).await?);
             round.learn_models(&from, &to)?;
         }
-        let members = self.task.roster().members();
+        let mut register = dawn_identity::Register::new(round.federation());
+        api.extend_register(&mut register, None).await?;
+        let members = register.at(&closed.peek().register);
+        let members = members.context("the closing names another register")?;
         let point = self.task.roster().point_of(&self.id);
         let point = point.context("the malicious steward is not in the roster")?;
         let secret = self.sealing.get(id).context("it has no sealing key")?;
@@ -190,7 +193,7 @@ impl LyingSteward {
         while let Some(first) = next {
             let page = api.packages(id, &self.id, first).await?;
             for item in &page.items {
-                packages.push(match roll.push(&round, members, &item.header)? {
+                packages.push(match roll.push(&round, &members, &item.header)? {
                     None => Err(Outcome::BadHeader),
                     Some(header) => open_package(&round, &header, &item.package, secret, point),
                 });

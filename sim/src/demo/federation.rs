@@ -148,7 +148,12 @@ impl Founded {
     ) -> Result<LyingSteward> {
         let member = self.members.last().context("nobody is a member")?;
         let federation = self.founding.verify()?;
-        let task = TaskContext::verify(&federation, &[], &self.roster, task)?;
+        let task = TaskContext::verify(
+            &federation,
+            &dawn_identity::Members::founders_of(&federation),
+            &self.roster,
+            task,
+        )?;
         let key = SecretKey::from_seed(&member.steward.to_seed());
         let vrf = VrfSecretKey::from_seed(&member.vrf.to_seed());
         let id = member.steward_id();

@@ -80,6 +80,7 @@ impl World {
             root: roll.root(),
             count: u32::try_from(roll.len()).expect("few"),
             closed_ms: now() * 1000 + 5,
+            register: open.spec().register,
         });
         let closed = open.clone().close(&statement, roll).expect("close");
         let challenge = self.challenge(&closed, &[2, 3, 4, 5]);

@@ -57,7 +57,7 @@ impl Server {
                 get(|State(s): State<Shared>| async move { lock(&s).federation.clone() }),
             )
             .route(
-                "/v1/registrations",
+                "/v1/register",
                 get(|| async { to_canonical(&Vec::<Signed<OrgRegistration>>::new()) }),
             )
             .route("/v1/rosters/{epoch}", get(roster))

@@ -105,7 +105,13 @@ impl World {
         let mut task = honest_task(&organisations[0], &federation, &roster);
         change(&mut task);
         let task = Signed::sign(&task, organisations[0].issuer()).expect("task");
-        let context = TaskContext::verify(&federation, &[], &roster, &task).expect("context");
+        let context = TaskContext::verify(
+            &federation,
+            &Members::founders_of(&federation),
+            &roster,
+            &task,
+        )
+        .expect("context");
         Self {
             members: Members::founders_of(&federation),
             rng,
@@ -128,8 +134,13 @@ impl World {
         let mut task = self.task.peek().clone();
         change(&mut task);
         self.task = Signed::sign(&task, self.organisations[0].issuer()).expect("task");
-        self.context =
-            TaskContext::verify(&self.federation, &[], &self.roster, &self.task).expect("context");
+        self.context = TaskContext::verify(
+            &self.federation,
+            &Members::founders_of(&self.federation),
+            &self.roster,
+            &self.task,
+        )
+        .expect("context");
     }
 
     pub fn data_dir(&self) -> PathBuf {

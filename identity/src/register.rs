@@ -1,0 +1,445 @@
+//! The register: registrations, approvals and events of a federation in one order, which everybody folds into the same
+//! [`Members`] (`docs/identity-formats.md`, section 5.5).
+//!
+//! Its head is a digest over all of it. A round's specification and its closing name one each, so that stewards, devices and
+//! auditors judge with the same members as the aggregator, whenever they look.
+
+use std::collections::BTreeSet;
+
+use dawn_crypto::digest::{Digest, hash, labels};
+use minicbor::{Decode, Encode};
+
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::event::{Change, OrgApproval, OrgEvent};
+use crate::federation::Admission;
+use crate::ids::OrgId;
+use crate::issuer::IssuerError;
+use crate::keys::{KeyError, PublicKey};
+use crate::member::Member;
+use crate::members::Members;
+use crate::registration::{OrgRegistration, RegistrationError};
+use crate::signed::{Signed, Statement, Verified};
+
+/// Most bytes of an entry.
+pub const MAX_ENTRY_BYTES: usize = Signed::<OrgEvent>::MAX_BYTES;
+/// Most events of an organisation that did not found the federation, and most bytes of them together.
+const GUEST: (u64, usize) = (63, 48 << 10);
+/// The same of a founder.
+const FOUNDER: (u64, usize) = (1023, 1 << 20);
+/// Most root keys that may have taken over from another, one after the other: a roster's signature is tried under all.
+pub const MAX_ROOT_ROTATIONS: usize = 16;
+/// Most organisations that did not found the federation.
+pub const MAX_GUESTS: usize = 4096;
+/// Most entries of a register: those of all guests and founders, with registrations and the founders' approvals of guests.
+pub const MAX_ENTRIES: u64 = 64 * 1024 + 4096 * (64 + 64);
+/// Most bytes of a register.
+pub const MAX_BYTES: u64 = (64 << 20) + 4096 * ((48 << 10) + 65 * 1024);
+
+/// A place in a federation's register: how many entries come before it, and a digest over them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct RegisterHead {
+    /// Number of entries.
+    #[n(0)]
+    pub entries: u64,
+    /// The federation's digest when there are none; else `hash(REGISTER, digest before, LE64(entries), envelope digest)`.
+    #[n(1)]
+    pub digest: Digest,
+}
+
+impl RegisterHead {
+    /// Before the first entry.
+    pub fn empty(federation: &Digest) -> Self {
+        Self {
+            entries: 0,
+            digest: *federation,
+        }
+    }
+
+    /// After one more entry.
+    pub fn after(&self, envelope: &Digest) -> Self {
+        let entries = self.entries.saturating_add(1);
+        let fields: [&[u8]; 3] = [&self.digest.0, &entries.to_le_bytes(), &envelope.0];
+        Self {
+            entries,
+            digest: hash(labels::REGISTER, &fields),
+        }
+    }
+}
+
+/// An organisation that waits for approvals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    registration: Verified<OrgRegistration>,
+    approvals: BTreeSet<OrgId>,
+}
+
+impl Pending {
+    /// How many founders have approved it.
+    pub(crate) fn approvals(&self) -> usize {
+        self.approvals.len()
+    }
+}
+
+/// A verified entry, to be applied to the members that it was verified with.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// An organisation registers.
+    Registration(Verified<OrgRegistration>),
+    /// A founder approves one.
+    Approval(Verified<OrgApproval>),
+    /// One changes.
+    Event(Verified<OrgEvent>),
+}
+
+impl Entry {
+    /// The organisation that it is about.
+    pub fn org(&self) -> OrgId {
+        match self {
+            Self::Registration(registration) => registration.org(),
+            Self::Approval(approval) => approval.org,
+            Self::Event(event) => event.org,
+        }
+    }
+
+    /// The kind of its statement.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Registration(_) => OrgRegistration::KIND,
+            Self::Approval(_) => OrgApproval::KIND,
+            Self::Event(_) => OrgEvent::KIND,
+        }
+    }
+
+    /// The envelope.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Registration(registration) => registration.signed().bytes(),
+            Self::Approval(approval) => approval.signed().bytes(),
+            Self::Event(event) => event.signed().bytes(),
+        }
+    }
+
+    /// Digest of the envelope.
+    pub fn envelope_digest(&self) -> Digest {
+        match self {
+            Self::Registration(registration) => registration.signed().envelope_digest(),
+            Self::Approval(approval) => approval.signed().envelope_digest(),
+            Self::Event(event) => event.signed().envelope_digest(),
+        }
+    }
+}
+
+/// Why an entry cannot follow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// Not an entry.
+    #[error("register: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// A statement of another kind.
+    #[error("register: a statement of kind {0} does not belong into it")]
+    Kind(String),
+    /// The registration does not count.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    /// The organisation has registered before.
+    #[error("organisation {0} has registered before; its keys change by rotation")]
+    Registered(OrgId),
+    /// A key already serves, or has served, as a root key or the federation's own.
+    #[error("organisation {org} uses key {key}, which serves or has served another purpose")]
+    KeyInUse {
+        /// The organisation.
+        org: OrgId,
+        /// The key.
+        key: PublicKey,
+    },
+    /// Of another federation.
+    #[error("organisation {0} speaks to another federation")]
+    OtherFederation(OrgId),
+    /// Not a member, not registered, or it has left.
+    #[error("organisation {0} is not a registered member, or has left")]
+    NotAMember(OrgId),
+    /// Not the next event.
+    #[error(
+        "organisation {org}: event {found} does not follow event {last}, or names another one before it; fetch the newest state and sign again"
+    )]
+    Sequence {
+        /// The organisation.
+        org: OrgId,
+        /// Number of its last event.
+        last: u64,
+        /// The number found.
+        found: u64,
+    },
+    /// Not signed by a key that may.
+    #[error("organisation {org}: {source}")]
+    Signature {
+        /// The organisation.
+        org: OrgId,
+        /// What is wrong.
+        source: EnvelopeError,
+    },
+    /// The new root key has not consented.
+    #[error("organisation {org}: the new root key has not consented: {source}")]
+    Proof {
+        /// The organisation.
+        org: OrgId,
+        /// What is wrong.
+        source: KeyError,
+    },
+    /// The announced issuer does not count.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// It changes nothing.
+    #[error("organisation {0}: the event changes nothing, that was revoked or announced before")]
+    Nothing(OrgId),
+    /// There is no organisation to approve, the approver is no founder, or it has approved before.
+    #[error("organisation {org} needs no approval of {approver}, with this registration")]
+    Approval {
+        /// The organisation.
+        org: OrgId,
+        /// Who approves.
+        approver: OrgId,
+    },
+    /// No room.
+    #[error("organisation {0} has as many events as one may have; only leaving is possible")]
+    Full(OrgId),
+    /// No room for another organisation.
+    #[error("the federation has as many members as it can have")]
+    NoRoom,
+}
+
+impl Members {
+    /// Verifies the next entry of the register and applies it.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing changes then.
+    pub fn push(&mut self, entry: &[u8]) -> Result<Entry, RegisterError> {
+        let entry = self.verify_entry(entry)?;
+        self.apply(&entry);
+        Ok(entry)
+    }
+
+    /// Verifies what is to be the next entry.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    pub fn verify_entry(&self, bytes: &[u8]) -> Result<Entry, RegisterError> {
+        let envelope = Envelope::parse(bytes, MAX_ENTRY_BYTES)?;
+        match envelope.kind() {
+            OrgRegistration::KIND => self.verify_registration(Signed::from_envelope(envelope)?),
+            OrgApproval::KIND => self.verify_approval(Signed::from_envelope(envelope)?),
+            OrgEvent::KIND => self.verify_event(Signed::from_envelope(envelope)?),
+            other => Err(RegisterError::Kind(other.to_owned())),
+        }
+    }
+
+    fn verify_registration(&self, signed: Signed<OrgRegistration>) -> Result<Entry, RegisterError> {
+        let created = signed.peek().created;
+        // What counts is the time at which it was made, the same for everybody who looks later.
+        let registration = signed.verify_registration(&self.federation, created)?;
+        let org = registration.org();
+        let known = self.members.get(&org);
+        if self.pending.contains_key(&org) || known.is_some_and(|member| member.head.is_some()) {
+            return Err(RegisterError::Registered(org));
+        }
+        if known.is_none() {
+            self.check_new_root(org, &registration.root)?;
+            if self.guests() >= MAX_GUESTS {
+                return Err(RegisterError::NoRoom);
+            }
+        }
+        Ok(Entry::Registration(registration))
+    }
+
+    /// One root key, one organisation, for ever; and never the federation's own.
+    fn check_new_root(&self, org: OrgId, key: &PublicKey) -> Result<(), RegisterError> {
+        let pending = self
+            .pending
+            .values()
+            .map(|pending| &pending.registration.root);
+        let in_use = self.federation_keys.contains(key)
+            || self
+                .members
+                .values()
+                .flat_map(Member::roots)
+                .chain(pending)
+                .any(|root| root == key);
+        if in_use {
+            return Err(RegisterError::KeyInUse { org, key: *key });
+        }
+        Ok(())
+    }
+
+    fn verify_approval(&self, signed: Signed<OrgApproval>) -> Result<Entry, RegisterError> {
+        let OrgApproval { org, approver, .. } = *signed.peek();
+        if signed.peek().federation != self.federation {
+            return Err(RegisterError::OtherFederation(approver));
+        }
+        let useless = RegisterError::Approval { org, approver };
+        let root = self.root(&approver).filter(|_| self.is_founder(&approver));
+        let root = root.ok_or(useless.clone())?;
+        let pending = self.pending.get(&org).ok_or(useless.clone())?;
+        if pending.approvals.contains(&approver)
+            || pending.registration.body_digest() != signed.peek().registration
+        {
+            return Err(useless);
+        }
+        let signature = |source| RegisterError::Signature {
+            org: approver,
+            source,
+        };
+        Ok(Entry::Approval(
+            signed.into_verified(root).map_err(signature)?,
+        ))
+    }
+
+    fn verify_event(&self, signed: Signed<OrgEvent>) -> Result<Entry, RegisterError> {
+        let event = signed.peek();
+        let org = event.org;
+        let member = self.members.get(&org).filter(|member| !member.revoked);
+        let (member, head) = member
+            .and_then(|member| Some((member, member.head?)))
+            .ok_or(RegisterError::NotAMember(org))?;
+        if event.federation != self.federation {
+            return Err(RegisterError::OtherFederation(org));
+        }
+        if event.sequence != member.sequence + 1 || event.previous != head {
+            return Err(RegisterError::Sequence {
+                org,
+                last: member.sequence,
+                found: event.sequence,
+            });
+        }
+        // A stolen device should not have to wait until somebody fetches the root key.
+        let by_issuer = match event.change {
+            Change::RevokeDevices { .. } => member.issuer_with(&signed.signer()),
+            _ => None,
+        };
+        let key = by_issuer.unwrap_or(&member.root);
+        let event = signed
+            .into_verified(key)
+            .map_err(|source| RegisterError::Signature { org, source })?;
+        let (most, most_bytes) = if self.is_founder(&org) {
+            FOUNDER
+        } else {
+            GUEST
+        };
+        let bytes = self.used.get(&org).unwrap_or(&0) + event.signed().bytes().len();
+        let leaves = event.change == Change::RevokeOrganisation;
+        if !leaves && (event.sequence > most || bytes > most_bytes) {
+            return Err(RegisterError::Full(org));
+        }
+        self.check_change(member, &event.change)?;
+        Ok(Entry::Event(event))
+    }
+
+    fn check_change(&self, member: &Member, change: &Change) -> Result<(), RegisterError> {
+        let org = member.org;
+        let new = match change {
+            Change::Root { key, proof } => {
+                if member.former.len() >= MAX_ROOT_ROTATIONS {
+                    return Err(RegisterError::Full(org));
+                }
+                self.check_new_root(org, key)?;
+                if member.issuers.contains(key) {
+                    return Err(RegisterError::KeyInUse { org, key: *key });
+                }
+                let fields: [&[u8]; 3] = [&self.federation.0, org.as_bytes(), key.as_bytes()];
+                key.verify_labelled(labels::ROOT_PROOF, &fields, proof)
+                    .map_err(|source| RegisterError::Proof { org, source })?;
+                true
+            }
+            Change::Issuer { certificate } => {
+                // Whether it counts now is not the question; the root key must be the current one.
+                certificate.verify_issuer(&org, &member.root, certificate.peek().not_before)?;
+                member.verify_issuer(certificate, certificate.peek().not_before)?;
+                !member.announced.contains(&certificate.envelope_digest())
+            }
+            Change::RevokeDevices { devices } => devices
+                .iter()
+                .any(|device| !member.revoked_devices.contains(device)),
+            Change::RevokeIssuer { issuer } => !member.revoked_issuers.contains(issuer),
+            Change::RevokeSteward { steward } => !member.revoked_stewards.contains(steward),
+            Change::RevokeOrganisation => true,
+        };
+        if new {
+            Ok(())
+        } else {
+            Err(RegisterError::Nothing(org))
+        }
+    }
+
+    /// Applies an entry that was verified with these members.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Registration(registration) => {
+                let org = registration.org();
+                match self.admission {
+                    Admission::Approval { .. } if !self.is_founder(&org) => {
+                        let pending = Pending {
+                            registration: registration.clone(),
+                            approvals: BTreeSet::new(),
+                        };
+                        self.pending.insert(org, pending);
+                    }
+                    _ => self.admit(registration),
+                }
+            }
+            Entry::Approval(approval) => {
+                let Admission::Approval { k } = self.admission else {
+                    return;
+                };
+                if let Some(pending) = self.pending.get_mut(&approval.org) {
+                    pending.approvals.insert(approval.approver);
+                    if pending.approvals.len() >= usize::from(k)
+                        && let Some(pending) = self.pending.remove(&approval.org)
+                    {
+                        self.admit(&pending.registration);
+                    }
+                }
+            }
+            Entry::Event(event) => {
+                *self.used.entry(event.org).or_default() += event.signed().bytes().len();
+                if let Some(member) = self.members.get_mut(&event.org) {
+                    member.sequence = event.sequence;
+                    member.head = Some(event.body_digest());
+                    change(member, &event.change);
+                }
+            }
+        }
+        self.head = self.head.after(&entry.envelope_digest());
+    }
+
+    fn admit(&mut self, registration: &Verified<OrgRegistration>) {
+        let member = Member::new(registration.root);
+        let member = self.members.entry(registration.org()).or_insert(member);
+        member.head = Some(registration.body_digest());
+        announce(member, &registration.issuer);
+    }
+}
+
+fn announce(member: &mut Member, certificate: &Signed<crate::issuer::IssuerCertificate>) {
+    member.announced.insert(certificate.envelope_digest());
+    let key = certificate.peek().key;
+    member.issuers.retain(|issuer| *issuer != key);
+    member.issuers.push(key);
+}
+
+fn change(member: &mut Member, change: &Change) {
+    match change {
+        Change::Root { key, .. } => {
+            let former = std::mem::replace(&mut member.root, *key);
+            member.former.push(former);
+        }
+        Change::Issuer { certificate } => announce(member, certificate),
+        Change::RevokeDevices { devices } => member.revoked_devices.extend(devices),
+        Change::RevokeIssuer { issuer } => {
+            member.revoked_issuers.insert(*issuer);
+        }
+        Change::RevokeSteward { steward } => {
+            member.revoked_stewards.insert(*steward);
+        }
+        Change::RevokeOrganisation => member.revoked = true,
+    }
+}
