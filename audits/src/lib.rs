@@ -28,6 +28,7 @@ mod ending;
 mod examination;
 pub mod finding;
 pub mod log;
+mod logged_register;
 mod opening;
 mod preamble;
 mod records;

@@ -19,6 +19,7 @@ use dawn_protocol::{
 };
 
 use crate::finding::{Finding, Party};
+use crate::logged_register::LoggedRegister;
 use crate::records::Stop;
 use crate::report::LogReport;
 use crate::rule::AuditRule;
@@ -90,11 +91,20 @@ pub(crate) fn read<R: Read>(
     let mut frontier = Frontier::new();
     let mut leaves = BTreeSet::new();
     let mut heard = Heard::new(federation.aggregator.id());
+    let mut register = LoggedRegister::new(federation);
+    // Told when the head shows that these are the aggregator's entries, in its order.
+    let mut unnamed = None;
     while let Some(entry) = next(&mut input)? {
         let leaf = leaf_hash(&entry);
         frontier.push(leaf);
         leaves.insert(leaf);
-        heard.note(&entry)?;
+        // The founding document and rosters are no envelopes.
+        if let Ok(envelope) = Envelope::parse(&entry, MAX_STATEMENT_BYTES) {
+            heard.note(&envelope)?;
+            if let Err(finding) = register.note(&envelope) {
+                unnamed.get_or_insert(finding);
+            }
+        }
     }
     if (frontier.size(), frontier.root()) != (head.size, head.root) {
         let detail = format_args!(
@@ -104,6 +114,9 @@ pub(crate) fn read<R: Read>(
         )
         .to_string();
         return Err(provider(detail).into());
+    }
+    if let Some(finding) = unnamed {
+        return Err(finding.into());
     }
     Ok(VerifiedLog {
         leaves,
@@ -193,11 +206,8 @@ impl Heard {
     /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
     /// so their signatures were verified where they are used; here only the signer's own envelope
     /// counts, and it is compared with itself.
-    fn note(&mut self, entry: &[u8]) -> Result<(), Finding> {
-        let Ok(envelope) = Envelope::parse(entry, MAX_STATEMENT_BYTES) else {
-            return Ok(());
-        };
-        let Some((slot, round)) = slot(&envelope) else {
+    fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
+        let Some((slot, round)) = slot(envelope) else {
             return Ok(());
         };
         let (signer, body) = (envelope.signer(), envelope.body_digest());

@@ -8,7 +8,9 @@ use dawn_crypto::norm::params::REPETITIONS;
 use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::{ShareSum, Threshold};
 use dawn_crypto::vrf::prove;
-use dawn_identity::{DeviceId, Digest, Envelope, Statement, to_canonical};
+use dawn_identity::{
+    Change, DeviceId, Digest, Envelope, OrgApproval, OrgEvent, Statement, to_canonical,
+};
 use dawn_learn::{Aggregation, RobustRule};
 use dawn_protocol::container::ContainerHead;
 use dawn_protocol::terminal::Terminal;
@@ -211,6 +213,21 @@ fn statements(seeds: &mut Vec<Seed>) {
     add("device-credential", chain.credential.body());
     add("org-registration", world.registrations[0].body());
     add("steward-enrolment", enrolment.body());
+    let devices = vec![DeviceId(Digest([7; 32])), DeviceId(Digest([8; 32]))];
+    let (federation, last) = (world.federation.digest(), (3, Digest([9; 32])));
+    for change in [
+        Change::RevokeDevices { devices },
+        Change::RevokeOrganisation,
+    ] {
+        let event = org
+            .event(&federation, last, change, NOW)
+            .expect("consistent");
+        add(OrgEvent::KIND, event.body());
+    }
+    let approval = org
+        .approve(&world.registrations[0], NOW)
+        .expect("consistent");
+    add(OrgApproval::KIND, approval.body());
 }
 
 fn documents(seeds: &mut Vec<Seed>) {
@@ -275,7 +292,9 @@ fn documents(seeds: &mut Vec<Seed>) {
     add("work", &work_to_bytes(&work));
     add("package page", &page.to_bytes());
     add("log entries", &to_canonical(&entries));
-    add("registrations", &to_canonical(&world.registrations));
+    let founder = &world.organisations[0];
+    let registration = founder.register(&world.federation.digest(), NOW);
+    add("register", registration.expect("consistent").bytes());
     add(
         "threshold",
         &to_canonical(&Threshold::new(6, 1).expect("allowed")),

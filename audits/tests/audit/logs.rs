@@ -7,7 +7,7 @@ use dawn_audits::verify::LOG_FILE;
 use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_path};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle;
-use dawn_identity::{SecretKey, Signed};
+use dawn_identity::{Change, SecretKey, Signed};
 use dawn_protocol::{LogHead, Terminal};
 
 use crate::assert_broken;
@@ -17,7 +17,9 @@ use crate::common::transcript::transcript;
 
 /// What an honest aggregator logs about a round.
 pub fn entries(world: &World, round: &PlayedRound) -> Vec<Vec<u8>> {
-    let mut entries = vec![world.document().to_bytes(), world.roster.to_bytes()];
+    let mut entries = vec![world.document().to_bytes()];
+    entries.extend(world.registrations.iter().map(|said| said.bytes().to_vec()));
+    entries.push(world.roster.to_bytes());
     entries.push(world.task.bytes().to_vec());
     let keys = round.spec.peek().sealing_keys.iter().flatten();
     entries.extend(keys.map(|key| key.bytes().to_vec()));
@@ -124,6 +126,30 @@ fn a_log_that_is_not_the_one_under_the_head_fails() {
         changed[at] ^= 0x20;
         provider(&changed);
     }
+}
+
+/// What was logged before a specification or a closing is what they name: a revocation is not left out.
+#[test]
+fn a_revocation_that_was_logged_before_counts() {
+    let (world, round, entries) = scene(56);
+    let place = |bytes: &[u8]| entries.iter().position(|entry| entry == bytes).unwrap();
+    let (spec, closed) = (
+        place(round.spec.bytes()),
+        place(round.closed.as_ref().unwrap().bytes()),
+    );
+    let org = &world.organisations[0];
+    let change = Change::RevokeOrganisation;
+    let event = org.event(&world.federation.digest(), (0, Digest([0; 32])), change, 1);
+    let event = event.unwrap().bytes().to_vec();
+    let audited = |at: usize| {
+        let mut more = entries.clone();
+        more.insert(at, event.clone());
+        audit(&world, &round, &file(&head(&more, &world.log), &more))
+    };
+    for at in [1, spec, spec + 1, closed] {
+        assert_broken(&audited(at), AuditRule::Log, Party::Aggregator);
+    }
+    assert!(audited(closed + 1).passed());
 }
 
 #[test]

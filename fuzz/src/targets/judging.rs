@@ -7,7 +7,7 @@ use dawn_crypto::mask::{MaskKey, PublicMatrix, add_assign, mask};
 use dawn_crypto::norm::NormSeeds;
 use dawn_crypto::params::{Dimension, N, Q};
 use dawn_crypto::shamir::{ShareSum, Threshold, share_key};
-use dawn_identity::{DeviceId, OrgId};
+use dawn_identity::{DeviceId, OrgId, RegisterHead};
 use dawn_protocol::judge::{Ballot, Judgement, judge};
 use dawn_protocol::open::{MaskedSums, open};
 use dawn_protocol::roll::{Entry, NoiseEntry, Roll};
@@ -97,7 +97,7 @@ fn judged(input: &mut Unstructured<'_>) -> Result<bool> {
             ])?,
         });
     }
-    let roll = Roll::from_entries(entries.clone(), dawn_identity::RegisterHead::empty(&dawn_crypto::digest::Digest([0; 32])));
+    let roll = Roll::from_entries(entries.clone(), RegisterHead::empty(&Digest([0; 32])));
     let ballots: Vec<_> = reports
         .iter()
         .map(|(point, outcomes)| Ballot {

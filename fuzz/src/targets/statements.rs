@@ -6,8 +6,8 @@ use dawn_crypto::params::Q;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
-    DeviceCredential, IssuerCertificate, OrgRegistration, Signed, Statement, StewardEnrolment,
-    TaskId, to_canonical,
+    DeviceCredential, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, Signed, Statement,
+    StewardEnrolment, TaskId, to_canonical,
 };
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Closed, Endorsement, LogHead, MAX_STATEMENT_BYTES, Opening,
@@ -57,6 +57,8 @@ kinds! {
     DeviceCredential, |_, _| ();
     OrgRegistration, |_, _| ();
     StewardEnrolment, |_, _| ();
+    OrgEvent, |_, _| ();
+    OrgApproval, |_, _| ();
 }
 
 /// The first byte chooses the kind.
