@@ -114,7 +114,7 @@ pub fn measure<R: CryptoRng>(
     let mut scene = Scene::new(4, 6, 256)?;
     let update = vec![1; scene.open.dimension().coordinates()];
     let submission = scene.prepare(&update)?;
-    let (round, members) = (&scene.open, scene.open.roster().members());
+    let (round, members) = (&scene.open, scene.open.verified_with());
     let bytes = submission.header.bytes();
     let root = members
         .root(&scene.chain.claimed_org())

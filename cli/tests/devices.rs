@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use dawn_identity::{
-    Admission, CredentialChain, Federation, FoundingDocument, Organisation, SecretKey, Validity,
-    attestation_digest, from_canonical,
+    Admission, CredentialChain, Federation, FoundingDocument, OrgId, Organisation, SecretKey,
+    Validity, attestation_digest, from_canonical,
 };
 use rand_core::UnwrapErr;
 use serde_json::Value;
@@ -40,7 +40,8 @@ fn scratch() -> (tempfile::TempDir, SecretKey) {
     let rng = &mut UnwrapErr(getrandom::SysRng);
     let validity = Validity::starting(1_800_000_000, 1000);
     let issuer = SecretKey::generate(rng);
-    let certificate = Organisation::certify(&root, &issuer.public(), validity, 1).unwrap();
+    let id = OrgId::of(&root.public());
+    let certificate = Organisation::certify(&id, &root, &issuer.public(), validity, 1).unwrap();
     let founder = Organisation::from_parts(
         "alpha",
         SecretKey::from_seed(&root.to_seed()),

@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::event::{Change, OrgApproval, OrgEvent};
 use crate::federation::Admission;
-use crate::ids::OrgId;
+use crate::ids::{KeyId, OrgId};
 use crate::issuer::IssuerError;
 use crate::keys::{KeyError, PublicKey};
 use crate::member::Member;
@@ -141,7 +141,7 @@ pub enum RegisterError {
     Kind(String),
     /// The registration does not count.
     #[error(transparent)]
-    Registration(#[from] RegistrationError),
+    Registration(Box<RegistrationError>),
     /// The organisation has registered before.
     #[error("organisation {0} has registered before; its keys change by rotation")]
     Registered(OrgId),
@@ -151,7 +151,7 @@ pub enum RegisterError {
         /// The organisation.
         org: OrgId,
         /// The key.
-        key: PublicKey,
+        key: KeyId,
     },
     /// Of another federation.
     #[error("organisation {0} speaks to another federation")]
@@ -177,7 +177,7 @@ pub enum RegisterError {
         /// The organisation.
         org: OrgId,
         /// What is wrong.
-        source: EnvelopeError,
+        source: Box<EnvelopeError>,
     },
     /// The new root key has not consented.
     #[error("organisation {org}: the new root key has not consented: {source}")]
@@ -189,7 +189,7 @@ pub enum RegisterError {
     },
     /// The announced issuer does not count.
     #[error(transparent)]
-    Issuer(#[from] IssuerError),
+    Issuer(Box<IssuerError>),
     /// It changes nothing.
     #[error("organisation {0}: the event changes nothing, that was revoked or announced before")]
     Nothing(OrgId),
@@ -207,6 +207,18 @@ pub enum RegisterError {
     /// No room for another organisation.
     #[error("the federation has as many members as it can have")]
     NoRoom,
+}
+
+impl From<IssuerError> for RegisterError {
+    fn from(error: IssuerError) -> Self {
+        Self::Issuer(Box::new(error))
+    }
+}
+
+impl From<RegistrationError> for RegisterError {
+    fn from(error: RegistrationError) -> Self {
+        Self::Registration(Box::new(error))
+    }
 }
 
 impl Members {
@@ -266,7 +278,7 @@ impl Members {
                 .chain(pending)
                 .any(|root| root == key);
         if in_use {
-            return Err(RegisterError::KeyInUse { org, key: *key });
+            return Err(RegisterError::KeyInUse { org, key: key.id() });
         }
         Ok(())
     }
@@ -287,7 +299,7 @@ impl Members {
         }
         let signature = |source| RegisterError::Signature {
             org: approver,
-            source,
+            source: Box::new(source),
         };
         Ok(Entry::Approval(
             signed.into_verified(root).map_err(signature)?,
@@ -319,7 +331,10 @@ impl Members {
         let key = by_issuer.unwrap_or(&member.root);
         let event = signed
             .into_verified(key)
-            .map_err(|source| RegisterError::Signature { org, source })?;
+            .map_err(|source| RegisterError::Signature {
+                org,
+                source: Box::new(source),
+            })?;
         let (most, most_bytes) = if self.is_founder(&org) {
             FOUNDER
         } else {
@@ -343,7 +358,7 @@ impl Members {
                 }
                 self.check_new_root(org, key)?;
                 if member.issuers.contains(key) {
-                    return Err(RegisterError::KeyInUse { org, key: *key });
+                    return Err(RegisterError::KeyInUse { org, key: key.id() });
                 }
                 let fields: [&[u8]; 3] = [&self.federation.0, org.as_bytes(), key.as_bytes()];
                 key.verify_labelled(labels::ROOT_PROOF, &fields, proof)

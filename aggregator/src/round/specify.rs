@@ -52,8 +52,7 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
             id,
             &statement,
             &context.session().0,
-            &members.head(),
-            weighed,
+            (weighed, &members.head()),
             now,
             deadline,
         )

@@ -99,6 +99,9 @@ pub enum Closing {
 /// A submission's leaf, and the point of the steward whose noise it is.
 pub type Leaf = (Digest, Option<i16>);
 
+/// Decides how collecting ends, from the leaves and the end of the register.
+pub type Decide<'a> = dyn Fn(&[Leaf], RegisterHead) -> Result<Closing, StoreError> + Sync + 'a;
+
 /// What a verdict changes.
 #[derive(Debug, Clone)]
 pub struct Judging {
@@ -125,8 +128,7 @@ impl Store {
         id: &RoundId,
         spec: &OwnStatement,
         session: &Digest,
-        register: &RegisterHead,
-        keys: u32,
+        (keys, register): (u32, &RegisterHead),
         now_ms: u64,
         deadline_ms: u64,
     ) -> Result<Moved, StoreError> {
@@ -188,7 +190,7 @@ impl Store {
         &self,
         id: &RoundId,
         empty: &RegisterHead,
-        decide: &(dyn Fn(&[Leaf], RegisterHead) -> Result<Closing, StoreError> + Sync),
+        decide: &Decide<'_>,
         now_ms: u64,
     ) -> Result<Moved, StoreError> {
         transaction!(self, "close_round", |conn| {

@@ -449,6 +449,7 @@ fn a_list_with_more_of_one_organisation_than_its_quota_is_not_closed() {
         root: roll.root(),
         count: 4,
         closed_ms: 1,
+        register: round.open.spec().register,
     });
     assert_violates!(
         round.open.close(&statement, roll),

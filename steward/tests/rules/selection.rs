@@ -60,7 +60,12 @@ fn a_result_that_leaves_another_beacon_is_not_continued() {
     let mut spec = next.spec.peek().clone();
     spec.draw = round.spec.peek().draw;
     next.spec = world.by_aggregator(&spec);
-    let endorsed = state.endorse(&next.spec, &[honest.clone()], now(), &mut world.rng);
+    let endorsed = state.endorse(
+        &next.spec,
+        std::slice::from_ref(&honest),
+        now(),
+        &mut world.rng,
+    );
     assert_rule!(refusal(endorsed), Rule::SpecModel);
     drop(state);
     let state = world.start();
