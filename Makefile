@@ -11,7 +11,7 @@ TARGET = $(shell cargo metadata --locked --no-deps --format-version 1 | sed 's/.
 # How long each fuzz target runs.
 SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench ct fuzz miri neon
+.PHONY: help setup demo test lint bench ct fuzz miri neon openapi
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,3 +44,6 @@ miri: ## the AVX2 backend and the parsers under Miri (nightly)
 
 neon: ## the NEON backends on an emulated Arm processor (qemu-user, a cross compiler)
 	@tools/neon.sh
+
+openapi: setup ## schemathesis (PyPI) over the REST surface of a running aggregator; ARGS="--max-examples 500" for more
+	@tools/schemathesis.sh $(ARGS)

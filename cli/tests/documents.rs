@@ -46,7 +46,7 @@ fn the_tutorial_works_as_printed() {
     let blocks = shell_blocks("docs/tutorial.md");
     assert_eq!(
         blocks.len(),
-        9,
+        13,
         "the tutorial has other blocks than this test knows"
     );
     // The binary is there already: building it again would wait for the lock that the test run holds.
@@ -77,7 +77,10 @@ fn the_tutorial_works_as_printed() {
         fs::read_to_string(scratch.path().join("lab/aggregator.log")).unwrap_or_default()
     );
     assert!(run.status.success(), "{shown}");
-    assert_eq!(shown.matches("took part in 2 rounds").count(), 6, "{shown}");
+    assert_eq!(shown.matches("took part in 2 rounds").count(), 7, "{shown}");
+    // Both rounds accepted everybody, the device of the new organisation among them.
+    assert_eq!(shown.matches("\"accepted\":7").count(), 2, "{shown}");
+    assert!(shown.contains("the nonce was used before"), "{shown}");
     // Once from the service, once from the files.
     assert!(
         shown.matches("PASS").count() >= 2 && !shown.contains("FAIL"),

@@ -20,6 +20,8 @@ use crate::problem::Problem;
 use crate::registry::Stored;
 
 pub mod body;
+mod description;
+mod examples;
 mod extract;
 mod federation;
 mod health;
@@ -48,9 +50,9 @@ mod tasks;
 )]
 struct Description;
 
-/// All routes.
-pub fn router(app: Arc<App>) -> Router {
-    let (router, description) = OpenApiRouter::with_openapi(Description::openapi())
+/// All routes, and what their handlers say about them.
+fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(
             federation::get_federation,
             federation::post_federation
@@ -87,8 +89,13 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(log::get_entries))
         .routes(routes!(health::healthz))
         .routes(routes!(health::metrics))
-        .split_for_parts();
-    let description = Bytes::from(description.to_json().unwrap_or_default());
+        .split_for_parts()
+}
+
+/// The service.
+pub fn router(app: Arc<App>) -> Router {
+    let (router, description) = routes();
+    let description = Bytes::from(description::describe(&description).to_string());
     router
         .route(
             "/openapi.json",

@@ -34,6 +34,19 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Writes an organisation's registration into a file, offline: any tool can post it (docs/tutorial.md).
+    Registration {
+        /// Folder of the organisation.
+        #[arg(long)]
+        org: PathBuf,
+        /// The founding document.
+        #[arg(long)]
+        federation: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows a founding document, from a file or a server.
     Show {
         /// File or http(s) address.
@@ -77,6 +90,25 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 format!(
                     "founded {}: pin this digest, or {}",
                     document.digest(),
+                    out.display()
+                )
+            })
+        }
+        Command::Registration {
+            org,
+            federation,
+            out,
+            json,
+        } => {
+            let organisation = files::load_organisation(&org)?;
+            let federation = files::load_founding(&federation)?.verify()?.digest();
+            let registration = organisation.register(&federation, files::now())?;
+            files::write_new(&out, registration.bytes(), 0o644)?;
+            let done = json!({"org": organisation.id(), "federation": federation, "file": out});
+            output::report(json, &done, |_| {
+                format!(
+                    "registration of {} in {}",
+                    organisation.name(),
                     out.display()
                 )
             })
