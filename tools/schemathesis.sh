@@ -76,5 +76,7 @@ export DAWN_STEWARD DAWN_TASK DAWN_ORG DAWN_ROOT_KEY
 
 export SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH="$PWD/tools" PYTHONDONTWRITEBYTECODE=1
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance,unsupported_method
+# What it keeps between runs would be of a federation that is gone.
+cd "$lab"
 "$venv/bin/schemathesis" run "$DAWN_URL/openapi.json" --checks "$checks" --phases examples,coverage,fuzzing --continue-on-failure \
     --suppress-health-check all --request-timeout 30 "$@"
