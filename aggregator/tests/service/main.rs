@@ -9,6 +9,7 @@ mod stewards;
 mod world;
 
 mod aborts;
+mod administration;
 mod forgeries;
 mod groups;
 mod hostile;
