@@ -49,6 +49,18 @@ pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
             )));
         }
     }
+    // Without gaps: whoever looks for the newest one asks for one after the other.
+    let newest = app
+        .store
+        .newest_epoch()
+        .await?
+        .map_or(0, |(epoch, _)| epoch);
+    if roster.epoch() > newest + 1 {
+        return Err(Problem::invalid(format!(
+            "the newest epoch is {newest}: the next roster is of epoch {}",
+            newest + 1
+        )));
+    }
     let inserted = app
         .store
         .add_roster(&roster.digest(), roster.epoch(), bytes, &stewards, now_ms())

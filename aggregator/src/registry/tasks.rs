@@ -55,6 +55,14 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
     if app.store.task(&context.id()).await?.is_some() {
         return Ok((context.id(), Stored::Already));
     }
+    // A steward whose keys were replaced opens for no task that comes after.
+    if let Some((epoch, newest)) = app.store.newest_epoch().await?
+        && newest != body.roster
+    {
+        return Err(Problem::invalid(format!(
+            "the task names a roster that is not the newest: epoch {epoch} is {newest}"
+        )));
+    }
     let limit = app.config.limits.open_tasks_per_org;
     if app.store.open_tasks(&body.owner).await? >= u64::from(limit) {
         return Err(Problem::quota(FULL));

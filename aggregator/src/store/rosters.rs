@@ -4,7 +4,7 @@ use dawn_crypto::digest::Digest;
 use dawn_identity::StewardId;
 
 use super::orgs::Inserted;
-use super::{Store, StoreError, log, signed, transaction};
+use super::{Store, StoreError, digest, log, signed, transaction, unsigned};
 
 impl Store {
     /// Stores a roster and logs it; an epoch has one roster.
@@ -54,6 +54,17 @@ impl Store {
             log::append(conn, "roster", None, roster).await?;
             Ok(Inserted::Now)
         })
+    }
+
+    /// Number and digest of the newest epoch.
+    pub async fn newest_epoch(&self) -> Result<Option<(u64, Digest)>, StoreError> {
+        let newest: Option<(i64, Vec<u8>)> =
+            sqlx::query_as("select epoch, digest from rosters order by epoch desc limit 1")
+                .fetch_optional(&self.pool)
+                .await?;
+        newest
+            .map(|(epoch, id)| Ok((unsigned(epoch)?, digest(&id)?)))
+            .transpose()
     }
 
     /// The roster of an epoch.

@@ -25,8 +25,9 @@ pub enum Command {
         /// Folder of an organisation whose steward is listed and which signs; once per organisation.
         #[arg(long = "org", required = true)]
         orgs: Vec<PathBuf>,
-        #[arg(long, default_value_t = 1)]
-        epoch: u64,
+        /// The next one when absent.
+        #[arg(long)]
+        epoch: Option<u64>,
         /// How many stewards may be malicious. Default: the most that still lets one be away.
         #[arg(long)]
         malicious: Option<u8>,
@@ -37,8 +38,9 @@ pub enum Command {
     Show {
         #[arg(long)]
         server: String,
-        #[arg(long, default_value_t = 1)]
-        epoch: u64,
+        /// The newest one when absent.
+        #[arg(long)]
+        epoch: Option<u64>,
         #[arg(long)]
         json: bool,
     },
@@ -80,6 +82,11 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             }
             let count =
                 u8::try_from(stewards.len()).context("more stewards than a roster holds")?;
+            let epoch = match (epoch, newest(&api).await?) {
+                (Some(epoch), _) => epoch,
+                (None, Some(newest)) => newest.peek().epoch + 1,
+                (None, None) => 1,
+            };
             let roster = Roster {
                 federation: federation.digest(),
                 epoch,
@@ -100,10 +107,31 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             epoch,
             json,
         } => {
-            let roster = Api::new(&server)?.roster(epoch).await?;
+            let roster = of_epoch(&Api::new(&server)?, epoch).await?;
             output::report(json, &describe(&roster), |v| format!("{v:#}"))
         }
     }
+}
+
+/// The roster of an epoch, or the newest.
+pub(super) async fn of_epoch(api: &Api, epoch: Option<u64>) -> Result<SignedRoster> {
+    match epoch {
+        Some(epoch) => Ok(api.roster(epoch).await?),
+        None => newest(api).await?.context("no roster is stored there"),
+    }
+}
+
+/// The newest roster of a server, if it has any. Epochs have no gaps.
+async fn newest(api: &Api) -> Result<Option<SignedRoster>> {
+    let mut newest = None;
+    for epoch in 1.. {
+        match api.roster(epoch).await {
+            Ok(roster) => newest = Some(roster),
+            Err(error) if error.status() == Some(404) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(newest)
 }
 
 fn describe(signed: &SignedRoster) -> serde_json::Value {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::explain::Explanation;
+use super::roster::of_epoch;
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -73,9 +74,8 @@ struct Description {
     rounds: u32,
     #[serde(default = "plain")]
     preset: String,
-    /// Epoch of the roster.
-    #[serde(default = "one")]
-    epoch: u64,
+    /// Epoch of the roster; the newest when absent.
+    epoch: Option<u64>,
     /// Standard deviation of the error that each device adds; the least that masking allows when absent.
     sigma_error: Option<f64>,
     /// Clip bound in update units; the preset's when absent.
@@ -175,10 +175,6 @@ fn plain() -> String {
     "plain".into()
 }
 
-fn one() -> u64 {
-    1
-}
-
 fn projections() -> u16 {
     256
 }
@@ -214,7 +210,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             description.check_rows()?;
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify()?.digest();
-            let roster = api.roster(description.epoch).await?;
+            let roster = of_epoch(&api, description.epoch).await?;
             let roster = roster.peek();
             let mut seed = [0; 32];
             getrandom::fill(&mut seed)?;
@@ -292,9 +288,9 @@ impl Given {
     }
 
     /// The epoch of the roster.
-    fn epoch(&self) -> u64 {
+    fn epoch(&self) -> Option<u64> {
         match self {
-            Self::Signed(_) => one(),
+            Self::Signed(_) => None,
             Self::Described(description) => description.epoch,
         }
     }
@@ -313,8 +309,8 @@ impl Given {
     }
 }
 
-async fn roster_threshold(api: &Api, epoch: u64) -> Result<Threshold> {
-    Ok(api.roster(epoch).await?.peek().threshold)
+async fn roster_threshold(api: &Api, epoch: Option<u64>) -> Result<Threshold> {
+    Ok(of_epoch(api, epoch).await?.peek().threshold)
 }
 
 impl Description {

@@ -333,10 +333,14 @@ fn quarter_bounds(draws: usize, bits: usize) -> (usize, usize) {
     for drawn in 1..=draws {
         for k in (0..=drawn).rev() {
             let mut carry = 0u64;
-            for word in 0..words {
-                let one_less = if k == 0 { 0 } else { counts[k - 1][word] };
-                carry += 3 * u64::from(counts[k][word]) + u64::from(one_less);
-                counts[k][word] = carry as u32;
+            let one_less = if k == 0 {
+                vec![0; words]
+            } else {
+                counts[k - 1].clone()
+            };
+            for (word, less) in counts[k].iter_mut().zip(one_less) {
+                carry += 3 * u64::from(*word) + u64::from(less);
+                *word = carry as u32;
                 carry >>= 32;
             }
         }
@@ -346,9 +350,9 @@ fn quarter_bounds(draws: usize, bits: usize) -> (usize, usize) {
         let mut sum = vec![0u32; words];
         for (taken, k) in outcomes.enumerate() {
             let mut carry = 0u64;
-            for word in 0..words {
-                carry += u64::from(sum[word]) + u64::from(counts[k][word]);
-                sum[word] = carry as u32;
+            for (word, count) in sum.iter_mut().zip(&counts[k]) {
+                carry += u64::from(*word) + u64::from(*count);
+                *word = carry as u32;
                 carry >>= 32;
             }
             let above = (limit..32 * words).any(|bit| sum[bit / 32] >> (bit % 32) & 1 == 1);
