@@ -116,6 +116,8 @@ impl Scene {
                 batch: 8,
                 learning_rate: 1 << 14,
                 momentum: 0,
+                dropout: None,
+                rounding: None,
             },
             quantiser: Quantiser {
                 update_shift: 10,

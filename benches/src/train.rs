@@ -101,6 +101,8 @@ pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Meas
         batch,
         learning_rate: 655,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
 
     let mut ways: Vec<(&'static str, Train<'_>)> = Vec::new();

@@ -6,6 +6,7 @@ use crate::descent::{Descending, Weights, repack};
 use crate::fixed::{ACTIVATION_EXPONENT_MAX, GRADIENT_EXPONENT_MAX};
 use crate::layer::{Layer, Sums, Width, wide_product};
 use crate::matrix::Matrix;
+use crate::noise::offset;
 use crate::spec::{ConvolutionShape, Sides};
 
 /// The buffers of a convolution's forward pass.
@@ -268,17 +269,27 @@ impl Unpooled {
         let momentum = descending.momentum;
         let step = descending.rate.at(gradient.exponent + input.exponent);
         let mut magnitudes = (0, 0);
-        let mut velocity = weights.velocity.iter_mut();
-        for (weight, &gradient) in weights.master.iter_mut().zip(&self.weights) {
-            magnitudes.1 |= step.take(weight, gradient, momentum, velocity.next());
-            magnitudes.0 |= weight.unsigned_abs();
+        let (width, outputs) = (layer.width(), layer.shape.outputs);
+        let mut velocities = weights.velocity.chunks_exact_mut(width);
+        let lines = weights
+            .master
+            .chunks_exact_mut(width)
+            .zip(self.weights.chunks_exact(width));
+        for (line, gradients) in lines.take(layer.shape.inputs) {
+            let mut velocity = velocities.next().unwrap_or_default().iter_mut();
+            for (weight, &gradient) in line[..outputs].iter_mut().zip(gradients) {
+                let (velocity, offset) = (velocity.next(), offset(&mut descending.rounding));
+                magnitudes.1 |= step.take(weight, gradient, momentum, velocity, offset);
+                magnitudes.0 |= weight.unsigned_abs();
+            }
         }
         weights.velocity_bits = u32::BITS - magnitudes.1.leading_zeros();
         repack(descending.kernels, layer, &weights.master, magnitudes.0);
         let step = descending.rate.at(gradient.exponent);
         let mut velocity = bias_velocity.iter_mut();
         for (bias, &gradient) in biases.iter_mut().zip(&self.biases) {
-            step.take(bias, gradient, momentum, velocity.next());
+            let (velocity, offset) = (velocity.next(), offset(&mut descending.rounding));
+            step.take(bias, gradient, momentum, velocity, offset);
         }
     }
 

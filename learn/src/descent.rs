@@ -4,6 +4,7 @@ use crate::backend::{Descent, Kernels, PANEL, Parameters, Portable, Product, ROW
 use crate::fixed::{shift_right_rounded, to_master};
 use crate::layer::{Layer, Sums, wide_product};
 use crate::matrix::Matrix;
+use crate::noise::{RandomRounding, offset};
 use crate::rate::{Rate, STEP_LIMIT, STEP_TO_MASTER, Step};
 
 /// Master weights and velocities: inputs by outputs, whole eights by whole panels.
@@ -34,6 +35,8 @@ pub(crate) struct Descending<'a> {
     pub(crate) sums: &'a mut Sums,
     pub(crate) rate: Rate,
     pub(crate) momentum: u16,
+    /// To nearest without it.
+    pub(crate) rounding: Option<&'a mut RandomRounding>,
 }
 
 impl Descending<'_> {
@@ -50,7 +53,9 @@ impl Descending<'_> {
         let step = self.rate.at(gradient.exponent + input.exponent);
         let largest = rows as u64 * u64::from(gradient.largest) * u64::from(input.largest);
         let bits = (layer.bits, weights.velocity_bits);
-        let magnitudes = if let Some(scales) = step.fast(largest, self.momentum, bits) {
+        let magnitudes = if self.rounding.is_none()
+            && let Some(scales) = step.fast(largest, self.momentum, bits)
+        {
             let shift = layer.rescale(layer.bits);
             let descent = Descent {
                 inputs: self.columns,
@@ -81,7 +86,7 @@ impl Descending<'_> {
         weights.velocity_bits = u32::BITS - magnitudes.leading_zeros();
     }
 
-    /// The same where the fast way could overflow: in 64 bits, weight by weight. Returns the velocities' magnitudes, or-ed.
+    /// The same where the fast way could overflow or would round to nearest: in 64 bits, weight by weight. Returns the velocities' magnitudes, or-ed.
     fn step_wide(
         &mut self,
         layer: &mut Layer,
@@ -106,15 +111,23 @@ impl Descending<'_> {
             };
             wide_product(self.kernels, &product, self.sums);
             let places = block * tile..(block + 1) * tile;
-            let mut velocity = weights
+            let mut velocities = weights
                 .velocity
                 .get_mut(places.clone())
                 .unwrap_or_default()
-                .iter_mut();
-            for (weight, &gradient) in weights.master[places].iter_mut().zip(&self.sums.wide) {
-                let velocity = velocity.next();
-                magnitudes.1 |= step.take(weight, gradient, self.momentum, velocity);
-                magnitudes.0 |= weight.unsigned_abs();
+                .chunks_exact_mut(width);
+            // What is beyond the matrix stays zero, and takes no random bits.
+            let (inputs, outputs) = (layer.shape.inputs, layer.shape.outputs);
+            let lines = weights.master[places]
+                .chunks_exact_mut(width)
+                .zip(self.sums.wide.chunks_exact(width));
+            for (line, gradients) in lines.take(inputs - block * ROWS) {
+                let mut velocity = velocities.next().unwrap_or_default().iter_mut();
+                for (weight, &gradient) in line[..outputs].iter_mut().zip(gradients) {
+                    let (velocity, offset) = (velocity.next(), offset(&mut self.rounding));
+                    magnitudes.1 |= step.take(weight, gradient, self.momentum, velocity, offset);
+                    magnitudes.0 |= weight.unsigned_abs();
+                }
             }
         }
         repack(self.kernels, layer, &weights.master, magnitudes.0);

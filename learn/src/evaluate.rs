@@ -84,7 +84,7 @@ pub fn evaluate_with(
         let batch = start..(start + BATCH).min(data.len());
         network.load_samples(data, batch.clone());
         let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
-        let (width, exponent) = network.forward(batch.len(), biases);
+        let (width, exponent) = network.forward(batch.len(), biases, |_, _| {});
         evaluation.total += batch.len() as u64;
         let logits = network.logits(batch.len(), width);
         let logits = logits.chunks_exact(outputs).zip(batch);

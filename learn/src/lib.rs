@@ -20,7 +20,7 @@
 //! | [`backend`] | the kernels of training, and which instructions compute them |
 //!
 //! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `convolution` (of images, by patches), `network` (the forward pass), `rate` (gradient to
-//! step), `trainer` (the step), `descent` (of a layer's weights), `low_rank` (of an adapter), `softmax`, `squared` (the
+//! step), `trainer` (the step), `noise` (dropout, stochastic rounding), `descent` (of a layer's weights), `low_rank` (of an adapter), `softmax`, `squared` (the
 //! losses), `fixed`, `randomness`.
 
 pub mod backend;
@@ -36,6 +36,7 @@ mod low_rank;
 mod matrix;
 pub mod model;
 mod network;
+mod noise;
 pub mod preset;
 pub mod quantise;
 mod randomness;
@@ -63,6 +64,6 @@ pub use quantise::{Delta, QuantiseError, Quantiser};
 pub use randomness::labels;
 pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
 pub use spec::{Convolution, Convolutions, Hidden, Image, ModelSpec, SpecError};
-pub use train::{TrainError, TrainSpec, train};
+pub use train::{Rounding, TrainError, TrainSpec, train};
 pub use update::{UpdateError, apply_mean, apply_update};
 pub use way::{Head, RoundWay, Way, WayError};

@@ -83,11 +83,12 @@ impl Network {
     }
 
     /// Computes the sums of the last layer for the loaded samples, its logits: where they are, and their exponent. `biases` gives
-    /// those of a layer.
+    /// those of a layer; `change` may change the input of a layer after the first before it is used.
     pub(crate) fn forward<'a>(
         &mut self,
         rows: usize,
         biases: impl Fn(&Layer, usize) -> &'a [i32],
+        change: impl Fn(usize, &mut Matrix),
     ) -> (Width, i32) {
         let last = self.layers.len() - 1;
         let mut result = (Width::Narrow, 0);
@@ -103,6 +104,7 @@ impl Network {
                     biases,
                     (&mut self.start, sums),
                 );
+                change(index + 1, &mut after[0]);
                 continue;
             }
             let (width, of_sums) =
@@ -126,6 +128,7 @@ impl Network {
                         after.narrow_wide((sums, columns), rows, exponent, ACTIVATION_EXPONENT_MAX);
                     }
                 }
+                change(index + 1, after);
             }
         }
         result

@@ -65,6 +65,8 @@ impl Preset {
                 batch: 8,
                 learning_rate,
                 momentum,
+                dropout: None,
+                rounding: None,
             },
             quantiser: Quantiser {
                 update_shift: UPDATE_SHIFT,

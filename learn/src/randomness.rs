@@ -1,4 +1,4 @@
-//! Counter-based randomness for everything that must be repeatable: initial weights, shuffling, partitions.
+//! Counter-based randomness for everything that must be repeatable: initial weights, shuffling, partitions, dropout, rounding.
 //!
 //! A number depends only on the label, the seed, the step and the index, never on the order of evaluation.
 
@@ -8,6 +8,10 @@ pub mod labels {
     pub const INITIAL_WEIGHTS: &str = "dawn v1 learn initial weights";
     /// Order of the samples in an epoch, from the training seed.
     pub const SHUFFLE: &str = "dawn v1 learn shuffle";
+    /// Hidden units that steps leave out, from the training seed.
+    pub const DROPOUT: &str = "dawn v1 learn dropout";
+    /// Stochastic rounding of weights, from the training seed.
+    pub const ROUNDING: &str = "dawn v1 learn rounding";
     /// Signs of the adapters of a round, from the task's seed.
     pub const ADAPTERS: &str = "dawn v1 learn adapters";
     /// Partition of a data set over devices.
@@ -24,16 +28,41 @@ pub(crate) struct Stream {
     used: usize,
 }
 
-impl Stream {
-    pub(crate) fn new(label: &'static str, seed: &[u8; 32], step: u64) -> Self {
-        let key = blake3::derive_key(label, seed);
-        let mut hasher = blake3::Hasher::new_keyed(&key);
+/// The key of the streams of a label and a seed.
+pub(crate) struct Key([u8; 32]);
+
+impl Key {
+    pub(crate) fn new(label: &'static str, seed: &[u8; 32]) -> Self {
+        Self(blake3::derive_key(label, seed))
+    }
+
+    pub(crate) fn stream(&self, step: u64) -> Stream {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&step.to_le_bytes());
-        Self {
+        Stream {
             output: hasher.finalize_xof(),
             buffer: [0; 1024],
             used: 1024,
         }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(label: &'static str, seed: &[u8; 32], step: u64) -> Self {
+        Key::new(label, seed).stream(step)
+    }
+
+    /// The next two bytes, little-endian; of a stream from which nothing else is taken.
+    #[inline]
+    pub(crate) fn next_u16(&mut self) -> u16 {
+        if self.used == self.buffer.len() {
+            self.output.fill(&mut self.buffer);
+            self.used = 0;
+        }
+        let (halves, _) = self.buffer.as_chunks::<2>();
+        let half = halves[self.used / 2];
+        self.used += 2;
+        u16::from_le_bytes(half)
     }
 
     pub(crate) fn next_u64(&mut self) -> u64 {

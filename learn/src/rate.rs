@@ -7,6 +7,8 @@ use crate::fixed::{scale, shift_right_rounded, to_master};
 pub(crate) const STEP_FRACTION_BITS: i32 = 28;
 /// Units of a step in a unit of a master weight, as a shift.
 pub(crate) const STEP_TO_MASTER: u32 = 4;
+/// What is added to a step before it is cut to a weight's units: half a unit, so that it is rounded to nearest.
+pub(crate) const NEAREST: i64 = 1 << (STEP_TO_MASTER - 1);
 /// Bound of a step and of a velocity: 8.
 pub(crate) const STEP_LIMIT: i64 = i32::MAX as i64;
 /// Bound of the weights that the fast kernels may leave behind.
@@ -58,13 +60,15 @@ pub(crate) struct Scales {
 impl Step {
     /// The rule. `v = momentum * v + rate * gradient; w = w - v`, a velocity of zero without momentum. A gradient is below
     /// 2^34 (1024 products of 24 bits; of a convolution 2^46, with the multiplier 2^62), the multiplier at most 2^16, a velocity below 2^31, the momentum below 2^16: every
-    /// product is below 2^51. Returns the velocity's magnitude.
+    /// product is below 2^51. The last four bits are rounded by adding the
+    /// offset, [`NEAREST`] or 0 to 15. Returns the velocity's magnitude.
     pub(crate) fn take(
         self,
         weight: &mut i32,
         gradient: i64,
         momentum: u16,
         velocity: Option<&mut i32>,
+        offset: i64,
     ) -> u32 {
         let mut step = scale(gradient * self.multiplier, self.power, STEP_LIMIT);
         let mut magnitude = 0;
@@ -74,7 +78,7 @@ impl Step {
             step = (*velocity).into();
             magnitude = velocity.unsigned_abs();
         }
-        *weight = to_master(i64::from(*weight) - shift_right_rounded(step, STEP_TO_MASTER));
+        *weight = to_master(i64::from(*weight) - ((step + offset) >> STEP_TO_MASTER));
         magnitude
     }
 
@@ -101,7 +105,7 @@ impl Step {
         if momentum != 0 {
             reach += 1 << velocity_bits;
         }
-        let half_unit = 1 << (STEP_TO_MASTER - 1);
+        let half_unit = NEAREST.cast_unsigned();
         let change = (reach + half_unit) >> STEP_TO_MASTER;
         if reach > i32::MAX as u64 - half_unit || (1 << weight_bits) + change > WEIGHT_LIMIT {
             return None;
@@ -161,7 +165,7 @@ mod tests {
             if let Some(scales) = step.fast(largest, momentum, (bits(weight), bits(velocity))) {
                 let (mut by_rule, mut its_velocity) = (weight, velocity);
                 let moving = (momentum != 0).then_some(&mut its_velocity);
-                step.take(&mut by_rule, gradient.into(), momentum, moving);
+                step.take(&mut by_rule, gradient.into(), momentum, moving, NEAREST);
                 let mut change = scales.step.apply(gradient);
                 if let Some(momentum) = scales.momentum {
                     change += momentum.apply(velocity);

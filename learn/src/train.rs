@@ -10,6 +10,7 @@ use crate::trainer::Trainer;
 use crate::way::part::Part;
 use crate::way::{HeadError, WayError};
 use minicbor::{Decode, Encode};
+use std::num::NonZeroU16;
 
 /// Most epochs of one training.
 pub const MAX_EPOCHS: u16 = 1000;
@@ -17,6 +18,8 @@ pub const MAX_EPOCHS: u16 = 1000;
 pub const MAX_BATCH: u16 = 1024;
 /// Largest learning rate: 16.
 pub const MAX_LEARNING_RATE: u32 = 16 << 16;
+/// Largest share of units that is left out: 15/16.
+pub const MAX_DROPOUT: u32 = 15 << 12;
 
 /// How a device trains: part of the task, the same for all of them.
 #[derive(
@@ -36,6 +39,27 @@ pub struct TrainSpec {
     /// Momentum in units of 2^-16: below 1, 0 for none. Velocities start at zero in every training.
     #[n(3)]
     pub momentum: u16,
+    /// Share of hidden units that a step leaves out, in units of 2^-16, at most 15/16; none when absent. A model without hidden layers
+    /// has none to leave out.
+    #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropout: Option<NonZeroU16>,
+    /// How a step is rounded to a weight's units: to nearest when absent.
+    #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding: Option<Rounding>,
+}
+
+/// How steps are rounded, if not to nearest.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
+#[cbor(index_only)]
+#[serde(rename_all = "lowercase")]
+pub enum Rounding {
+    /// Up or down at random, so that the mean is what is rounded: steps far below a unit add up.
+    #[n(0)]
+    Stochastic,
 }
 
 /// Why training or evaluation cannot be done.
@@ -124,6 +148,13 @@ impl TrainSpec {
             self.learning_rate,
             1,
             MAX_LEARNING_RATE,
+        )?;
+        let dropout = self.dropout.map_or(1, NonZeroU16::get);
+        within(
+            "dropout (in units of 2^-16)",
+            dropout.into(),
+            1,
+            MAX_DROPOUT,
         )
     }
 }
@@ -187,7 +218,7 @@ pub fn epoch_order(seed: &[u8; 32], epoch: u16, samples: u32) -> Vec<u32> {
 /// Trains from `model` on `data` and returns the difference of the weights.
 ///
 /// The result is a function of the arguments alone, the same bits on every machine. The seed decides the order of the
-/// samples.
+/// samples, and whatever else is random.
 ///
 /// # Errors
 /// The specification is out of range, or the data is empty or does not fit the model.
@@ -235,7 +266,7 @@ pub(crate) fn run(
     }
     let samples = u32::try_from(data.len()).expect("a data set has at most 2^31 samples");
     let rows = data.len().min(spec.batch.into());
-    let mut trainer = Trainer::new(model, trained, rows, spec, backend.require()?);
+    let mut trainer = Trainer::new(model, trained, rows, (spec, &seed), backend.require()?);
     let mut order = Vec::with_capacity(data.len());
     for epoch in 0..spec.epochs {
         permutation(labels::SHUFFLE, &seed, epoch.into(), &mut order, samples);
@@ -245,4 +276,63 @@ pub(crate) fn run(
     }
     drop(order);
     Ok(trainer.finish(model))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: TrainSpec = TrainSpec {
+        epochs: 3,
+        batch: 32,
+        learning_rate: 300,
+        momentum: 5,
+        dropout: None,
+        rounding: None,
+    };
+
+    #[test]
+    fn options_that_are_absent_take_no_bytes() {
+        let dropout = NonZeroU16::new(4096);
+        let rounding = Some(Rounding::Stochastic);
+        let head = [3, 24, 32, 25, 1, 44, 5];
+        for (dropout, rounding, first, rest) in [
+            (None, None, 0x84, &[][..]),
+            (dropout, None, 0x85, &[25, 16, 0]),
+            (None, rounding, 0x86, &[0xf6, 0]),
+            (dropout, rounding, 0x86, &[25, 16, 0, 0]),
+        ] {
+            let spec = TrainSpec {
+                dropout,
+                rounding,
+                ..PLAIN
+            };
+            let bytes = [&[first], &head[..], rest].concat();
+            assert_eq!(minicbor::to_vec(spec).unwrap(), bytes);
+            assert_eq!(minicbor::decode::<TrainSpec>(&bytes).unwrap(), spec);
+            let json = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<TrainSpec>(&json).unwrap(), spec);
+        }
+        let json = r#"{"epochs":3,"batch":32,"learning_rate":300,"momentum":5}"#;
+        assert_eq!(serde_json::to_string(&PLAIN).unwrap(), json);
+        let hostile: [&[u8]; 2] = [&[0], &[25, 16, 0, 1]];
+        for rest in hostile {
+            let first = if rest.len() == 1 { 0x85 } else { 0x86 };
+            let bytes = [&[first], &head[..], rest].concat();
+            assert!(minicbor::decode::<TrainSpec>(&bytes).is_err(), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn too_much_dropout_is_refused() {
+        let with = |dropout| TrainSpec {
+            dropout: NonZeroU16::new(dropout),
+            ..PLAIN
+        };
+        assert_eq!(with(61_440).check(), Ok(()));
+        assert!(matches!(
+            with(61_441).check(),
+            Err(TrainError::Spec { value: 61_441, .. })
+        ));
+    }
 }

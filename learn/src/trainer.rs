@@ -15,6 +15,7 @@ use crate::low_rank::LowRank;
 use crate::matrix::Matrix;
 use crate::model::Model;
 use crate::network::Network;
+use crate::noise::{Noise, offset};
 use crate::quantise::Delta;
 use crate::randomness::index;
 use crate::rate::Rate;
@@ -54,6 +55,9 @@ pub(crate) struct Trainer {
     first: usize,
     learning_rate: u32,
     momentum: u16,
+    noise: Noise,
+    /// Steps that were made.
+    steps: u64,
     /// How far steps are drawn back to the model, in units of 2^-24.
     pull: Option<u32>,
     /// Inputs of a layer as left operand of the gradient, and gradients by its outputs as right operand.
@@ -71,7 +75,7 @@ impl Trainer {
         model: &Model,
         (parts, pull): (Vec<Part>, Option<u32>),
         rows: usize,
-        spec: &TrainSpec,
+        (spec, seed): (&TrainSpec, &[u8; 32]),
         kernels: &'static dyn Kernels,
     ) -> Self {
         let mut network = Network::new(&model.spec(), rows, kernels);
@@ -128,6 +132,8 @@ impl Trainer {
             labels: vec![0; rows],
             learning_rate: spec.learning_rate,
             momentum: spec.momentum,
+            noise: Noise::new(spec, seed),
+            steps: 0,
             pull,
             first,
             learning,
@@ -142,7 +148,16 @@ impl Trainer {
             .load_samples(data, batch.iter().map(|&entry| index(entry)));
         let learning = &self.learning;
         let biases = |layer: &Layer, index: usize| &learning[index].biases[..layer.shape.outputs];
-        let outputs = self.network.forward(rows, biases);
+        let (dropout, steps) = (&self.noise.dropout, self.steps);
+        let convolutions = self.network.convolutions.len();
+        let leave_out = |layer: usize, units: &mut Matrix| {
+            if let Some(dropout) = dropout
+                && layer >= convolutions
+            {
+                dropout.leave_out(steps, layer, units, rows);
+            }
+        };
+        let outputs = self.network.forward(rows, biases, leave_out);
         self.gradient_of_outputs(data, batch, outputs);
         let rate = Rate::new(self.learning_rate, rows);
         for index in (self.first..self.learning.len()).rev() {
@@ -152,6 +167,7 @@ impl Trainer {
             self.draw_back(index);
             self.descend(index, rows, rate);
         }
+        self.steps += 1;
     }
 
     /// The loss by the outputs: the cross-entropy of labels, or half the squared error of targets. The softmax is in 32 bits where
@@ -264,6 +280,9 @@ impl Trainer {
                 deeper.narrow_wide((sums, columns), rows, exponent, GRADIENT_EXPONENT_MAX);
             }
         }
+        if let Some(dropout) = &self.noise.dropout {
+            dropout.scale(deeper, rows);
+        }
     }
 
     /// The proximal term of a layer's step.
@@ -297,7 +316,11 @@ impl Trainer {
             sums: &mut self.network.sums,
             rate,
             momentum: self.momentum,
+            rounding: self.noise.rounding.as_mut(),
         };
+        if let Some(rounding) = &mut descending.rounding {
+            rounding.begin(self.steps, index);
+        }
         if let (Some(unpooled), Kind::Full, Some(convolution)) = (
             &mut learning.unpooled,
             &learning.kind,
@@ -335,6 +358,7 @@ impl Trainer {
         let step = rate.at(learning.gradient.exponent);
         let largest = rows as u64 * u64::from(learning.gradient.largest);
         if self.momentum == 0
+            && self.noise.rounding.is_none()
             && let magnitudes = learning
                 .biases
                 .iter()
@@ -346,9 +370,12 @@ impl Trainer {
             }
             return;
         }
+        // Goes on after the weights.
+        let mut rounding = self.noise.rounding.as_mut();
         let mut velocity = learning.bias_velocity.iter_mut();
         for (bias, &gradient) in learning.biases.iter_mut().zip(&*sums) {
-            step.take(bias, gradient.into(), self.momentum, velocity.next());
+            let (velocity, offset) = (velocity.next(), offset(&mut rounding));
+            step.take(bias, gradient.into(), self.momentum, velocity, offset);
         }
     }
 

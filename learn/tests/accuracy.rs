@@ -31,12 +31,16 @@ fn central_training_reaches_its_accuracy() {
         batch: 32,
         learning_rate: 1 << 15,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
     let mlp = TrainSpec {
         epochs: 30,
         batch: 32,
         learning_rate: 6554,
         momentum: 58_982,
+        dropout: None,
+        rounding: None,
     };
     for seed in 1..=3 {
         let accuracy = central(LOGISTIC, &logistic, seed);

@@ -22,6 +22,8 @@ fn spec(learning_rate: u32, momentum: u16) -> TrainSpec {
         batch: 7,
         learning_rate,
         momentum,
+        dropout: None,
+        rounding: None,
     }
 }
 
@@ -359,7 +361,7 @@ proptest! {
     ) {
         let model = Model::from_weights("mlp:3-4-2".parse().unwrap(), weights).unwrap();
         let data = Dataset::new(features, 3, exponent, labels).unwrap();
-        let spec = TrainSpec { epochs: 4, batch, learning_rate, momentum };
+        let spec = TrainSpec { epochs: 4, batch, learning_rate, momentum, dropout: None, rounding: None, };
         let trained = learn(&model, &data, &spec);
         prop_assert_eq!(evaluate(&trained, &data).unwrap().total, 5);
     }

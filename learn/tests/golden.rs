@@ -78,6 +78,18 @@ fn weights_have_the_committed_digests() {
         };
         assert!(vectors.vectors.iter().any(is_it), "{kind}");
     }
+    // And every option of a training.
+    let has = |option: fn(&TrainSpec) -> bool| vectors.vectors.iter().any(|v| option(&v.train));
+    assert!(has(|train| train.momentum > 0));
+    assert!(has(
+        |train| train.dropout.is_some() && train.rounding.is_none()
+    ));
+    assert!(has(
+        |train| train.rounding.is_some() && train.dropout.is_none()
+    ));
+    assert!(has(
+        |train| train.rounding.is_some() && train.dropout.is_some()
+    ));
     for backend in Backend::ALL {
         if !Backend::available().contains(&backend) {
             println!("skipped: backend {backend} (this processor does not support it)");

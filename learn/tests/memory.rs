@@ -4,9 +4,10 @@
 // An allocator cannot be written without it.
 #![allow(unsafe_code)]
 
-use dawn_learn::{Backend, Dataset, Model, Targets, TrainSpec, train::train_with};
+use dawn_learn::{Backend, Dataset, Model, Rounding, Targets, TrainSpec, train::train_with};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::num::NonZeroU16;
 
 thread_local! {
     /// Allocations, bytes that are allocated, and the most that they were.
@@ -92,7 +93,7 @@ fn no_step_allocates() {
             &labels
         };
         for backend in Backend::available() {
-            for momentum in [0, 58_982] {
+            for (momentum, random) in [(0, false), (58_982, false), (58_982, true)] {
                 // The last one with steps that leave the fast way.
                 for (batch, learning_rate) in [(1, 6554), (32, 6554), (75, 6554), (8, 16 << 16)] {
                     let spec = |epochs| TrainSpec {
@@ -100,6 +101,8 @@ fn no_step_allocates() {
                         batch,
                         learning_rate,
                         momentum,
+                        dropout: NonZeroU16::new(if random { 9000 } else { 0 }),
+                        rounding: random.then_some(Rounding::Stochastic),
                     };
                     let (one, _) = measure(backend, &model, data, &spec(1));
                     let (five, _) = measure(backend, &model, data, &spec(5));
@@ -124,6 +127,8 @@ fn training_takes_little_memory() {
             batch: BATCH as u16,
             learning_rate: 6554,
             momentum,
+            dropout: None,
+            rounding: None,
         };
         let (_, peak) = measure(dawn_learn::backend::current(), &model, &data, &spec);
         println!("momentum {momentum}: {peak} bytes, at most {most}");

@@ -79,6 +79,8 @@ fn learn(way: &str, rounds: u32, learning_rate: u32) -> (f64, f64) {
         batch: 8,
         learning_rate,
         momentum: 58_982,
+        dropout: None,
+        rounding: None,
     };
     let mut model = Model::initial(shape, [2; 32]).unwrap();
     let mut heads: Vec<Option<Head>> = vec![None; local.len()];

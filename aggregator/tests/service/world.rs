@@ -177,6 +177,8 @@ impl World {
                 batch: 8,
                 learning_rate: 1 << 14,
                 momentum: 0,
+                dropout: None,
+                rounding: None,
             },
             quantiser: Quantiser {
                 update_shift: 10,

@@ -189,6 +189,8 @@ impl World {
                 batch: 4,
                 learning_rate: 6554,
                 momentum: 0,
+                dropout: None,
+                rounding: None,
             },
             quantiser: Quantiser {
                 update_shift: 12,

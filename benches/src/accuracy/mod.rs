@@ -123,6 +123,8 @@ pub fn cases() -> Result<Vec<Case>, Failure> {
                 batch: 32,
                 learning_rate: units(rate) as u32,
                 momentum: units(momentum) as u16,
+                dropout: None,
+                rounding: None,
             },
             seeds,
         });

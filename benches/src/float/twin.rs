@@ -217,6 +217,8 @@ mod tests {
             batch: 32,
             learning_rate: 1 << 10,
             momentum,
+            dropout: None,
+            rounding: None,
         }
     }
 

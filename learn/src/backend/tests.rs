@@ -206,6 +206,8 @@ fn the_variable_is_obeyed() {
         batch: 32,
         learning_rate: 13_107,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
     choose().expect("as above");
     RAN.take();

@@ -53,7 +53,12 @@ impl Rule {
         }
     }
 
-    fn step(&self, weight: &mut i128, velocity: &mut i128, gradient: i128, exponent: i32) {
+    fn step(
+        &self,
+        (weight, velocity): (&mut i128, &mut i128),
+        (gradient, exponent): (i128, i32),
+        offset: i128,
+    ) {
         const MOST: i128 = i32::MAX as i128;
         let mut v =
             scale(gradient * self.rate, 28 - exponent - self.rate_exponent).clamp(-MOST, MOST);
@@ -61,8 +66,51 @@ impl Rule {
             v = (v + scale(*velocity * momentum, -16)).clamp(-MOST, MOST);
             *velocity = v;
         }
-        *weight = (*weight - scale(v, -4)).clamp(-MOST, MOST);
+        *weight = (*weight - (v + offset).div_euclid(16)).clamp(-MOST, MOST);
     }
+}
+
+/// So many bytes of a stream.
+fn stream(label: &str, seed: &[u8; 32], step: u64, len: usize) -> Vec<u8> {
+    let key = blake3::derive_key(label, seed);
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new_keyed(&key)
+        .update(&step.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    bytes
+}
+
+/// Section 3.2, dropout: what is left of units, and whether their gradients are.
+fn leave_out(units: &mut Tensor, rate: u16, seed: &[u8; 32], number: u64) {
+    let bytes = stream(labels::DROPOUT, seed, number, 2 * units.0.len());
+    for (unit, bytes) in units.0.iter_mut().zip(bytes.chunks(2)) {
+        if u16::from_le_bytes([bytes[0], bytes[1]]) < rate {
+            *unit = 0;
+        }
+    }
+    make_up(units, rate);
+}
+
+fn make_up(units: &mut Tensor, rate: u16) {
+    let kept = 65536 - i128::from(rate);
+    let power = (1..).find(|power| kept << power >= 65536).expect("a power");
+    let multiplier = ((1 << 33) / (kept << power) + 1) / 2;
+    for unit in &mut units.0 {
+        *unit = scale(*unit * multiplier, -16);
+    }
+    units.1 -= power;
+}
+
+/// Section 3.2, stochastic rounding: what is added to the steps of a layer, input by input, then to those of the biases.
+fn offsets(spec: &TrainSpec, seed: &[u8; 32], number: u64, len: usize) -> Vec<i128> {
+    if spec.rounding.is_none() {
+        return vec![8; len];
+    }
+    let bytes = stream(labels::ROUNDING, seed, number, len.div_ceil(2));
+    (0..len)
+        .map(|n| i128::from(bytes[n / 2] >> (4 * (n % 2)) & 15))
+        .collect()
 }
 
 /// The gradient of the loss by the outputs, in units of 2^-24.
@@ -119,7 +167,7 @@ fn step_low_rank(
     (b, bv): (&mut [i128], &mut [i128]),
     (x, g): (&Tensor, &Tensor),
     (weights, start): (&mut [i128], &[i32]),
-    rule: &Rule,
+    (rule, offsets): (&Rule, &[i128]),
 ) {
     const MOST: i128 = i32::MAX as i128;
     let (rank, inputs) = (adapter.rank, adapter.inputs);
@@ -135,7 +183,8 @@ fn step_low_rank(
             let rows = p.0.chunks(rank).zip(g.0.chunks(outputs));
             let sum = rows.map(|(p, g)| p[k] * g[output]).sum();
             let place = output * rank + k;
-            rule.step(&mut b[place], &mut bv[place], sum, g.1 + p.1);
+            let offset = offsets[k * outputs + output];
+            rule.step((&mut b[place], &mut bv[place]), (sum, g.1 + p.1), offset);
         }
     }
     for (place, weight) in weights.iter_mut().enumerate() {
@@ -154,7 +203,7 @@ fn step(
     state: &mut State,
     data: &Dataset,
     batch: &[u64],
-    spec: &TrainSpec,
+    (spec, seed, steps): (&TrainSpec, &[u8; 32], u64),
 ) {
     let (layers, rows) = (model.spec().layers(), batch.len());
     let convolutions: Vec<_> = model.spec().convolutions().collect();
@@ -175,7 +224,11 @@ fn step(
         let exponent = x.1 + m.1;
         if let Some(shape) = convolutions.get(l) {
             let (sums, places) = convolution::forward(shape, (x, m), &w[layer.biases()]);
-            inputs.push(narrow(&sums, exponent, 24));
+            let mut units = narrow(&sums, exponent, 24);
+            if let (Some(rate), true) = (spec.dropout, l + 1 == convolutions.len()) {
+                leave_out(&mut units, rate.get(), seed, 16 * steps + l as u64 + 1);
+            }
+            inputs.push(units);
             largest.push(places);
             continue;
         }
@@ -188,7 +241,11 @@ fn step(
         }
         if l + 1 < layers.len() {
             sums.iter_mut().for_each(|sum| *sum = (*sum).max(0));
-            inputs.push(narrow(&sums, exponent, 24));
+            let mut units = narrow(&sums, exponent, 24);
+            if let Some(rate) = spec.dropout {
+                leave_out(&mut units, rate.get(), seed, 16 * steps + l as u64 + 1);
+            }
+            inputs.push(units);
             continue;
         }
         gradient = narrow(&by_outputs(&sums, exponent, data, batch), 24, 32);
@@ -199,6 +256,10 @@ fn step(
         let of_convolution = convolutions
             .get(l)
             .map(|shape| convolution::backward(shape, (x, &weights[l], g), &largest[l]));
+        // An adapter has no more parameters than its layer.
+        let count = (layer.inputs + 1) * layer.outputs;
+        let offsets = offsets(spec, seed, 16 * steps + l as u64, count);
+        let offset = |input: usize, output: usize| offsets[input * layer.outputs + output];
         let at = |row: usize, output: usize| g.0[row * layer.outputs + output];
         if let Some(pull) = *pull {
             for place in layer.weights().chain(layer.biases()) {
@@ -208,11 +269,13 @@ fn step(
         }
         if let Some((by_weights, by_biases, by_pixels)) = of_convolution {
             if parts[l] != Part::Frozen {
-                for (place, sum) in layer.weights().zip(by_weights) {
-                    rule.step(&mut w[place], &mut v[place], sum, g.1 + x.1);
+                for (n, (place, sum)) in layer.weights().zip(by_weights).enumerate() {
+                    let offset = offset(n % layer.inputs, n / layer.inputs);
+                    rule.step((&mut w[place], &mut v[place]), (sum, g.1 + x.1), offset);
                 }
-                for (place, sum) in layer.biases().zip(by_biases) {
-                    rule.step(&mut w[place], &mut v[place], sum, g.1);
+                for (n, (place, sum)) in layer.biases().zip(by_biases).enumerate() {
+                    let offset = offset(layer.inputs, n);
+                    rule.step((&mut w[place], &mut v[place]), (sum, g.1), offset);
                 }
             }
             let back: Vec<i128> = by_pixels
@@ -231,7 +294,7 @@ fn step(
                     &model.weights()[layer.weights()],
                 );
                 let weights = (&mut w[layer.weights()], start);
-                step_low_rank(adapter, b, (x, g), weights, &rule);
+                step_low_rank(adapter, b, (x, g), weights, (&rule, &offsets));
             }
             Part::Full | Part::Private => {
                 for output in 0..layer.outputs {
@@ -240,7 +303,8 @@ fn step(
                             .map(|row| at(row, output) * x.0[row * layer.inputs + input])
                             .sum();
                         let place = layer.weights().start + output * layer.inputs + input;
-                        rule.step(&mut w[place], &mut v[place], sum, g.1 + x.1);
+                        let offset = offset(input, output);
+                        rule.step((&mut w[place], &mut v[place]), (sum, g.1 + x.1), offset);
                     }
                 }
             }
@@ -249,7 +313,12 @@ fn step(
             for output in 0..layer.outputs {
                 let sum = (0..rows).map(|row| at(row, output)).sum();
                 let place = layer.biases().start + output;
-                rule.step(&mut w[place], &mut v[place], sum, g.1);
+                let before = match &parts[l] {
+                    Part::Adapter(adapter) => adapter.rank,
+                    _ => layer.inputs,
+                };
+                let offset = offset(before, output);
+                rule.step((&mut w[place], &mut v[place]), (sum, g.1), offset);
             }
         }
         if l > 0 {
@@ -268,6 +337,9 @@ fn step(
                 }
             }
             gradient = narrow(&back, g.1 + m.1, 32);
+            if let Some(rate) = spec.dropout {
+                make_up(&mut gradient, rate.get());
+            }
         }
     }
 }
@@ -296,7 +368,7 @@ fn reference(
         b: adapters().collect(),
         bv: adapters().collect(),
     };
-    let mut order = Vec::new();
+    let (mut order, mut steps) = (Vec::new(), 0);
     for epoch in 0..spec.epochs {
         permutation(
             labels::SHUFFLE,
@@ -306,7 +378,9 @@ fn reference(
             data.len() as u32,
         );
         for batch in order.chunks(spec.batch.into()) {
-            step(model, trained, &mut state, data, batch, spec);
+            let noise = (spec, &seed, steps);
+            step(model, trained, &mut state, data, batch, noise);
+            steps += 1;
         }
     }
     let change = |place: usize| {

@@ -1,7 +1,9 @@
 //! Models, data and settings that meet every way to compute, and the extremes.
 
 use super::*;
+use crate::train::Rounding;
 use proptest::prelude::*;
+use std::num::NonZeroU16;
 
 /// Features of which some are large, labels of all classes or targets as large as features.
 fn data(samples: usize, model: &ModelSpec, exponent: u8, bits: u32) -> Dataset {
@@ -62,6 +64,8 @@ fn every_backend_gives_the_bits_of_the_document() {
             batch,
             learning_rate: rate,
             momentum,
+            dropout: None,
+            rounding: None,
         };
         let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
         let data = data(samples, &model.spec(), 8, bits);
@@ -86,7 +90,7 @@ proptest! {
         let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
         let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
         let data = Dataset::new(features, 3, exponent, labels).expect("fits");
-        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
+        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum, dropout: None, rounding: None, });
     }
 
     /// The same for targets.
@@ -105,7 +109,7 @@ proptest! {
         let model = Model::from_weights("regressor:3-4-3".parse().expect("a model"), weights).expect("a model");
         let targets = Targets::new(targets, 3, target_exponent).expect("fits");
         let data = Dataset::with_targets(features, 3, exponent, targets).expect("fits");
-        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
+        check(&model, &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum, dropout: None, rounding: None, });
     }
 
     /// So do adapters, frozen layers and the proximal term.
@@ -133,7 +137,77 @@ proptest! {
         let parts: Vec<Part> = parts.collect();
         // The two are different ways; a pull is of whole layers.
         let pull = pull.filter(|_| parts.iter().all(|part| *part == Part::Full));
-        check_parts(&model, (parts, pull), &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum });
+        check_parts(&model, (parts, pull), &data, &TrainSpec { epochs: 3, batch, learning_rate, momentum, dropout: None, rounding: None, });
+    }
+}
+
+/// Dropout and stochastic rounding, alone and together, with momentum, adapters and convolutions.
+#[test]
+fn every_backend_gives_the_random_bits_of_the_document() {
+    for (model, way, momentum, dropout, rounding) in [
+        ("logistic:30-17", "fedavg", 0, 0, true),
+        ("mlp:20-33-10", "fedavg", 0, 1 << 15, false),
+        ("mlp:20-33-10", "fedavg", 0, 0, true),
+        ("mlp:20-33-21-10", "fedavg", 58_982, 13_107, true),
+        ("mlp:20-33-21-10", "low-rank:4-full-3", 58_982, 1, true),
+        ("mlp:20-33-10", "fedprox:1", 0, 61_440, true),
+        ("regressor:9-24-3", "fedavg", 30_000, 50_000, true),
+        ("cnn:9x9x2-5k2-6k3-9-3", "fedavg", 0, 20_000, true),
+        ("cnn:9x9x2-5k2-9-3", "low-rank:full-3-full", 58_982, 0, true),
+    ] {
+        let spec = TrainSpec {
+            epochs: 3,
+            batch: 32,
+            learning_rate: 1 << 11,
+            momentum,
+            dropout: NonZeroU16::new(dropout),
+            rounding: rounding.then_some(Rounding::Stochastic),
+        };
+        let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
+        let shape = model.spec();
+        let way = Way::parse(way, &shape).expect("a way");
+        let round = RoundWay::new(&shape, way.as_ref(), &[6; 32], 3).expect("a way that fits");
+        let pull = match way {
+            Some(Way::Proximal { mu }) => pull(spec.learning_rate, mu),
+            _ => None,
+        };
+        check_parts(
+            &model,
+            (round.parts(), pull),
+            &data(70, &shape, 8, 8),
+            &spec,
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    /// Both at the extremes of everything else.
+    #[test]
+    fn every_backend_gives_the_random_bits_of_the_document_at_the_extremes(
+        weights in prop::collection::vec(prop_oneof![-i32::MAX..=i32::MAX, -1000i32..1000, Just(i32::MAX), Just(0)], 3 * 4 + 4 + 4 * 3 + 3),
+        features in prop::collection::vec(prop_oneof![any::<i16>(), -10i16..10, Just(i16::MIN), Just(i16::MAX)], 3 * 6),
+        labels in prop::collection::vec(0u8..3, 6),
+        exponent in 0u8..=15,
+        shift in 0u32..32,
+        batch in 1u16..=6,
+        learning_rate in prop_oneof![1u32..=16 << 16, 1u32..100],
+        momentum in prop_oneof![Just(0u16), any::<u16>()],
+        dropout in prop_oneof![Just(0u16), 1u16..=61_440],
+        rounding: bool,
+    ) {
+        let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
+        let model = Model::from_weights("mlp:3-4-3".parse().expect("a model"), weights).expect("a model");
+        let data = Dataset::new(features, 3, exponent, labels).expect("fits");
+        let spec = TrainSpec {
+            epochs: 3,
+            batch,
+            learning_rate,
+            momentum,
+            dropout: NonZeroU16::new(dropout),
+            rounding: rounding.then_some(Rounding::Stochastic),
+        };
+        check(&model, &data, &spec);
     }
 }
 
@@ -167,6 +241,8 @@ fn every_way_gives_the_bits_of_the_document() {
             batch,
             learning_rate: rate,
             momentum,
+            dropout: None,
+            rounding: None,
         };
         let model = Model::initial(model.parse().expect("a model"), [5; 32]).expect("a model");
         let shape = model.spec();
@@ -198,6 +274,6 @@ proptest! {
         let weights = weights.into_iter().map(|w| w >> shift).map(|w| w.max(-i32::MAX)).collect();
         let model = Model::from_weights("cnn:7x7x1-2k2-2k2-2".parse().expect("a model"), weights).expect("a model");
         let data = Dataset::new(features, 49, exponent, labels).expect("fits");
-        check(&model, &data, &TrainSpec { epochs: 2, batch, learning_rate, momentum });
+        check(&model, &data, &TrainSpec { epochs: 2, batch, learning_rate, momentum, dropout: None, rounding: None, });
     }
 }

@@ -20,6 +20,8 @@ fn spec(momentum: u16) -> TrainSpec {
         batch: 8,
         learning_rate: 5243,
         momentum,
+        dropout: None,
+        rounding: None,
     }
 }
 

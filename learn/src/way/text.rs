@@ -108,6 +108,8 @@ mod tests {
         batch: 8,
         learning_rate: 1 << 12,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
 
     fn mlp() -> ModelSpec {

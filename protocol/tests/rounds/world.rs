@@ -407,6 +407,8 @@ fn honest_task(
             batch: 8,
             learning_rate: 1 << 14,
             momentum: 0,
+            dropout: None,
+            rounding: None,
         },
         quantiser: Quantiser {
             update_shift: 10,

@@ -62,6 +62,8 @@ pub fn honest_task(
             batch: 8,
             learning_rate: 1 << 14,
             momentum: 0,
+            dropout: None,
+            rounding: None,
         },
         quantiser: Quantiser {
             update_shift: 10,
