@@ -124,7 +124,7 @@ fn a_way_of_learning_is_explained_and_refused_where_it_does_not_fit() {
         "{text}"
     );
     assert!(refused(&with("low-rank:64-8"), &[]).contains("2 ranks are given"));
-    assert!(refused(&with("personal:1"), &[]).contains("leaves one of the 1 layers"));
+    assert!(refused(&with("personal:1"), &[]).contains("leaves one of the 1 of the model"));
     assert!(refused(&with("fedprox:0"), &[]).contains("no way of learning together"));
     // A rate of 2 and a weight of one half would be fine, but not a weight of one.
     assert_eq!(object(&with("fedprox:0.5"), &[])["way"], "fedprox:0.5");
