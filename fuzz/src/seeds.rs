@@ -412,6 +412,26 @@ fn models(seeds: &mut Vec<Seed>) {
         "csv",
         &[&[3, 2, 2, 0x34, 0x25], b"0.5,-1,2,0.125\n1e-1,+3.25,0,-7\n"],
     );
+    let file = |descr: &str, shape: &str, elements: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        let length = (header.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\0", &length[..], header.as_bytes(), elements].concat()
+    };
+    let floats: Vec<u8> = [0.5f32, -1.0, 2.5, 0.0]
+        .iter()
+        .flat_map(|f| f.to_le_bytes())
+        .collect();
+    let (features, wide) = (
+        file("<f4", "(2, 2)", &floats),
+        [0.25f64.to_le_bytes(); 2].concat(),
+    );
+    for (name, classes, answers) in [
+        ("npy labels", 3, file("|u1", "(2,)", &[2, 0])),
+        ("npy targets", 0, file("<f8", "(2, 1)", &wide)),
+    ] {
+        let length = answers.len() as u8;
+        add(name, &[&[4, classes, 0x23, 2, length], &features, &answers]);
+    }
 }
 
 fn texts(seeds: &mut Vec<Seed>) {

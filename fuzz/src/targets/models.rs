@@ -1,6 +1,8 @@
 //! Models, what is done with them, and tables of data.
 
-use dawn_learn::data::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
+use dawn_learn::data::{
+    CsvAnswers, CsvFormat, LabelColumn, NpyAnswers, NpyFormat, read_csv, read_npy,
+};
 use dawn_learn::{Delta, Model, ModelSpec, Quantiser, apply_update};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -10,7 +12,7 @@ use super::{Target, choose};
 use crate::memory;
 
 /// Every use by the byte that chooses it.
-const USES: &[Target] = &[model, update, quantise, csv];
+const USES: &[Target] = &[model, update, quantise, csv, npy];
 
 /// The first byte chooses the use.
 pub fn models(data: &[u8]) -> bool {
@@ -145,6 +147,43 @@ fn csv(bytes: &[u8]) -> bool {
     }
     for place in 0..data.len() {
         assert_eq!(data.row(place).len(), format.inputs);
+    }
+    true
+}
+
+/// Classes (0 for targets), bits of the fraction, most samples and the length of the second file, then both files.
+fn npy(bytes: &[u8]) -> bool {
+    let [classes, fraction, max_samples, length, files @ ..] = bytes else {
+        return false;
+    };
+    let Some(split) = files.len().checked_sub(usize::from(*length)) else {
+        return false;
+    };
+    let (features, answers) = files.split_at(split);
+    let format = NpyFormat {
+        answers: match (*classes).into() {
+            0 => NpyAnswers::Targets {
+                fraction_bits: fraction >> 4,
+                scale_bits: fraction & 3,
+            },
+            classes => NpyAnswers::Labels { classes },
+        },
+        fraction_bits: fraction & 15,
+        scale_bits: fraction >> 4,
+        max_samples: (*max_samples).into(),
+    };
+    let room = memory::for_decoding(files);
+    let Ok(data) = memory::within(room, || read_npy(features, answers, &format)) else {
+        return false;
+    };
+    assert!(data.len() <= format.max_samples);
+    assert!(data.len() * data.inputs() <= features.len());
+    match format.answers {
+        NpyAnswers::Labels { classes } => {
+            let mut labels = data.labels().iter();
+            assert!(labels.all(|label| u32::from(*label) < classes));
+        }
+        NpyAnswers::Targets { .. } => assert!(data.targets().is_some()),
     }
     true
 }

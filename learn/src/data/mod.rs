@@ -12,7 +12,7 @@ mod watch;
 pub use csv::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
 pub use digits::digits;
 pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, mnist, read_idx};
-pub use npy::{NpyFormat, read_npy, read_npy_files};
+pub use npy::{NpyAnswers, NpyFormat, read_npy, read_npy_files};
 pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition, partition_by_user};
 pub use targets::Targets;
 pub use watch::{Arm, Origin, WATCH_ACTIVITIES, WATCH_INPUTS, Watch, watch};

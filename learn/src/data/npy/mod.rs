@@ -7,19 +7,36 @@
 mod element;
 mod header;
 
-use super::{DataError, Dataset, MAX_EXPONENT, MAX_FEATURES, MAX_SAMPLES};
-use crate::spec::{MAX_CLASSES, MAX_INPUTS};
+use super::{DataError, Dataset, MAX_EXPONENT, MAX_FEATURES, MAX_SAMPLES, Targets};
+use crate::spec::{MAX_CLASSES, MAX_INPUTS, MAX_OUTPUTS};
 use element::Number;
 use header::Header;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
+/// What the second file of a data set holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NpyAnswers {
+    /// A label for each sample, of an integer type.
+    Labels {
+        /// Labels are `0..classes`.
+        classes: u32,
+    },
+    /// Numbers that a model should predict, stored as features are.
+    Targets {
+        /// As [`NpyFormat::fraction_bits`].
+        fraction_bits: u8,
+        /// As [`NpyFormat::scale_bits`].
+        scale_bits: u8,
+    },
+}
+
 /// What the two files of a data set hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NpyFormat {
-    /// Labels are `0..classes`.
-    pub classes: u32,
+    /// The second file.
+    pub answers: NpyAnswers,
     /// Numbers are stored as `round(number * 2^fraction_bits)` and must fit an `i16`; at most 15. Integers too: 0 for pixels.
     pub fraction_bits: u8,
     /// The stored numbers are also divided by `2^scale_bits`, as in [`super::CsvFormat`]. The exponent of the data set is the sum
@@ -29,8 +46,8 @@ pub struct NpyFormat {
     pub max_samples: usize,
 }
 
-/// Reads a data set: features of two dimensions or more, the first one samples, the others flattened; and as many labels of an integer
-/// type.
+/// Reads a data set: features of two dimensions or more, the first one samples, the others flattened; and as many labels or rows of
+/// targets.
 ///
 /// Elements may be `u1`, `i1`, `u2`, `i2`, `u4`, `i4`, `i8`, `f4` or `f8`, little-endian. Floats become fixed point exactly, to
 /// nearest, ties to even. Memory is bounded by the format and by what the files really hold, whatever their headers say.
@@ -38,13 +55,17 @@ pub struct NpyFormat {
 /// # Errors
 /// Names the file, and the row and column (from 1, features of a sample flattened) of a number that is NaN, infinite or out of range,
 /// or no label; also another type, order or shape, longer or shorter than the header says, more samples than allowed, features and
-/// labels that differ in number.
+/// answers that differ in number.
 pub fn read_npy(
     features: impl Read,
-    labels: impl Read,
+    answers: impl Read,
     format: &NpyFormat,
 ) -> Result<Dataset, DataError> {
-    read_named("features", features, "labels", labels, format)
+    let name = match format.answers {
+        NpyAnswers::Labels { .. } => "labels",
+        NpyAnswers::Targets { .. } => "targets",
+    };
+    read_named(("features", features), (name, answers), format)
 }
 
 /// [`read_npy`] of two files, which its errors name.
@@ -53,40 +74,54 @@ pub fn read_npy(
 /// As [`read_npy`]; and a file that cannot be opened.
 pub fn read_npy_files(
     features: &Path,
-    labels: &Path,
+    answers: &Path,
     format: &NpyFormat,
 ) -> Result<Dataset, DataError> {
-    let (name, other) = (features.display().to_string(), labels.display().to_string());
-    read_named(&name, open(features)?, &other, open(labels)?, format)
+    let (name, other) = (
+        features.display().to_string(),
+        answers.display().to_string(),
+    );
+    read_named((&name, open(features)?), (&other, open(answers)?), format)
 }
 
 fn read_named(
-    features_name: &str,
-    features: impl Read,
-    labels_name: &str,
-    labels: impl Read,
+    (features_name, features): (&str, impl Read),
+    (answers_name, answers): (&str, impl Read),
     format: &NpyFormat,
 ) -> Result<Dataset, DataError> {
     format.check()?;
     let table = Table::open(features_name, features, format.max_samples)?;
     let (samples, inputs) = (table.rows, table.columns);
+    let exponent = format.fraction_bits + format.scale_bits;
     let features = table.fixed(format.fraction_bits)?;
-    let table = Table::open(labels_name, labels, format.max_samples)?;
-    if table.columns != 1 || table.rows != samples {
-        let what = format!(
-            "has the shape {} x {}; there is one label for each of {samples} samples",
-            table.rows, table.columns
-        );
-        return Err(wrong(labels_name, what));
+    let table = Table::open(answers_name, answers, format.max_samples)?;
+    let fits = |columns: bool, what: &str| {
+        let (rows, found) = (table.rows, table.columns);
+        if columns && rows == samples {
+            return Ok(());
+        }
+        let what = format!("has the shape {rows} x {found}; {samples} samples have {what}");
+        Err(wrong(answers_name, what))
+    };
+    match format.answers {
+        NpyAnswers::Labels { classes } => {
+            fits(table.columns == 1, "one label each")?;
+            let labels = table.integers(0, i64::from(classes) - 1)?;
+            let labels = labels.into_iter().map(|label| label as u8).collect();
+            Dataset::new(features, inputs, exponent, labels)
+        }
+        NpyAnswers::Targets {
+            fraction_bits,
+            scale_bits,
+        } => {
+            let outputs = table.columns;
+            let few = outputs <= MAX_OUTPUTS as usize;
+            fits(few, &format!("1 to {MAX_OUTPUTS} targets each"))?;
+            let targets = table.fixed(fraction_bits)?;
+            let targets = Targets::new(targets, outputs, fraction_bits + scale_bits)?;
+            Dataset::with_targets(features, inputs, exponent, targets)
+        }
     }
-    let labels = table.integers(0, i64::from(format.classes) - 1)?;
-    let labels = labels.into_iter().map(|label| label as u8).collect();
-    Dataset::new(
-        features,
-        inputs,
-        format.fraction_bits + format.scale_bits,
-        labels,
-    )
 }
 
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
@@ -105,13 +140,24 @@ fn wrong(file: &str, what: String) -> DataError {
 impl NpyFormat {
     fn check(&self) -> Result<(), DataError> {
         let refuse = |what: String| Err(DataError::Shape(what));
-        if self.classes < 2 || self.classes > MAX_CLASSES {
-            return refuse(format!(
-                "there are 2 to {MAX_CLASSES} classes, not {}",
-                self.classes
-            ));
+        let mut bits = vec![(self.fraction_bits, self.scale_bits)];
+        match self.answers {
+            NpyAnswers::Labels { classes } if !(2..=MAX_CLASSES).contains(&classes) => {
+                return refuse(format!(
+                    "there are 2 to {MAX_CLASSES} classes, not {classes}"
+                ));
+            }
+            NpyAnswers::Labels { .. } => (),
+            NpyAnswers::Targets {
+                fraction_bits,
+                scale_bits,
+            } => bits.push((fraction_bits, scale_bits)),
         }
-        if u32::from(self.fraction_bits) + u32::from(self.scale_bits) > u32::from(MAX_EXPONENT) {
+        let most = u32::from(MAX_EXPONENT);
+        if bits
+            .iter()
+            .any(|&(a, b)| u32::from(a) + u32::from(b) > most)
+        {
             return refuse(format!(
                 "fraction bits and scale bits are at most {MAX_EXPONENT} together"
             ));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn format() -> NpyFormat {
     NpyFormat {
-        classes: 3,
+        answers: NpyAnswers::Labels { classes: 3 },
         fraction_bits: 4,
         scale_bits: 1,
         max_samples: 4,
@@ -97,15 +97,59 @@ fn errors_name_row_and_column() {
         ),
         (
             npy("|u1", "(3,)", &[0; 3]),
-            "labels: has the shape 3 x 1; there is one label for each of 2 samples",
+            "labels: has the shape 3 x 1; 2 samples have one label each",
         ),
         (
             npy("|u1", "(2, 2)", &[0; 4]),
-            "labels: has the shape 2 x 2; there is one label for each of 2 samples",
+            "labels: has the shape 2 x 2; 2 samples have one label each",
         ),
     ] {
         assert_eq!(read(&features, &labels), Err(error.into()));
     }
+}
+
+#[test]
+fn targets_are_read() {
+    let format = NpyFormat {
+        answers: NpyAnswers::Targets {
+            fraction_bits: 3,
+            scale_bits: 2,
+        },
+        ..format()
+    };
+    let features = npy("<f4", "(2, 1)", &floats(&[0.5, -1.0]));
+    let read = |targets: &[u8]| read_npy(&features[..], targets, &format);
+    let data = read(&npy("<f4", "(2, 2)", &floats(&[0.5, 1.0, -2.0, 0.0625]))).unwrap();
+    let targets = data.targets().unwrap();
+    assert_eq!((targets.outputs(), targets.exponent()), (2, 5));
+    assert_eq!(
+        (targets.row(0), targets.row(1)),
+        (&[4i16, 8][..], &[-16i16, 0][..])
+    );
+    for (targets, error) in [
+        (
+            npy("<f4", "(2,)", &floats(&[f32::NAN, 0.0])),
+            "targets: row 1, column 1: NaN is not a finite number",
+        ),
+        (
+            npy("<f4", "(1,)", &floats(&[0.0])),
+            "targets: has the shape 1 x 1; 2 samples have 1 to 256 targets each",
+        ),
+        (
+            npy("|u1", "(2, 257)", &[0; 514]),
+            "targets: has the shape 2 x 257; 2 samples have 1 to 256 targets each",
+        ),
+    ] {
+        assert_eq!(read(&targets).unwrap_err().to_string(), error);
+    }
+    let wrong = NpyFormat {
+        answers: NpyAnswers::Targets {
+            fraction_bits: 15,
+            scale_bits: 1,
+        },
+        ..format
+    };
+    assert!(read_npy(&features[..], &features[..], &wrong).is_err());
 }
 
 #[test]
@@ -142,11 +186,11 @@ fn wrong_files_are_refused() {
     }
     for format in [
         NpyFormat {
-            classes: 1,
+            answers: NpyAnswers::Labels { classes: 1 },
             ..format()
         },
         NpyFormat {
-            classes: 257,
+            answers: NpyAnswers::Labels { classes: 257 },
             ..format()
         },
         NpyFormat {
