@@ -108,6 +108,8 @@ fn spec(learning_rate: u32, momentum: u16) -> TrainSpec {
         batch: 3,
         learning_rate,
         momentum,
+        dropout: None,
+        rounding: None,
     }
 }
 

@@ -168,7 +168,7 @@ pub fn compare(case: &Case, split: &Split) -> Result<Row, Failure> {
         let trained = apply_update(&start, delta.values(), 1, 0)?;
         ours.push(100.0 * evaluate(&trained, &split.test)?.correct as f64 / total);
         let twin = Twin::new(&start, &case.rule, by_loops);
-        let mut twin = twin.ok_or("only classifiers have an accuracy")?;
+        let mut twin = twin.ok_or("only classifiers without dropout have a twin")?;
         twin.train(&samples.0, split.train.labels(), &seed, case.rule.epochs);
         theirs.push(100.0 * twin.correct(&samples.1, split.test.labels()) as f64 / total);
     }

@@ -49,9 +49,13 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// A network with a model's weights; nothing for a model that predicts numbers.
+    /// A network with a model's weights; nothing for a model that predicts numbers, or for a rule with dropout. (Rounding at random is a
+    /// matter of fixed point.)
     #[must_use]
     pub fn new(model: &Model, rule: &TrainSpec, product: Product) -> Option<Self> {
+        if rule.dropout.is_some() {
+            return None;
+        }
         let (spec, rows) = (model.spec(), usize::from(rule.batch));
         let units = |value: u32| (f64::from(value) / 65536.0) as f32;
         let mut values = model.weights().iter().map(|&w| w as f32 / (1 << 24) as f32);
@@ -275,8 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn a_regressor_has_no_twin() {
+    fn what_has_no_twin() {
         let start = Model::initial("linear:6-2".parse().unwrap(), [1; 32]).unwrap();
         assert!(Twin::new(&start, &rule(0), by_loops).is_none());
+        let start = Model::initial("mlp:64-32-10".parse().unwrap(), [1; 32]).unwrap();
+        let dropout = TrainSpec {
+            dropout: std::num::NonZeroU16::new(1 << 15),
+            ..rule(0)
+        };
+        assert!(Twin::new(&start, &dropout, by_loops).is_none());
     }
 }
