@@ -17,6 +17,7 @@ mod hostile;
 mod lifecycle;
 mod log;
 mod noise;
+mod places;
 mod proofs;
 mod registry;
 mod replicas;

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use dawn_aggregator::Running;
-use dawn_identity::{DeviceRequest, SecretKey, Signed, Validity};
+use dawn_identity::Signed;
 use dawn_protocol::prepare::PreparedSubmission;
-use dawn_protocol::{
-    NotSelected, RoundAnnouncement, RoundId, RoundOpen, Selection, SubmissionHeader, TaskContext,
-};
+use dawn_protocol::{RoundAnnouncement, RoundId, SubmissionHeader, TaskContext};
 use dawn_transport::{Api, TransportError};
 
 use crate::devices::{Device, announcement};
@@ -432,92 +430,4 @@ async fn a_full_round_takes_no_more() {
         answer.problem();
     }
     assert_eq!(round.stored().await, (4, 0, 4, 4));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_organisation_takes_no_more_places_than_its_quota() {
-    let mut round = Collecting::with(|task| task.options.quota = Some(2), |_| {}).await;
-    let own: Vec<_> = (0..5).map(|_| round.world.device(0)).collect();
-    let prepared: Vec<_> = (0..)
-        .zip(&own)
-        .map(|(i, device)| (device.id.to_string(), round.prepare(device, i).to_bytes()))
-        .collect();
-    // All at once, whoever is first.
-    let answers =
-        futures_util::future::join_all(prepared.iter().map(|(name, bytes)| round.put(name, bytes)))
-            .await;
-    let taken: Vec<_> = answers.iter().map(|answer| answer.status == 201).collect();
-    assert_eq!(taken.iter().filter(|taken| **taken).count(), 2);
-    for answer in answers.iter().filter(|answer| answer.status != 201) {
-        assert_eq!(answer.status, 429);
-        assert!(String::from_utf8_lossy(&answer.body).contains("quota"));
-    }
-    // A repetition of what is there gets its receipt; others' places are theirs.
-    for ((name, bytes), taken) in prepared.iter().zip(taken) {
-        let again = round.put(name, bytes).await.status;
-        assert_eq!(again, if taken { 200 } else { 429 });
-    }
-    let other = round.world.device(1);
-    let bytes = round.prepare(&other, 9).to_bytes();
-    assert_eq!(round.put(&other.id.to_string(), &bytes).await.status, 201);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn only_who_is_selected_and_proves_it_is_taken() {
-    let half = |task: &mut dawn_protocol::Task| {
-        task.options.selection = Some(Selection { rate: 1 << 31 });
-    };
-    let mut round = Collecting::with(half, |_| {}).await;
-    let open = RoundOpen::from_announcement(&round.context, &round.announcement).unwrap();
-    let (mut selected, mut others) = (Vec::new(), Vec::new());
-    while selected.len() < 2 || others.is_empty() {
-        let key = SecretKey::generate(&mut round.world.rng);
-        let org = &round.world.orgs[0];
-        let validity = Validity::starting(crate::world::now_s() - 600, 86_400);
-        let request = DeviceRequest::of(&key, "device");
-        let chain = org.enrol_device(&request, validity).unwrap();
-        let drawn = open.select(&chain, &key);
-        let device = Device::new(org.id(), key, chain);
-        match drawn {
-            Ok(_) => selected.push(device),
-            Err(reason) => {
-                assert_eq!(reason, NotSelected::Drawn);
-                others.push(device);
-            }
-        }
-    }
-    let good = round.prepare(&selected[0], 1);
-    // Under another header that its device signs.
-    let with = |device: &Device, tweak: &dyn Fn(&mut SubmissionHeader)| {
-        let mut other = good.clone();
-        let mut header = good.header.peek().clone();
-        tweak(&mut header);
-        other.header = Signed::sign(&header, &device.key).unwrap();
-        (device.id.to_string(), other.to_bytes())
-    };
-    let foreign = round.prepare(&selected[1], 2);
-    let foreign = foreign.header.peek().selection.clone();
-    let cases = [
-        with(&selected[0], &|header| header.selection = None),
-        with(&selected[0], &|header| header.selection = foreign.clone()),
-        // Not selected, with the proof of one that is.
-        with(&others[0], &|header| {
-            header.credential = (&others[0].chain).into();
-        }),
-    ];
-    for (device, bytes) in &cases {
-        let answer = round.put(device, bytes).await;
-        assert_eq!(answer.status, 422);
-        let detail = String::from_utf8_lossy(&answer.body).into_owned();
-        assert!(detail.contains("selection"), "{detail}");
-    }
-    assert_eq!(round.stored().await, (0, 0, 0, 0));
-    let (device, bytes) = (selected[0].id.to_string(), good.to_bytes());
-    assert_eq!(round.put(&device, &bytes).await.status, 201);
-    // Old credentials, without a VRF key, have no part.
-    let plain = round.world.device(0);
-    assert_eq!(
-        open.select(&plain.chain, &plain.key),
-        Err(NotSelected::NoKey)
-    );
 }
