@@ -1,8 +1,8 @@
 //! How the rounds of a task went, for people.
 
-use dawn_identity::TaskId;
+use dawn_identity::{Signed, Statement as _, TaskId};
 use dawn_protocol::dp::{self, Spending};
-use dawn_protocol::{Decision, TaskContext};
+use dawn_protocol::{Decision, FederatedEvaluation, RoundResult, TaskContext, Verdict};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -62,6 +62,10 @@ pub struct RoundStatus {
     pub model: String,
     /// Digest of the weights that it produced, hexadecimal.
     pub next_model: Option<String>,
+    /// What devices say of the weights that the round started from, through its sum (docs/protocol.md, section 4.2.1); null where the
+    /// task does not ask, or there is no result.
+    #[schema(value_type = Option<Object>)]
+    pub evaluation: Option<FederatedEvaluation>,
     /// How long each phase took, in milliseconds; the current one is not there yet.
     pub phase_ms: BTreeMap<&'static str, u64>,
     /// When the round began, unix milliseconds.
@@ -89,7 +93,11 @@ pub async fn task_status(app: &App, task: &TaskId, after: u32) -> Result<TaskSta
             spent += charge;
             charged += 1;
         }
-        rounds.push(round_status(&context, &round, spent, charged));
+        let mut status = round_status(&context, &round, spent, charged);
+        if context.task().options.evaluation.is_some() && round.phase == Phase::Done {
+            status.evaluation = evaluation(app, &context, &round).await?;
+        }
+        rounds.push(status);
     }
     let body = context.task();
     let (spent, charged) = app.store.charged_until(task, row.rounds).await?;
@@ -105,6 +113,31 @@ pub async fn task_status(app: &App, task: &TaskId, after: u32) -> Result<TaskSta
         delta: 10_f64.powi(-i32::from(body.privacy.delta_exponent)),
         rounds,
     })
+}
+
+/// What the devices of a round with a result said.
+async fn evaluation(
+    app: &App,
+    context: &TaskContext,
+    round: &RoundRow,
+) -> Result<Option<FederatedEvaluation>, ContextError> {
+    let Some(row) = app.store.terminal(&round.round).await? else {
+        return Ok(None);
+    };
+    let Ok(result) = Signed::<RoundResult>::from_bytes(&row.envelope) else {
+        return Ok(None);
+    };
+    let verdicts = app.store.statements(&round.round, Verdict::KIND).await?;
+    let verdict = verdicts
+        .first()
+        .map(|row| Signed::<Verdict>::from_bytes(&row.envelope));
+    let stewards = match verdict {
+        Some(Ok(verdict)) => verdict.peek().noise_count(),
+        _ => 0,
+    };
+    let result = result.peek();
+    let sum = result.evaluation;
+    Ok(sum.and_then(|sum| sum.shown(context.task(), result.accepted, stewards)))
 }
 
 fn epsilon(context: &TaskContext, micro_rho: u64, rounds: u32) -> Option<f64> {
@@ -148,6 +181,7 @@ fn round_status(
         epsilon: epsilon(context, spent_micro_rho, charged),
         model: round.model.to_string(),
         next_model: round.next_model.map(|digest| digest.to_string()),
+        evaluation: None,
         phase_ms: phase_ms(&round.times),
         began_ms: round.times[0],
         ended_ms: round.times[6],

@@ -5,7 +5,7 @@ use std::fmt;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{OrgId, StewardId, TaskId};
-use dawn_protocol::{AbortReason, Judged, Opened, RoundId, TaskContext};
+use dawn_protocol::{AbortReason, FederatedEvaluation, Judged, Opened, RoundId, TaskContext};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Finding;
@@ -72,6 +72,9 @@ pub struct RoundReport {
     pub spent_micro_rho: Option<u64>,
     /// The epsilon of that at the task's delta; none when it is not finite or not known.
     pub epsilon: Option<f64>,
+    /// What devices say of the model that the round started from, from the recomputed sum; none where the task does not ask.
+    #[serde(default)]
+    pub evaluation: Option<FederatedEvaluation>,
     /// Digest of the opened sum, recomputed.
     pub sum: Option<Digest>,
     /// The model that the round started from.
@@ -108,6 +111,7 @@ impl RoundReport {
             charge_micro_rho: 0,
             spent_micro_rho: None,
             epsilon: None,
+            evaluation: None,
             sum: None,
             model: preamble.model_digest,
             next_model: preamble.model_digest,
@@ -142,6 +146,9 @@ impl RoundReport {
     pub(crate) fn opened(&mut self, opened: &Opened, next_model: Digest) {
         self.wrong_stewards = opened.culprits().to_vec();
         self.sum = Some(opened.sum_digest());
+        self.evaluation = opened
+            .evaluation()
+            .and_then(|sum| sum.shown(opened.task(), self.accepted, self.noise));
         self.next_model = next_model;
     }
 
@@ -237,6 +244,13 @@ impl fmt::Display for RoundReport {
         }
         for steward in &self.wrong_stewards {
             write!(f, ", wrong answer of steward {steward}")?;
+        }
+        if let Some(evaluation) = &self.evaluation
+            && let Some((accuracy, deviation)) =
+                evaluation.accuracy.zip(evaluation.accuracy_deviation)
+        {
+            let (accuracy, deviation) = (100.0 * accuracy, 100.0 * deviation);
+            write!(f, ", devices measured {accuracy:.2} +- {deviation:.2} %")?;
         }
         match self.epsilon {
             Some(epsilon) => write!(f, ", epsilon {epsilon:.3}"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dawn_identity::{Signed, Verified};
-use dawn_learn::{Dataset, Delta, Model, RoundWay};
+use dawn_learn::{Dataset, Delta, Evaluation, Model, RoundWay, evaluate};
 use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{Receipt, RoundId, RoundOpen, SubmissionHeader, TaskId};
 use rand_core::CryptoRng;
@@ -66,28 +66,68 @@ impl OpenRound {
     ///
     /// # Errors
     /// When the data does not fit the model, or the device's own layers cannot be kept.
+    ///
+    /// Where the task asks for evaluations (docs/protocol.md, section 4.2.1) this device has none to give:
+    /// [`OpenRound::train_and_evaluate`].
     pub fn train<R: CryptoRng>(&self, data: &Dataset, rng: &mut R) -> Result<Update, ClientError> {
         let mut order = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *order);
-        self.train_in(*order, data, rng)
+        self.train_in(*order, data, None, rng)
+    }
+
+    /// As [`OpenRound::train`]; before that, where the task asks for it, judges this device's model of the round
+    /// ([`OpenRound::own_model`]) with samples of its own that it does not learn from, of which the first count, as many as the
+    /// task says. What comes of it goes through the same secure sum.
+    ///
+    /// # Errors
+    /// As [`OpenRound::train`].
+    pub fn train_and_evaluate<R: CryptoRng>(
+        &self,
+        data: &Dataset,
+        held_out: &Dataset,
+        rng: &mut R,
+    ) -> Result<Update, ClientError> {
+        let mut order = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *order);
+        self.train_in(*order, data, Some(held_out), rng)
     }
 
     fn train_in<R: CryptoRng>(
         &self,
         order: [u8; 32],
         data: &Dataset,
+        held_out: Option<&Dataset>,
         rng: &mut R,
     ) -> Result<Update, ClientError> {
+        let evaluation = self.evaluate(held_out)?;
         let (task, way) = (self.open.round_id().task, self.open.way());
         let heads = &self.inner.heads;
         let mut head = heads.load(&task, &way, &self.model)?;
         let spec = &self.open.task().train;
         let delta = way.train(&self.model, &mut head, data, spec, order)?;
         heads.store(&task, &head)?;
-        self.quantise(&delta, rng)
+        self.update(&delta, &evaluation, rng)
     }
 
-    /// As [`OpenRound::train`], in a given order of the samples. Only in simulations.
+    /// What this device says of its model of the round: zeros where it is not asked, or holds nothing out.
+    fn evaluate(&self, held_out: Option<&Dataset>) -> Result<Evaluation, ClientError> {
+        let rule = self.open.task().options.evaluation;
+        let (Some(rule), Some(held_out)) = (rule, held_out) else {
+            return Ok(Evaluation::default());
+        };
+        let most = usize::try_from(rule.samples).unwrap_or(usize::MAX);
+        let model = self.own_model()?;
+        if held_out.len() <= most {
+            return Ok(evaluate(&model, held_out)?);
+        }
+        let first: Vec<u32> = (0..rule.samples).collect();
+        let first = held_out
+            .subset(&first)
+            .expect("fewer samples than there are");
+        Ok(evaluate(&model, &first)?)
+    }
+
+    /// As [`OpenRound::train_and_evaluate`], in a given order of the samples. Only in simulations.
     ///
     /// # Errors
     /// As [`OpenRound::train`].
@@ -95,10 +135,10 @@ impl OpenRound {
     pub fn train_in_order<R: CryptoRng>(
         &self,
         order: [u8; 32],
-        data: &Dataset,
+        (data, held_out): (&Dataset, &Dataset),
         rng: &mut R,
     ) -> Result<Update, ClientError> {
-        self.train_in(order, data, rng)
+        self.train_in(order, data, Some(held_out), rng)
     }
 
     /// The device's own layers: what a measurement evaluates. Only in simulations.
@@ -123,8 +163,17 @@ impl OpenRound {
         delta: &Delta,
         rng: &mut R,
     ) -> Result<Update, ClientError> {
+        self.update(delta, &Evaluation::default(), rng)
+    }
+
+    fn update<R: CryptoRng>(
+        &self,
+        delta: &Delta,
+        evaluation: &Evaluation,
+        rng: &mut R,
+    ) -> Result<Update, ClientError> {
         Ok(Update::new(
-            self.open.task().quantiser.quantise(delta, rng)?,
+            self.open.task().vector(delta, evaluation, rng)?,
         ))
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A quantised update `x`: one integer a parameter, `||x||_2` at most the task's clip bound. It tells
+/// A quantised update `x`: one integer for each coordinate that the task's devices send, an evaluation where it asks for one;
+/// `||x||_2` at most the task's clip bound. It tells
 /// about the device's data, so it is not printed, not copied, and wiped when dropped; the only way
 /// on is [`crate::OpenRound::prepare`], which masks it.
 pub struct Update(Zeroizing<Vec<i32>>);

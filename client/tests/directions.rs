@@ -37,6 +37,7 @@ async fn second_round(weights: [i32; 4]) -> Scene {
         model: model_digest(&next.to_bytes()),
         direction: Some(model_digest(&initial.to_bytes())),
         draw: None,
+        evaluation: None,
     };
     let end = Terminal::Result(Signed::sign(&result, &scene.world.aggregator).unwrap());
     let announced = scene

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::Plan;
 use dawn_client::{ClientError, HeadsError};
-use dawn_learn::{Dataset, ModelSpec, Way};
-use dawn_protocol::TaskOptions;
+use dawn_learn::{Dataset, ModelSpec, Way, evaluate};
+use dawn_protocol::{EvaluationRule, TaskOptions};
 use fake::{Scene, plan};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -86,6 +86,50 @@ async fn a_head_stays_on_its_device_and_is_used_again() {
         ClientError::Heads(HeadsError::Wrong { .. })
     ));
     assert!(refused.to_string().contains("remove it"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_device_judges_its_own_model_before_it_trains() {
+    let rule = EvaluationRule {
+        samples: 3,
+        scale: 10,
+        loss: EvaluationRule::LOSS,
+    };
+    let model: ModelSpec = "mlp:2-3-2".parse().unwrap();
+    let options = TaskOptions {
+        way: Way::parse("personal:1", &model).unwrap(),
+        evaluation: Some(rule),
+        ..TaskOptions::default()
+    };
+    let scene = Scene::open(&Plan {
+        model,
+        options,
+        ..plan()
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let client = scene.client(dir.path());
+    let mut participation = client.join(scene.world.context.id()).await.unwrap();
+    let round = participation.next_round(WAIT).await.unwrap().unwrap();
+    for training in 0..2 {
+        // The first three of four samples count; the second time with the head that was trained the first time.
+        let own = round.own_model().unwrap();
+        let first = data().subset(&[0, 1, 2]).unwrap();
+        let found = evaluate(&own, &first).unwrap();
+        let update = round
+            .train_and_evaluate(&data(), &data(), &mut rng(training))
+            .unwrap();
+        assert_eq!(update.reveal().len(), 12);
+        assert_eq!(update.reveal()[9..], rule.coordinates(&found));
+        assert_eq!(update.reveal()[9] + update.reveal()[10], 30);
+        // Who holds nothing out says nothing.
+        let update = round.train(&data(), &mut rng(training)).unwrap();
+        assert_eq!(update.reveal()[9..], [0, 0, 0]);
+    }
+    let update = round
+        .train_and_evaluate(&data(), &data(), &mut rng(3))
+        .unwrap();
+    round.submit(update, &mut rng(4)).await.unwrap();
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ impl Functional {
         clip: u32,
     ) -> SecretVec<i32> {
         SecretVec::new(match self {
-            Self::Direction => along(row.values(), x, clip),
+            // Beyond the update the row is zero.
+            Self::Direction => along(&row.values()[..x.len()], x, clip),
             Self::Counts => {
                 let kept = params.honest_mask(row.product(x)).cast_signed();
                 x.iter().map(|x| x & kept).collect()
@@ -105,15 +106,16 @@ impl Functional {
     }
 }
 
-/// The row of a round that starts from `to`, when the last accepted one started from `from`.
+/// The row of a round that starts from `to`, when the last accepted one started from `from`; zeros where evaluations are.
 pub(crate) fn direction_row(
     params: &NormParams,
     way: &RoundWay,
-    from: &Model,
-    to: &Model,
+    coordinates: usize,
+    (from, to): (&Model, &Model),
 ) -> Result<FunctionalRow, DirectionError> {
     let limit = params.functional().map_or(0, |f| f.limit());
-    let values = way.direction(from, to, limit)?;
+    let mut values = way.direction(from, to, limit)?;
+    values.resize(coordinates, 0);
     Ok(FunctionalRow::new(params, values).expect("a direction is within its limit"))
 }
 
@@ -170,7 +172,9 @@ impl RoundContext {
             )?;
             models.push(model);
         }
-        let row = direction_row(self.norm_params(), &self.way(), &models[0], &models[1]);
+        let coordinates = self.dimension().coordinates();
+        let between = (&models[0], &models[1]);
+        let row = direction_row(self.norm_params(), &self.way(), coordinates, between);
         let row = row.map_err(|e| wrong(&e))?;
         // Another thread may have been faster, with the same.
         let _ = self.inner.row.set(Arc::new(row));

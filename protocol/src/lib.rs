@@ -11,6 +11,7 @@
 //! | [`task`], [`task_options`], [`task_rules`] | what the members agree to compute, and what is refused at once | 4.1 |
 //! | [`spec`] | the specification of one round, its sealing keys and endorsements | 4.1 |
 //! | [`submission`], [`container`] | what a device sends, and its form on the wire | 4.4 |
+//! | [`evaluation`] | accuracy and loss on the devices, through the same sum | 4.2 |
 //! | [`upload`] | how many bytes a submission will have | 4.9 |
 //! | [`prepare`], [`package`] | how a device makes it, how a steward opens its part | 4.2, 4.3 |
 //! | [`beacon`] | what nobody knows before the round is closed | 4.6 |
@@ -39,6 +40,7 @@ pub mod container;
 pub mod context;
 pub mod digests;
 pub mod dp;
+pub mod evaluation;
 pub mod examine;
 pub mod functional;
 pub mod group_sums;
@@ -75,6 +77,7 @@ pub use beacon::{BeaconShare, Challenge};
 pub use context::TaskContext;
 pub use dawn_crypto::digest::Digest;
 pub use dawn_identity::{DeviceId, OrgId, SessionId, StewardId, TaskId};
+pub use evaluation::{EvaluationRule, EvaluationSum, FederatedEvaluation};
 pub use examine::{Examined, Finding, SubmissionVerifier};
 pub use functional::Functional;
 pub use group_sums::GroupSums;

@@ -345,12 +345,15 @@ fn allowed(
         return Ok(None);
     };
     let row = row.ok_or(NormError::Row)?;
-    Ok(Some(functional.allowed(
-        params,
-        row,
-        x,
-        task.quantiser.clip,
-    )))
+    let clip = task.update_quantiser().clip;
+    // The row is zero on evaluations, and what it takes from an update is not theirs.
+    let (update, evaluation) = x.split_at(x.len() - task.evaluation_coordinates());
+    let update = functional.allowed(params, row, update, clip);
+    let mut allowed = SecretVec::zeroed(x.len());
+    let (first, last) = allowed.split_at_mut(update.len());
+    first.copy_from_slice(&update);
+    last.copy_from_slice(evaluation);
+    Ok(Some(allowed))
 }
 
 fn check_norm(x: &[i32], clip: u32) -> Result<(), PrepareError> {

@@ -151,13 +151,16 @@ impl Task {
         TaskId::of(&to_canonical(self))
     }
 
-    /// The dimension of an update: the number of the model's parameters, or what the task's way of learning sends of them.
+    /// The dimension of what a device sends: the number of the model's parameters, or what the task's way of learning sends of
+    /// them, and three coordinates more when the task asks for evaluations.
     ///
     /// # Errors
     /// [`ParameterError`]; never for a task that [`Statement::check`] accepts.
     pub fn dimension(&self) -> Result<Dimension, ParameterError> {
         // A way that does not fit its model sends nothing, which is no dimension.
-        Dimension::new(dimension(&self.model, self.options.way.as_ref()).unwrap_or(0))
+        let update = dimension(&self.model, self.options.way.as_ref()).unwrap_or(0);
+        let evaluation = self.evaluation_coordinates();
+        Dimension::new(if update == 0 { 0 } else { update + evaluation })
     }
 
     /// What a round of the task trains, sends and applies.
@@ -209,7 +212,7 @@ impl Task {
         let clip = self.quantiser.clip;
         let norm = NormParams::derive(&dimension, u64::from(clip), self.sigma_error, rows)?;
         match self.options.functional {
-            Some(functional) => functional.bound(norm, &dimension, clip),
+            Some(functional) => functional.bound(norm, &dimension, self.update_quantiser().clip),
             None => Ok(norm),
         }
     }

@@ -4,6 +4,7 @@
 use dawn_learn::Way;
 use minicbor::{Decode, Encode};
 
+use crate::evaluation::EvaluationRule;
 use crate::functional::Functional;
 use crate::groups::GroupRule;
 use crate::noise::StewardNoise;
@@ -31,6 +32,9 @@ pub struct TaskOptions {
     /// The policy's quota: most submissions of one organisation's devices in a round; none: as many as there is room for.
     #[n(6)]
     pub quota: Option<u32>,
+    /// What devices say of the round's model on samples that they hold out (section 4.2.1); none: nothing.
+    #[n(4)]
+    pub evaluation: Option<EvaluationRule>,
 }
 
 /// The field's codec: the default is null, which is left out at the end of an array.

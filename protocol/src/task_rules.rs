@@ -54,13 +54,17 @@ fn check_model(task: &Task) -> Result<(), BrokenRule> {
     task.model
         .check()
         .map_err(|_| BrokenRule("a task's model is within the bounds of models"))?;
+    let most = MAX_DIM - task.evaluation_coordinates();
     BrokenRule::unless(
-        (1..=MAX_DIM).contains(&task.model.parameters()),
-        "a task's model has between 1 and 2^24 parameters",
+        (1..=most).contains(&task.model.parameters()),
+        "a task's model has between 1 and 2^24 parameters, with those of an evaluation",
     )?;
     task.train
         .check()
         .map_err(|_| BrokenRule("a task's training is within the bounds of training"))?;
+    if let Some(evaluation) = &task.options.evaluation {
+        evaluation.check(task.quantiser.clip)?;
+    }
     if let Some(way) = &task.options.way {
         way.check(&task.model, &task.train).map_err(broken_way)?;
     }
@@ -163,8 +167,9 @@ fn check_options(task: &Task) -> Result<(), BrokenRule> {
         "the quota of an organisation is between 1 and the most submissions of a round",
     )?;
     BrokenRule::unless(
-        task.options.way.is_none() || task.options.functional != Some(Functional::Counts),
-        "a task asks for counts or for another way of learning: counts are of whole updates",
+        (task.options.way.is_none() && task.options.evaluation.is_none())
+            || task.options.functional != Some(Functional::Counts),
+        "a task asks for counts, or for another way of learning or evaluations: counts are of whole updates",
     )?;
     if let Some(groups) = &task.options.groups {
         let padded = task.dimension().map_or(usize::MAX, |d| d.padded());

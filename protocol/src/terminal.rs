@@ -7,6 +7,7 @@ use dawn_identity::{BrokenRule, SessionId, Signed, Statement, StewardId};
 use minicbor::{Decode, Encode};
 
 use crate::byte_code::byte_code;
+use crate::evaluation::EvaluationSum;
 use crate::round_id::RoundId;
 use crate::selection::Draw;
 use crate::spec::check_round;
@@ -61,6 +62,9 @@ pub struct RoundResult {
     /// What the next round's devices are drawn from: this round's beacon, when the task selects devices.
     #[n(10)]
     pub draw: Option<Draw>,
+    /// What the devices' evaluations of the model that the round started from sum to, when the task asks for such.
+    #[n(11)]
+    pub evaluation: Option<EvaluationSum>,
 }
 
 impl RoundResult {

@@ -4,7 +4,7 @@
 use dawn_audits::{AuditRule, Party};
 use dawn_learn::{Model, ModelSpec, Way};
 use dawn_protocol::digests::model_digest;
-use dawn_protocol::{Functional, TaskOptions};
+use dawn_protocol::{EvaluationRule, Functional, TaskOptions};
 
 use crate::common::round::{PlayedRound, Script};
 use crate::common::transcript::transcript;
@@ -64,6 +64,37 @@ fn rounds_of_every_way_pass_and_other_models_do_not() {
             assert_broken(&audit(&world, &bytes), AuditRule::Model, Party::Aggregator);
         }
     }
+}
+
+#[test]
+fn what_devices_measured_is_recomputed() {
+    let plan = plan("low-rank:2-full", None);
+    let evaluation = Some(EvaluationRule {
+        samples: 5,
+        scale: 100,
+        loss: EvaluationRule::LOSS,
+    });
+    let options = TaskOptions {
+        evaluation,
+        ..plan.options.clone()
+    };
+    let mut world = World::with(75, &Plan { options, ..plan });
+    let round = world.play(None, &Script::default());
+    assert_eq!(round.updates[0].len(), 25);
+    let report = audit(&world, &transcript(&world, &round));
+    assert!(report.passed(), "{report}");
+    let audited = &report.rounds[0];
+    let measured = audited.evaluation.unwrap();
+    let total = |at: usize| round.updates.iter().map(|x| f64::from(x[at])).sum::<f64>();
+    let exact = (total(22) + total(23)) / 100.0;
+    assert!((measured.samples - exact).abs() < 8.0 * measured.samples_deviation);
+    assert!(report.to_json().unwrap().contains("accuracy_deviation"));
+    let bytes = with_result(&world, &round, |result| {
+        result.evaluation.as_mut().unwrap().correct += 100;
+    });
+    assert_broken(&audit(&world, &bytes), AuditRule::Sum, Party::Aggregator);
+    let bytes = with_result(&world, &round, |result| result.evaluation = None);
+    assert_broken(&audit(&world, &bytes), AuditRule::Sum, Party::Aggregator);
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub struct Arguments {
     /// as in low-rank:8-full; personal:LAYERS, the last layers being every device's own.
     #[arg(long, default_value = "fedavg")]
     way: String,
+    /// Devices judge the model of each round on samples that they hold out, and what they find goes through the secure sum.
+    #[arg(long)]
+    evaluate: bool,
     /// People of the watch data that take no part: the test set. 9 and 10 when absent.
     #[arg(long, value_delimiter = ',')]
     unseen: Option<Vec<u8>>,
@@ -137,6 +140,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         model: arguments.model,
         organisations: arguments.orgs,
         way: arguments.way,
+        evaluate: arguments.evaluate,
         unseen,
         devices,
         rounds: arguments.rounds,

@@ -37,6 +37,9 @@ impl Explanation {
     /// # Errors
     /// When the task is one that everybody refuses, with the numbers that break the rule.
     pub fn of(task: &Task, threshold: &Threshold) -> Result<Explanation> {
+        if let Some(rule) = &task.options.evaluation {
+            rule.check(task.quantiser.clip)?;
+        }
         if let Some(way) = &task.options.way {
             way.check(&task.model, &task.train)?;
         }
@@ -69,7 +72,8 @@ impl Explanation {
 
     fn way(&mut self, task: &Task) -> Result<()> {
         const SECTION: &str = "How devices learn together";
-        let (all, sent) = (task.model.parameters(), task.dimension()?.coordinates());
+        let all = task.model.parameters();
+        let sent = task.round_way(1)?.dimension();
         let text = match &task.options.way {
             None => "by averaging everything (FedAvg)".to_owned(),
             Some(Way::Proximal { mu }) => format!(
@@ -84,6 +88,21 @@ impl Explanation {
                 all - sent
             ),
         };
+        let evaluation = match &task.options.evaluation {
+            None => (Value::Null, String::new()),
+            Some(rule) => {
+                let left = task.update_quantiser().clip;
+                let one = task.sigma_error.to_f64() * f64::from(task.policy.min_accepted).sqrt();
+                let one = one / f64::from(rule.scale);
+                let text = format!(
+                    "devices judge the model of each round on up to {} samples of their own; updates are clipped to {left} instead, and {} devices' noise moves each sum of samples by about {one:.2}",
+                    rule.samples, task.policy.min_accepted
+                );
+                let value = json!({"samples": rule.samples, "scale": rule.scale, "loss": f64::from(rule.loss) / 65536.0, "update_clip": left, "deviation_samples": one});
+                (value, text)
+            }
+        };
+        self.fact(SECTION, "evaluation", evaluation.0, evaluation.1);
         let way = task.options.way.as_ref();
         let name = way.map_or_else(|| "fedavg".to_owned(), ToString::to_string);
         self.fact(SECTION, "way", json!(name), text);

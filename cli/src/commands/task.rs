@@ -11,8 +11,8 @@ use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed, Statement as _, TaskId, Validity};
 use dawn_learn::{ModelSpec, Preset, RobustRule, Way};
 use dawn_protocol::{
-    Deadlines, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection,
-    StewardNoise, Task, TaskOptions, dp,
+    Deadlines, EvaluationRule, Functional, GroupRule, PROTOCOL_VERSION, Policy, PrivacyPlan,
+    Selection, StewardNoise, Task, TaskOptions, dp,
 };
 use dawn_transport::Api;
 use serde::Deserialize;
@@ -93,6 +93,8 @@ struct Description {
     test_only: bool,
     /// How devices learn together; `fedavg` when absent.
     way: Option<String>,
+    /// What devices say of the model of each round; nothing when absent.
+    evaluation: Option<EvaluationFields>,
     /// What is asked of updates beside their norm.
     functional: Option<FunctionalField>,
     /// Noise that stewards contribute; none when absent.
@@ -113,6 +115,30 @@ struct GroupFields {
     honest: u32,
     dishonest: u32,
     rule: RobustRule,
+}
+
+/// How devices evaluate the model on samples that they hold out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvaluationFields {
+    /// Most samples that a device counts.
+    samples: u32,
+    /// What a sample counts.
+    scale: u32,
+    /// The largest mean loss of a device, in nats.
+    #[serde(default = "largest_loss")]
+    loss: f64,
+}
+
+impl From<EvaluationFields> for EvaluationRule {
+    fn from(fields: EvaluationFields) -> Self {
+        Self {
+            samples: fields.samples,
+            scale: fields.scale,
+            // Beyond the range it saturates, and nothing is 0, which the rules refuse.
+            loss: (fields.loss * 65536.0).round() as u32,
+        }
+    }
 }
 
 /// `"direction"`, or `"counts"`, of which the clip bound is one.
@@ -191,6 +217,10 @@ fn selection(probability: f64) -> Result<Selection> {
     // Truncated to units of 2^-32, of which it is at least one.
     let rate = ((probability * 2f64.powi(32)) as u32).max(1);
     Ok(Selection { rate })
+}
+
+fn largest_loss() -> f64 {
+    f64::from(EvaluationRule::LOSS) / 65536.0
 }
 
 fn delta() -> u8 {
@@ -409,6 +439,7 @@ impl Description {
                 way,
                 selection,
                 quota: max_org_submissions,
+                evaluation: self.evaluation.map(EvaluationRule::from),
             },
         })
     }
@@ -434,6 +465,7 @@ impl Description {
                     "noise.epsilon says how much devices carry: leave sigma_error out"
                 );
                 let sent = dawn_learn::way::dimension(&self.model, self.way()?.as_ref())?;
+                let sent = sent + self.evaluation.as_ref().map_or(0, |_| 3);
                 let plan = dp::Plan {
                     clip,
                     rounds: self.rounds,

@@ -99,7 +99,8 @@ fn task(task: &Task, body: &[u8]) {
     assert_eq!(task.id(), TaskId::of(body));
     let dimension = task.dimension().expect("an accepted task has a dimension");
     let way = task.round_way(1).expect("an accepted task's way fits it");
-    assert_eq!(dimension.coordinates(), way.dimension());
+    let evaluation = task.options.evaluation.map_or(0, |_| 3);
+    assert_eq!(dimension.coordinates(), way.dimension() + evaluation);
     assert!(way.dimension() + way.head_len() <= task.model.parameters());
     let charge = task
         .charge_micro_rho()

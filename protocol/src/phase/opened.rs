@@ -8,6 +8,7 @@ use dawn_learn::{GroupSum, Model};
 
 use super::Judged;
 use crate::digests;
+use crate::evaluation::EvaluationSum;
 use crate::open::OpenedSums;
 use crate::round_context::RoundContext;
 use crate::terminal::{AbortReason, RoundResult};
@@ -38,9 +39,24 @@ impl Opened {
         &self.judged
     }
 
-    /// The sum's `d` coordinates, over all accepted.
+    /// The sum's coordinates, over all accepted: those of the updates, and those of the evaluations when the task asks for
+    /// such.
     pub fn sum(&self) -> &[i32] {
         &self.sum
+    }
+
+    /// What the devices' evaluations sum to, noise included, when the task asks for such.
+    pub fn evaluation(&self) -> Option<EvaluationSum> {
+        self.task().options.evaluation?;
+        let (_, evaluation) = self.sum.split_at(self.way().dimension());
+        let &[correct, wrong, loss] = evaluation else {
+            return None;
+        };
+        Some(EvaluationSum {
+            correct,
+            wrong,
+            loss,
+        })
     }
 
     /// The sums that were opened: the only one, or that of every group.
@@ -61,9 +77,11 @@ impl Opened {
     pub fn next_model(&self, model: &Model) -> Result<Model, AbortReason> {
         let overflow = AbortReason::ModelOverflow;
         let (way, shift) = (self.way(), self.task().quantiser.update_shift);
+        // What is behind them are evaluations.
+        let updates = ..way.dimension();
         let Some((members, rule)) = self.judged.members().zip(self.task().options.groups) else {
             let accepted = self.judged.verdict.accepted_count();
-            let next = way.apply(model, &self.sum, accepted.into(), shift);
+            let next = way.apply(model, &self.sum[updates], accepted.into(), shift);
             return next.map_err(|_| overflow);
         };
         let groups: Vec<GroupSum<'_>> = self
@@ -71,7 +89,10 @@ impl Opened {
             .sums
             .iter()
             .zip(members)
-            .map(|(sum, members)| GroupSum { sum, members })
+            .map(|(sum, members)| GroupSum {
+                sum: &sum[updates],
+                members,
+            })
             .collect();
         let mean = rule.rule.estimate(&groups).map_err(|_| overflow)?;
         let next = way.apply(model, &mean.numerators, mean.denominator, shift);
@@ -102,6 +123,7 @@ impl Opened {
             model: next_model,
             direction: self.names_directions().then_some(self.spec().model),
             draw: self.selection().map(|_| self.judged.challenged.next_draw()),
+            evaluation: self.evaluation(),
         }
     }
 
@@ -150,6 +172,11 @@ impl Opened {
             claimed.draw == expected.draw,
             Rule::Selection,
             "the result does not leave the round's beacon for the next to draw from",
+        )?;
+        rule(
+            claimed.evaluation == expected.evaluation,
+            Rule::ResultSum,
+            "the result says another evaluation than the sum",
         )?;
         rule(
             *claimed == expected,

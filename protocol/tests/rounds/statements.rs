@@ -150,6 +150,7 @@ fn result() -> RoundResult {
         model: digest(0xbb),
         direction: None,
         draw: None,
+        evaluation: None,
     }
 }
 

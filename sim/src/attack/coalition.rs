@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use dawn_learn::{Dataset, Model, Quantiser, RoundWay, TrainSpec};
+use dawn_learn::{Dataset, Evaluation, Model, RoundWay};
+use dawn_protocol::Task;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
@@ -111,13 +112,7 @@ impl Coalition {
     ///
     /// # Errors
     /// When the data does not fit the model.
-    pub fn allies(
-        &self,
-        way: &RoundWay,
-        model: &Model,
-        spec: &TrainSpec,
-        quantiser: &Quantiser,
-    ) -> Result<Arc<Allies>> {
+    pub fn allies(&self, way: &RoundWay, model: &Model, task: &Task) -> Result<Arc<Allies>> {
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = learnt.iter().find(|(known, _)| known == model) {
             return Ok(Arc::clone(known));
@@ -125,9 +120,10 @@ impl Coalition {
         let mut updates = Vec::new();
         for (index, shard) in (0u64..).zip(&self.shards) {
             let order = derive(&self.seed, "coalition's training", &[index]);
-            let delta = way.train(model, &mut way.fresh_head(model), shard, spec, order)?;
+            let delta = way.train(model, &mut way.fresh_head(model), shard, &task.train, order)?;
             let rounding = derive(&self.seed, "coalition's rounding", &[index]);
-            updates.push(quantiser.quantise(&delta, &mut ChaCha20Rng::from_seed(rounding))?);
+            let rng = &mut ChaCha20Rng::from_seed(rounding);
+            updates.push(task.vector(&delta, &Evaluation::default(), rng)?);
         }
         let allies = Arc::new(Allies::of(&updates, self.devices));
         if learnt.len() >= 2 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use dawn_client::{Client, ClientError, OpenRound, PreparedSubmission};
 use dawn_identity::{DeviceId, FoundingDocument, TaskId};
-use dawn_learn::{Dataset, Head, Model, RoundWay};
+use dawn_learn::{Dataset, Evaluation, Head, Model, RoundWay};
 use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{RoundId, Task};
 use rand_chacha::ChaCha20Rng;
@@ -129,6 +129,8 @@ pub struct Player {
     id: DeviceId,
     client: Client,
     data: Arc<Dataset>,
+    /// What it does not learn from.
+    held_out: Arc<Dataset>,
     world: Arc<World>,
     /// Its last submission, when it is malicious.
     last: Arc<Mutex<Option<Message>>>,
@@ -141,7 +143,7 @@ impl Player {
         device: Device,
         founding: &FoundingDocument,
         state: &Path,
-        data: Arc<Dataset>,
+        (data, held_out): (Arc<Dataset>, Arc<Dataset>),
         world: Arc<World>,
     ) -> Result<Self> {
         let id = device.chain.claimed_device();
@@ -157,6 +159,7 @@ impl Player {
             id,
             client,
             data,
+            held_out,
             world,
             last: Arc::default(),
         })
@@ -192,6 +195,7 @@ impl Player {
     async fn play(&self, open: OpenRound, fail: Option<DropOut>) -> Result<()> {
         let number = open.id().number;
         let (index, data) = (self.index, Arc::clone(&self.data));
+        let held_out = Arc::clone(&self.held_out);
         let seed = derive(
             &self.world.seed,
             "device",
@@ -208,7 +212,7 @@ impl Player {
                 data: &data,
                 coalition: &coalition,
             };
-            let (prepared, upload) = prepare(&open, &device, seed, &last)?;
+            let (prepared, upload) = prepare(&open, &device, &held_out, seed, &last)?;
             drop(permit);
             let head = open.own_head()?;
             Ok((open, prepared, upload, head))
@@ -256,6 +260,7 @@ impl Player {
 fn prepare(
     open: &OpenRound,
     device: &Behaviour<'_>,
+    held_out: &Dataset,
     seed: [u8; 32],
     last: &Mutex<Option<Message>>,
 ) -> Result<(PreparedSubmission, Uploaded)> {
@@ -266,7 +271,8 @@ fn prepare(
     let (prepared, mut vector) = match device.attack {
         None => {
             let mut vector = Vec::with_capacity(dimension.padded());
-            let update = open.train_in_order(training_seed, device.data, &mut rng)?;
+            let data = (device.data, held_out);
+            let update = open.train_in_order(training_seed, data, &mut rng)?;
             let shown = |block: &[i32]| vector.extend_from_slice(block);
             (open.prepare_observed(&update, &mut rng, shown)?, vector)
         }
@@ -323,21 +329,23 @@ impl Behaviour<'_> {
         training_seed: [u8; 32],
         rng: &mut R,
     ) -> Result<Vec<i32>> {
-        let (spec, quantiser) = (&task.train, &task.quantiser);
+        // What devices say of the model changes nothing about it.
+        let evaluation = Evaluation::default();
+        let spec = &task.train;
         let Some(attack) = self.attack else {
             let delta = way.train(model, head, self.data, spec, training_seed)?;
-            return Ok(quantiser.quantise(&delta, rng)?);
+            return Ok(task.vector(&delta, &evaluation, rng)?);
         };
         let data = attack.data(self.data)?;
         let delta = way.train(model, head, &data, spec, training_seed)?;
-        let honest = quantiser.quantise(&delta, rng)?;
+        let honest = task.vector(&delta, &evaluation, rng)?;
         let allies = if attack.colludes() {
-            self.coalition.allies(way, model, spec, quantiser)?
+            self.coalition.allies(way, model, task)?
         } else {
             Arc::new(Allies::alone(&honest, 1))
         };
         let seed = derive(&training_seed, "attack", &[]);
-        Ok(attack.update(&honest, &allies, quantiser.clip, seed))
+        Ok(attack.update(&honest, &allies, task.quantiser.clip, seed))
     }
 }
 

@@ -130,7 +130,8 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
     });
     let state = tempfile::tempdir()?;
     let mut players = Vec::new();
-    for (index, shard) in setting.shares.devices.iter().enumerate() {
+    let data = setting.shares.devices.iter().zip(&setting.shares.own);
+    for (index, (shard, held_out)) in data.enumerate() {
         let device = founded.enrol(
             setting.shares.owners[index],
             &format!("device-{index}"),
@@ -142,7 +143,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
             device,
             &founded.founding,
             state.path(),
-            Arc::new(shard.clone()),
+            (Arc::new(shard.clone()), Arc::new(held_out.clone())),
             Arc::clone(&world),
         )?);
     }
@@ -191,6 +192,7 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
         accuracy_unseen: follower.unseen(last.accuracy),
         accuracy_unseen_adapted: follower.adapted()?,
         bytes_per_device: mean_bytes(&rows),
+        evaluation: last.evaluation,
         accuracy_plain: last.accuracy_plain,
         accuracy_undefended: last.accuracy_undefended,
         attack: options.attack_names(),

@@ -27,6 +27,8 @@ pub struct DemoOptions {
     pub model: Option<ModelSpec>,
     /// How devices learn together, as [`dawn_learn::Way::parse`] reads it.
     pub way: String,
+    /// Whether devices evaluate the model of each round on samples that they hold out.
+    pub evaluate: bool,
     /// Of data with natural users, the people that take no part.
     pub unseen: Vec<u8>,
     /// Organisations, each with one steward: 3 to 16.
@@ -221,11 +223,16 @@ impl DemoOptions {
         };
         let sent = setting.dimension().unwrap_or_default();
         let way = match &setting.way {
-            Some(way) => format!("learning by {way} ({sent} of them sent), "),
+            Some(way) => format!("learning by {way} ({sent} numbers sent), "),
             None => String::new(),
         };
+        let evaluation = if self.evaluate {
+            "devices evaluate the model on samples that they hold out, "
+        } else {
+            ""
+        };
         format!(
-            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {way}{} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{groups}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
+            "{} data, model {} ({} parameters: {:.1} KB as a plain update), {way}{evaluation}{} organisations, {} devices, {} rounds, {:.0} % of the devices fail in each round, {attack}{groups}{filter}{privacy} (sigma {:.1} per device{stewards}, clip {})",
             self.data,
             setting.model,
             setting.model.parameters(),

@@ -40,7 +40,7 @@ impl PlainRun {
         test: &Dataset,
     ) -> Result<f64> {
         let way = self.task.round_way(number)?;
-        let mut sum = vec![0i64; way.dimension()];
+        let mut sum = vec![0i64; self.task.dimension()?.coordinates()];
         let mut count = 0u32;
         for (device, seed) in devices {
             let fresh = || way.fresh_head(&self.model);
@@ -55,7 +55,8 @@ impl PlainRun {
         if count > 0 {
             let sum: Vec<i32> = sum.into_iter().map(centred).collect();
             let shift = self.task.quantiser.update_shift;
-            self.model = way.apply(&self.model, &sum, count.into(), shift)?;
+            let updates = &sum[..way.dimension()];
+            self.model = way.apply(&self.model, updates, count.into(), shift)?;
         }
         Ok(evaluate(&self.model, test)?.accuracy())
     }

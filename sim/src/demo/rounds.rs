@@ -305,6 +305,7 @@ impl<'a> Follower<'a> {
             dropped: self.options.devices - submitted,
             accuracy: evaluate(&self.model, test)?.accuracy(),
             accuracy_own: accuracy_own.map(|evaluation| evaluation.accuracy()),
+            evaluation: serde_json::from_value(status["evaluation"].clone())?,
             accuracy_plain,
             accuracy_undefended,
             epsilon: self.epsilon()?,

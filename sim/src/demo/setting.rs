@@ -10,10 +10,10 @@ use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed};
 use dawn_learn::data::{Split, digits, fashion_mnist, watch};
 use dawn_learn::way::dimension;
-use dawn_learn::{ModelSpec, Preset, Way};
+use dawn_learn::{Dataset, ModelSpec, Preset, Way};
 use dawn_protocol::{
-    Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection, StewardNoise, Task, TaskOptions,
-    dp,
+    Deadlines, EvaluationRule, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection, StewardNoise,
+    Task, TaskOptions, dp,
 };
 
 use super::shares::{Shares, WATCH_FOLDER};
@@ -121,6 +121,8 @@ pub struct Setting {
     pub model: ModelSpec,
     /// How devices learn together; averaging when absent.
     pub way: Option<Way>,
+    /// Whether devices evaluate the model.
+    pub evaluates: bool,
     /// Training and quantisation.
     pub preset: Preset,
 }
@@ -135,7 +137,7 @@ impl Setting {
         };
         let way = Way::parse(&options.way, &model)?;
         let personal = matches!(way, Some(Way::Personal { .. }));
-        let shares = Shares::split(options, personal)?;
+        let shares = Shares::split(options, personal || options.evaluate)?;
         ensure!(
             model.inputs() == shares.test.inputs(),
             "the model {model} has {} inputs, the {} data has {}: choose a model that fits",
@@ -147,6 +149,7 @@ impl Setting {
             shares,
             model,
             way,
+            evaluates: options.evaluate,
             preset: if private {
                 Preset::Private
             } else {
@@ -157,7 +160,19 @@ impl Setting {
 
     /// Number of coordinates that a device sends.
     pub fn dimension(&self) -> Result<usize> {
-        Ok(dimension(&self.model, self.way.as_ref())?)
+        let evaluation = if self.evaluates { 3 } else { 0 };
+        Ok(dimension(&self.model, self.way.as_ref())? + evaluation)
+    }
+
+    /// What devices say of the model, when it is asked for: of all that the one with most holds out.
+    fn evaluation(&self, options: &DemoOptions, clip: u32) -> Result<Option<EvaluationRule>> {
+        if !options.evaluate {
+            return Ok(None);
+        }
+        let most = self.shares.own.iter().map(Dataset::len).max().unwrap_or(0);
+        let rule = EvaluationRule::for_samples(u32::try_from(most)?, clip);
+        let rule = rule.context("devices hold out more samples than the clip bound can count")?;
+        Ok(Some(rule))
     }
 
     /// The task, signed by the first organisation's issuer.
@@ -171,6 +186,7 @@ impl Setting {
         now: u64,
     ) -> Result<Signed<Task>> {
         let settings = self.preset.settings(&self.model);
+        let evaluation = self.evaluation(options, settings.quantiser.clip)?;
         let policy = policy(options);
         let groups = options.groups.map(|groups| groups.rule(&policy));
         let groups = groups.transpose()?;
@@ -246,6 +262,7 @@ impl Setting {
                 selection: options.selection.map(|probability| Selection {
                     rate: (probability * 2f64.powi(32)) as u32,
                 }),
+                evaluation,
             },
         };
         Signed::sign(&task, owner.issuer()).context("the demo's task breaks a rule")

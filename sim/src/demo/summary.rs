@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dawn_protocol::FederatedEvaluation;
 use serde::Serialize;
 
 /// One round of the demo.
@@ -26,6 +27,8 @@ pub struct RoundRow {
     /// Accuracy of the devices' own models (the new model, with their own layers in it where a task leaves layers to the devices)
     /// on samples that they held out; `None` where nobody holds anything out.
     pub accuracy_own: Option<f64>,
+    /// What devices said of the model that the round started from, through the secure sum; `None` where the task does not ask.
+    pub evaluation: Option<FederatedEvaluation>,
     /// Accuracy of the same training without masks, noise and attackers.
     pub accuracy_plain: f64,
     /// Accuracy of the same training when everything that is sent is added; `None` without attackers.
@@ -63,6 +66,8 @@ pub struct DemoSummary {
     pub accuracy_unseen: Option<f64>,
     /// The same after each of their devices has trained once on other samples of its own.
     pub accuracy_unseen_adapted: Option<f64>,
+    /// What devices said in the last round of the model that it started from.
+    pub evaluation: Option<FederatedEvaluation>,
     /// Mean bytes of one upload, over all rounds.
     pub bytes_per_device: u64,
     /// Final accuracy of the same training without masks, noise and attackers.
@@ -145,6 +150,16 @@ impl RoundRow {
     /// How the round ended, and why submissions were rejected.
     pub fn outcome_text(&self) -> String {
         let mut text = self.outcome.clone();
+        if let Some(evaluation) = &self.evaluation
+            && let Some((accuracy, deviation)) =
+                evaluation.accuracy.zip(evaluation.accuracy_deviation)
+        {
+            text.push_str(&format!(
+                "; devices measured {:.1} +- {:.1} % before it",
+                100.0 * accuracy,
+                100.0 * deviation
+            ));
+        }
         for (reason, count) in &self.rejections {
             text.push_str(&format!(", {count} {reason}"));
         }

@@ -24,6 +24,7 @@ fn result(world: &World, session: SessionId, model: Digest, direction: Option<Di
         model,
         direction,
         draw: None,
+        evaluation: None,
     }))
 }
 

@@ -81,6 +81,7 @@ fn aborts_are_followed_back_to_what_explains_them() {
         model: left,
         direction: None,
         draw: None,
+        evaluation: None,
     }));
     let second = abort(&world, 2, Some(&first), left);
     let third = abort(&world, 3, Some(&second), left);

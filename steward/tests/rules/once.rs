@@ -344,6 +344,7 @@ fn one_history() {
         model: dawn_protocol::Digest([3; 32]),
         direction: None,
         draw: None,
+        evaluation: None,
     };
     let own = world.sealing_key(&state, 2).expect("key");
     let rng = &mut world.rng.clone();

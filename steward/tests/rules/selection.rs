@@ -30,6 +30,7 @@ fn a_result_that_leaves_another_beacon_is_not_continued() {
             model,
             direction: None,
             draw,
+            evaluation: None,
         }))
     };
     let right = closed.challenged.next_draw();
