@@ -171,7 +171,7 @@ fn the_ends_of_the_range_go_through_every_reader() {
     row[2] = "32768";
     let error = csv(&row.join(","), 0).unwrap_err().to_string();
     assert_eq!(error, "line 1: column 3: `32768` is out of range");
-    let mut wide = vec![0i32; INPUTS];
+    let mut wide = [0i32; INPUTS];
     wide[2] = -32769;
     let features = array("<i4", "(1, 16)", wide.iter().flat_map(|f| f.to_le_bytes()));
     let error = npy(&features, &array("|u1", "(1,)", [0]), 0).unwrap_err();
