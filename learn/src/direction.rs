@@ -16,6 +16,9 @@ pub enum DirectionError {
         /// Where it ends.
         to: Box<ModelSpec>,
     },
+    /// Updates are answers of a distillation, not steps of the model.
+    #[error("a distillation has no direction: its updates are answers to public samples")]
+    NotLinear,
     /// Rounding could take more than half of the norm.
     #[error(
         "a direction of {coordinates} coordinates has a norm of at least {least}, not {limit}: its entries are integers"

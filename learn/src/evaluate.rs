@@ -2,12 +2,13 @@
 
 use crate::backend::{self, Backend};
 use crate::data::Dataset;
+use crate::fixed::{MASTER_FRACTION_BITS, MASTER_MAX, scale};
 use crate::layer::Layer;
 use crate::model::Model;
 use crate::network::Network;
 use crate::softmax;
 use crate::squared;
-use crate::train::{TrainError, check_data};
+use crate::train::{TrainError, check_data, check_inputs};
 use minicbor::{Decode, Encode};
 
 /// Samples that are evaluated together. Part of the rule: activations of a batch share an exponent.
@@ -102,4 +103,27 @@ pub fn evaluate_with(
     }
     evaluation.loss += squared::loss(squares);
     Ok(evaluation)
+}
+
+/// The outputs of a model for every sample, in units of 2^-24 (a model's own, saturating), a row of outputs a sample. Labels and
+/// targets are not looked at.
+pub(crate) fn outputs(
+    backend: Backend,
+    model: &Model,
+    data: &Dataset,
+) -> Result<Vec<i32>, TrainError> {
+    check_inputs(model, data)?;
+    let mut network = Network::new(&model.spec(), data.len().min(BATCH), backend.require()?);
+    network.load_weights(model.weights());
+    let mut all = Vec::with_capacity(data.len() * model.spec().outputs());
+    for start in (0..data.len()).step_by(BATCH) {
+        let batch = start..(start + BATCH).min(data.len());
+        network.load_samples(data, batch.clone());
+        let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
+        let (width, exponent) = network.forward(batch.len(), biases);
+        let power = MASTER_FRACTION_BITS as i32 - exponent;
+        let outputs = network.logits(batch.len(), width).iter();
+        all.extend(outputs.map(|&output| scale(output, power, MASTER_MAX.into()) as i32));
+    }
+    Ok(all)
 }

@@ -14,6 +14,8 @@ pub mod labels {
     pub const ROUNDING: &str = "dawn v1 learn rounding";
     /// Signs of the adapters of a round, from the task's seed.
     pub const ADAPTERS: &str = "dawn v1 learn adapters";
+    /// Order of the public samples in a distillation, from the task's seed and the round's number.
+    pub const STUDENT: &str = "dawn v1 learn student";
     /// Partition of a data set over devices.
     pub const PARTITION: &str = "dawn v1 learn partition";
 }

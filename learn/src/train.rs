@@ -8,7 +8,7 @@ use crate::randomness::{index, labels, permutation};
 use crate::spec::ModelSpec;
 use crate::trainer::Trainer;
 use crate::way::part::Part;
-use crate::way::{HeadError, WayError};
+use crate::way::{HeadError, PublicSetError, WayError};
 use minicbor::{Decode, Encode};
 use std::num::NonZeroU16;
 
@@ -23,7 +23,7 @@ pub const MAX_DROPOUT: u32 = 15 << 12;
 
 /// How a device trains: part of the task, the same for all of them.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize,
 )]
 #[cbor(array)]
 pub struct TrainSpec {
@@ -127,6 +127,12 @@ pub enum TrainError {
     /// The way of learning together does not fit.
     #[error(transparent)]
     Way(#[from] WayError),
+    /// The public set is missing or another one.
+    #[error(transparent)]
+    PublicSet(#[from] PublicSetError),
+    /// The task distils, and its public set is not here.
+    #[error("the task distils, and its public set was not given")]
+    NoPublicSet,
     /// The device's own head does not fit.
     #[error(transparent)]
     Head(#[from] HeadError),
@@ -172,15 +178,20 @@ fn within(what: &'static str, value: u32, least: u32, most: u32) -> Result<(), T
     }
 }
 
+/// Checks that a sample of the data is one for the model.
+pub(crate) fn check_inputs(model: &Model, data: &Dataset) -> Result<(), TrainError> {
+    let (model, data) = (model.spec().inputs(), data.inputs());
+    if data == model {
+        Ok(())
+    } else {
+        Err(TrainError::Inputs { model, data })
+    }
+}
+
 /// Checks that the data fits the model.
 pub(crate) fn check_data(model: &Model, data: &Dataset) -> Result<(), TrainError> {
+    check_inputs(model, data)?;
     let spec = model.spec();
-    if data.inputs() != spec.inputs() {
-        return Err(TrainError::Inputs {
-            model: spec.inputs(),
-            data: data.inputs(),
-        });
-    }
     match data.targets() {
         Some(_) if !spec.is_regressor() => return Err(TrainError::NoLabels),
         None if spec.is_regressor() => return Err(TrainError::NoTargets),
@@ -259,8 +270,20 @@ pub(crate) fn run(
     spec: &TrainSpec,
     seed: [u8; 32],
 ) -> Result<Delta, TrainError> {
-    spec.check()?;
     check_data(model, data)?;
+    run_towards(backend, model, trained, data, spec, seed)
+}
+
+/// [`run`], whatever the model is for: towards labels, or towards targets, of which there are as many as outputs.
+pub(crate) fn run_towards(
+    backend: Backend,
+    model: &Model,
+    trained: (Vec<Part>, Option<u32>),
+    data: &Dataset,
+    spec: &TrainSpec,
+    seed: [u8; 32],
+) -> Result<Delta, TrainError> {
+    spec.check()?;
     if data.is_empty() {
         return Err(TrainError::EmptyDataset);
     }

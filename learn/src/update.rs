@@ -24,6 +24,9 @@ pub enum UpdateError {
         /// What was given.
         found: Box<ModelSpec>,
     },
+    /// The task distils, and the student cannot be trained.
+    #[error("the student cannot be trained: {0}")]
+    Student(Box<crate::train::TrainError>),
     /// Nobody is in the sum.
     #[error("a sum of no updates changes nothing")]
     NoUpdates,

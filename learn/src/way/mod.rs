@@ -2,8 +2,9 @@
 //! is sent, and what the mean of a round does to the model.
 //!
 //! A task without a way is federated averaging (McMahan et al. 2017): everything is trained, and its difference sent. In
-//! all others the coordinates of a round are *linear* in the model's parameters, so that the mean of what devices send is
-//! the mean of what they have learnt, and what is published is an ordinary [`crate::Model`].
+//! most others the coordinates of a round are *linear* in the model's parameters, so that the mean of what devices send is
+//! the mean of what they have learnt; in a distillation they are answers to public samples. What is published is an ordinary
+//! [`crate::Model`].
 //!
 //! | module | explains |
 //! |---|---|
@@ -12,30 +13,35 @@
 //! | [`part`] | what is trained of a layer, as the trainer needs it |
 //! | [`adapter`] | the fixed factor of a low-rank update |
 //! | [`head`] | the layers that never leave a device |
+//! | [`public`] | the public samples of a distillation |
+//! | [`distil`] | what devices answer to them, and how the student learns from the mean |
 //! | [`round`] | one home for (model, way, round): dimension, training, update rule, direction |
 
 pub(crate) mod adapter;
+mod distil;
 pub mod head;
 pub(crate) mod part;
+pub mod public;
 pub mod rank;
 pub mod round;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use crate::spec::ModelSpec;
+use crate::spec::{MAX_PARAMETERS, ModelSpec};
 use crate::train::TrainSpec;
 use minicbor::{Decode, Encode};
 use rank::{Rank, Ranks};
 
 pub use head::{Head, HeadError};
+pub use public::{PublicSet, PublicSetError};
 pub use round::{RoundWay, dimension};
 
 /// Largest weight of the proximal term: 16.
 pub const MAX_MU: u32 = 16 << 16;
 
-/// How devices learn together, when it is not by averaging everything. In CBOR `[0, mu]`, `[1, [rank or null, ...]]` or
-/// `[2, head]`.
+/// How devices learn together, when it is not by averaging everything. In CBOR `[0, mu]`, `[1, [rank or null, ...]]`,
+/// `[2, head]` or `[3, public set, samples, student]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(flat)]
 pub enum Way {
@@ -62,6 +68,20 @@ pub enum Way {
         /// How many layers: at least 1, and fewer than the model has.
         #[n(0)]
         head: u8,
+    },
+    /// Distillation (Li and Wang 2019, Lin et al. 2020): devices send what they would answer to public samples, and the model,
+    /// their student, is trained towards the mean of the answers.
+    #[n(3)]
+    Distillation {
+        /// Digest of the public set ([`PublicSet::digest`]).
+        #[cbor(n(0), with = "minicbor::bytes")]
+        set: [u8; 32],
+        /// Its samples.
+        #[n(1)]
+        samples: u32,
+        /// How the student is trained.
+        #[n(2)]
+        student: TrainSpec,
     },
 }
 
@@ -118,9 +138,21 @@ pub enum WayError {
         /// Its layers.
         layers: usize,
     },
+    /// No public samples, or too many.
+    #[error(
+        "a distillation has at least one public sample, at most {MAX_PARAMETERS} outputs for all of them, and a set of at most {} bytes, not {samples} samples",
+        public::MAX_PUBLIC_BYTES
+    )]
+    Samples {
+        /// Samples that were given.
+        samples: u32,
+    },
+    /// The student's training is refused.
+    #[error("the student's training: {0}")]
+    Student(String),
     /// Not a way as it is written.
     #[error(
-        "`{0}` is no way of learning together: write fedavg, fedprox:MU, low-rank:RANK (or a rank, 0 or full for each layer, with - between them) or personal:LAYERS"
+        "`{0}` is no way of learning together: write fedavg, fedprox:MU, low-rank:RANK (or a rank, 0 or full for each layer, with - between them), personal:LAYERS or distillation:SAMPLES"
     )]
     Unreadable(String),
 }
@@ -141,6 +173,11 @@ impl Way {
                     .ok_or(WayError::Pull)
             }
             Self::LowRank { .. } | Self::Personal { .. } => self.check_shape(model),
+            Self::Distillation { student, .. } => {
+                let student = student.check();
+                student.map_err(|error| WayError::Student(error.to_string()))?;
+                self.check_shape(model)
+            }
         }
     }
 
@@ -187,6 +224,17 @@ impl Way {
                         model: *model,
                         layers: layers.len(),
                     })
+                }
+            }
+            Self::Distillation { samples, .. } => {
+                let count = *samples as usize;
+                let outputs = count.checked_mul(model.outputs());
+                if outputs.is_some_and(|outputs| (1..=MAX_PARAMETERS).contains(&outputs))
+                    && public::encoded_len(count, model.inputs()) <= public::MAX_PUBLIC_BYTES
+                {
+                    Ok(())
+                } else {
+                    Err(WayError::Samples { samples: *samples })
                 }
             }
         }

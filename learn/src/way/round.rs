@@ -1,8 +1,10 @@
 //! One round of a task: what its devices train and send, and what the mean of it does to the model.
 
 use super::adapter::Adapter;
+use super::distil;
 use super::head::{Head, HeadError};
 use super::part::{self, Part};
+use super::public::{PublicSet, PublicSetError};
 use super::rank::Rank;
 use super::{Way, WayError};
 use crate::backend::{self, Backend};
@@ -13,18 +15,22 @@ use crate::quantise::Delta;
 use crate::spec::{LayerShape, ModelSpec};
 use crate::train::{TrainError, TrainSpec, run};
 use crate::update::{UpdateError, check_mean, moved};
+use std::sync::Arc;
 
 /// What a round of a task learns: a model's shape, the way, and the adapters of the round.
 ///
 /// Its *coordinates* are what a device sends, layer by layer: nothing of a layer that is frozen or private; `outputs x inputs`
 /// weights row by row and `outputs` biases of one that is trained in full; `outputs x rank` numbers of `B` row by row and
-/// the biases of one with an adapter.
+/// the biases of one with an adapter. In a distillation they are outputs: sample by sample of the public set, which has to be
+/// given ([`RoundWay::with_public_set`]) to train and to apply.
 #[derive(Clone, Debug)]
 pub struct RoundWay {
     model: ModelSpec,
     way: Option<Way>,
     layers: Vec<(LayerShape, Part)>,
     dimension: usize,
+    set: Option<Arc<PublicSet>>,
+    student_seed: [u8; 32],
 }
 
 /// Number of coordinates of an update, for a model and a way; of every round the same.
@@ -34,6 +40,9 @@ pub struct RoundWay {
 pub fn dimension(model: &ModelSpec, way: Option<&Way>) -> Result<usize, WayError> {
     if let Some(way) = way {
         way.check_shape(model)?;
+    }
+    if let Some(Way::Distillation { samples, .. }) = way {
+        return Ok(*samples as usize * model.outputs());
     }
     let layers = model.layers();
     let sent = layers.iter().enumerate().map(|(index, layer)| {
@@ -58,7 +67,7 @@ enum Kind {
 
 fn kind(way: Option<&Way>, index: usize, layers: usize) -> Kind {
     match way {
-        None | Some(Way::Proximal { .. }) => Kind::Full,
+        None | Some(Way::Proximal { .. } | Way::Distillation { .. }) => Kind::Full,
         Some(Way::LowRank { ranks }) => match ranks.as_slice().get(index) {
             None | Some(Rank::Frozen) => Kind::Frozen,
             Some(Rank::Full) => Kind::Full,
@@ -107,7 +116,20 @@ impl RoundWay {
                 })
                 .collect(),
             dimension,
+            set: None,
+            student_seed: distil::student_seed(seed, round),
         })
+    }
+
+    /// With the public set, of a distillation.
+    ///
+    /// # Errors
+    /// It is another set than the task's, or the task has none.
+    pub fn with_public_set(mut self, set: Arc<PublicSet>) -> Result<Self, PublicSetError> {
+        let way = self.way.as_ref().ok_or(PublicSetError::NotNeeded)?;
+        way.check_public_set(&self.model, &set)?;
+        self.set = Some(set);
+        Ok(self)
     }
 
     /// Number of coordinates of an update.
@@ -202,6 +224,11 @@ impl RoundWay {
         };
         let start = self.personal(model, head)?;
         let trained = run(backend, &start, (self.parts(), pull), data, spec, seed)?;
+        if let Some(Way::Distillation { .. }) = self.way {
+            let set = self.set.as_ref().ok_or(TrainError::NoPublicSet)?;
+            let copy = distil::moved_by(model, &trained);
+            return distil::differences(backend, (model, &copy), set);
+        }
         if head.weights().is_empty() {
             return Ok(trained);
         }
@@ -215,10 +242,14 @@ impl RoundWay {
 
     /// The model that follows from the mean of a round's updates, `numerators / denominator`, one number a coordinate. A weight
     /// moves by its coordinate; with an adapter by `mean(B) A`, computed exactly and rounded once, to nearest, ties to even.
-    /// What is frozen or private stays.
+    /// What is frozen or private stays. In a distillation the model is trained towards its outputs moved by the mean.
     ///
     /// # Errors
-    /// Lengths differ, the denominator is zero, or the shift is out of range; the model is of another shape.
+    /// Lengths differ, the denominator is zero, or the shift is out of range; the model is of another shape; the public set of a
+    /// distillation is missing.
+    ///
+    /// # Panics
+    /// In a distillation as [`crate::train()`].
     pub fn apply<S: Copy + Into<i64>>(
         &self,
         model: &Model,
@@ -233,6 +264,14 @@ impl RoundWay {
             });
         }
         check_mean(numerators.len(), self.dimension, denominator, update_shift)?;
+        if let Some(Way::Distillation { student, .. }) = &self.way {
+            let refused = |error| UpdateError::Student(Box::new(error));
+            let set = self.set.as_ref().ok_or(TrainError::NoPublicSet);
+            let mean = (numerators, denominator, update_shift);
+            let rule = (student, self.student_seed);
+            return distil::student(backend::current(), model, set.map_err(refused)?, mean, rule)
+                .map_err(refused);
+        }
         let mut next = model.clone();
         let mut rest = numerators;
         let mut take = |count: usize| {
@@ -292,6 +331,9 @@ impl RoundWay {
                     to: Box::new(to.spec()),
                 });
             }
+        }
+        if let Some(Way::Distillation { .. }) = self.way {
+            return Err(DirectionError::NotLinear);
         }
         let moved: Vec<i64> = (from.weights().iter().zip(to.weights()))
             .map(|(&from, &to)| i64::from(to) - i64::from(from))

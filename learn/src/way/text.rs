@@ -1,12 +1,14 @@
 //! Ways as people write them.
 
 use super::rank::{Rank, Ranks};
-use super::{MAX_MU, Way, WayError};
+use super::{MAX_MU, PublicSet, Way, WayError};
 use crate::spec::{LayerShape, ModelSpec};
+use crate::train::TrainSpec;
 use std::fmt;
 
 impl Way {
-    /// Reads `fedavg` (none), `fedprox:MU`, `low-rank:RANKS` or `personal:LAYERS`, for a model.
+    /// Reads `fedavg` (none), `fedprox:MU`, `low-rank:RANKS` or `personal:LAYERS`, for a model. (A distillation needs a public set:
+    /// [`Way::distillation`].)
     ///
     /// `RANKS` is one for each layer with `-` between them: 0 for nothing, a number for an adapter, `full`. A single number
     /// stands for adapters of this rank on all dense layers that have more inputs; the others are trained in full.
@@ -32,13 +34,36 @@ impl Way {
         Ok(Some(way))
     }
 
-    /// The kind alone, without numbers: `fedprox`, `low-rank` or `personal`.
+    /// A distillation over a public set, for a model.
+    ///
+    /// # Errors
+    /// The set's samples are not the model's, or the way does not fit.
+    pub fn distillation(
+        model: &ModelSpec,
+        set: &PublicSet,
+        student: TrainSpec,
+    ) -> Result<Self, WayError> {
+        let samples = u32::try_from(set.samples().len()).unwrap_or(u32::MAX);
+        let way = Self::Distillation {
+            set: set.digest(),
+            samples,
+            student,
+        };
+        if set.samples().inputs() != model.inputs() {
+            return Err(WayError::Samples { samples });
+        }
+        way.check(model, &student)?;
+        Ok(way)
+    }
+
+    /// The kind alone, without numbers: `fedprox`, `low-rank`, `personal` or `distillation`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Proximal { .. } => "fedprox",
             Self::LowRank { .. } => "low-rank",
             Self::Personal { .. } => "personal",
+            Self::Distillation { .. } => "distillation",
         }
     }
 }
@@ -83,6 +108,7 @@ impl fmt::Display for Way {
         match self {
             Self::Proximal { mu } => write!(f, ":{}", f64::from(*mu) / 65536.0),
             Self::Personal { head } => write!(f, ":{head}"),
+            Self::Distillation { samples, .. } => write!(f, ":{samples}"),
             Self::LowRank { ranks } => {
                 for (place, rank) in ranks.as_slice().iter().enumerate() {
                     f.write_str(if place == 0 { ":" } else { "-" })?;
@@ -101,7 +127,6 @@ impl fmt::Display for Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::TrainSpec;
 
     const TRAIN: TrainSpec = TrainSpec {
         epochs: 1,
@@ -195,8 +220,9 @@ mod tests {
             Way::Personal { head: 1 }.check(&logistic, &TRAIN),
             Err(WayError::Head { layers: 1, .. })
         ));
-        let hostile: [&[u8]; 5] = [
-            &[0x82, 3, 1],                               // no such way
+        let hostile: [&[u8]; 6] = [
+            &[0x82, 4, 1],                               // no such way
+            &[0x82, 3, 1],                               // a distillation without most of it
             &[0x82, 1, 0x80],                            // no layers
             &[0x82, 1, 0x9b, 0xff, 0, 0, 0, 0, 0, 0, 0], // more layers than there is memory
             &[0x82, 1, 0x81, 0x1a, 0, 1, 0, 0],          // a rank of 17 bits
