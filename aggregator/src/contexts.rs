@@ -16,6 +16,7 @@ use dawn_identity::{
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
 use crate::app::App;
+use crate::payloads::ObjectKey;
 use crate::problem::Problem;
 use crate::store::StoreError;
 
@@ -257,6 +258,14 @@ impl App {
             .verify_task(&roster, &signed)
             .await?
             .map_err(spoiled("task"))?;
+        if let Some((digest, bytes)) = context.wanted_public_set() {
+            let key = ObjectKey::public_set(&digest);
+            let bytes = self.payloads.get(&key, bytes as u64).await;
+            let set = bytes.map_err(spoiled("public set"))?;
+            context
+                .learn_public_set(&set)
+                .map_err(spoiled("public set"))?;
+        }
         put(&self.known.tasks, MOST, *task, &context);
         Ok(context)
     }

@@ -66,6 +66,11 @@ impl ObjectKey {
         Self(Path::from(format!("models/{digest}")))
     }
 
+    /// The public set of a distillation, by its digest.
+    pub fn public_set(digest: &Digest) -> Self {
+        Self(Path::from(format!("public-sets/{digest}")))
+    }
+
     /// A steward's answers about the submissions of a round, by their digest.
     pub fn answers(task: &Digest, round: u32, digest: &Digest) -> Self {
         Self(Path::from(format!("answers/{task}/{round}/{digest}")))

@@ -123,6 +123,11 @@ async fn preamble(
         .transcript
         .task(task.task().signed())
         .map_err(unwritable)?;
+    if let Some(set) = task.public_set() {
+        let set = set.to_bytes();
+        spool.transcript.public_set(&set).map_err(unwritable)?;
+        spool.flush().await?;
+    }
     if let Some(before) = id.number.checked_sub(1).filter(|number| *number > 0) {
         let end = terminal(app, &RoundId::new(id.task, before)).await?;
         spool.transcript.previous(&end).map_err(unwritable)?;

@@ -70,6 +70,17 @@ pub(crate) fn read<R: Read>(
                 _ => Finding::of(AuditRule::Task, violation),
             }
         })?;
+    let set = take_if!(records, PublicSet);
+    match (context.wanted_public_set(), set) {
+        (None, None) => {}
+        (_, Some(bytes)) => context
+            .learn_public_set(&bytes)
+            .map_err(|e| provider(AuditRule::Task, e))?,
+        (Some(_), None) => {
+            let detail = "the task distils, and its public set is missing";
+            return Err(provider(AuditRule::Task, detail).into());
+        }
+    }
     let previous = take_if!(records, Previous).map(|terminal| *terminal);
     if let Some(terminal) = &previous {
         context

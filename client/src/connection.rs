@@ -98,6 +98,12 @@ impl Client {
         let roster = self.roster_of(&signed).await?;
         let context = TaskContext::verify(&inner.federation, &members, &roster, &signed)?;
         inner.terms.check(context.task())?;
+        if let Some((_, bytes)) = context.wanted_public_set() {
+            let set = inner.api.public_set(&task, bytes as u64).await?;
+            context
+                .learn_public_set(&set)
+                .map_err(ServerError::PublicSet)?;
+        }
         let device = &inner.device;
         if members.root(&device.org).is_none() {
             return Err(ClientError::NotAMember(device.org));

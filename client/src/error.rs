@@ -49,6 +49,9 @@ pub enum ServerError {
     /// The model is of another shape than the task's.
     #[error("the model of round {0} is not of the task's shape")]
     OtherShape(RoundId),
+    /// The public set is not the one that the task names.
+    #[error("the server's public set: {0}")]
+    PublicSet(dawn_learn::PublicSetError),
     /// The model's bytes are not those that everybody else gets.
     #[error("the model has digest {got}, the round names {expected}")]
     OtherModel {

@@ -66,4 +66,4 @@ pub use robust::{Aggregation, Estimate, GroupSum, RobustError, RobustRule};
 pub use spec::{Convolution, Convolutions, Hidden, Image, ModelSpec, SpecError};
 pub use train::{Rounding, TrainError, TrainSpec, train};
 pub use update::{UpdateError, apply_mean, apply_update};
-pub use way::{Head, RoundWay, Way, WayError};
+pub use way::{Head, PublicSet, PublicSetError, RoundWay, Way, WayError};

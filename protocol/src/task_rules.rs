@@ -5,7 +5,7 @@ use dawn_crypto::norm::NormError;
 use dawn_crypto::params::{MAX_DIM, MAX_STEWARDS, Parameters};
 use dawn_identity::BrokenRule;
 use dawn_identity::rule::check_name;
-use dawn_learn::WayError;
+use dawn_learn::{Way, WayError};
 
 use crate::PROTOCOL_VERSION;
 use crate::functional::Functional;
@@ -91,6 +91,10 @@ fn broken_way(error: WayError) -> BrokenRule {
             "a personal head has at least one layer, and leaves at least one to be shared"
         }
         WayError::Convolution(_) => "only dense layers of a low-rank task have an adapter",
+        WayError::Samples { .. } => {
+            "a distillation has at least one public sample, at most 2^24 outputs and a public set of at most 4 MiB"
+        }
+        WayError::Student(_) => "the training of a distillation's student is within its bounds",
         WayError::Unreadable(_) => "a task's way of learning is one that there is",
     })
 }
@@ -170,6 +174,11 @@ fn check_options(task: &Task) -> Result<(), BrokenRule> {
         (task.options.way.is_none() && task.options.evaluation.is_none())
             || task.options.functional != Some(Functional::Counts),
         "a task asks for counts, or for another way of learning or evaluations: counts are of whole updates",
+    )?;
+    let way = task.options.way.as_ref();
+    BrokenRule::unless(
+        !matches!(way, Some(Way::Distillation { .. })) || task.options.functional.is_none(),
+        "a task asks for a functional or distils: the answers to public samples have no direction",
     )?;
     if let Some(groups) = &task.options.groups {
         let padded = task.dimension().map_or(usize::MAX, |d| d.padded());

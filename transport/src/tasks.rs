@@ -42,6 +42,23 @@ impl Api {
         .await
     }
 
+    /// [`Api::post_task`] for a task that distils, with its public set.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn post_task_with(
+        &self,
+        task: &Signed<Task>,
+        public_set: &[u8],
+        key: &SecretKey,
+    ) -> Result<(), TransportError> {
+        let length = u32::try_from(task.bytes().len()).unwrap_or(u32::MAX);
+        let body = [b"DWND", &length.to_le_bytes()[..], task.bytes(), public_set].concat();
+        let purpose = Purpose::CreateTask;
+        self.administer(Method::POST, "v1/tasks", &body, key, purpose)
+            .await
+    }
+
     /// `GET /v1/tasks`: the tasks, as JSON for people.
     ///
     /// # Errors
@@ -61,6 +78,17 @@ impl Api {
             .call(Call::get(&format!("v1/tasks/{task}"), limits::TASK))
             .await?;
         parse_signed(&answer.body, "task")
+    }
+
+    /// `GET /v1/tasks/{task}/public-set`: the public set of a task that distils, which has this many bytes. The caller compares
+    /// it with the task.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn public_set(&self, task: &TaskId, bytes: u64) -> Result<Vec<u8>, TransportError> {
+        let path = format!("v1/tasks/{task}/public-set");
+        let answer = self.call(Call::get(&path, bytes)).await?;
+        Ok(answer.body)
     }
 
     /// `GET /v1/tasks/{task}/status`: how far a task has come, as JSON for people.

@@ -70,6 +70,7 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(rosters::get_roster))
         .routes(routes!(tasks::list_tasks, tasks::post_task))
         .routes(routes!(tasks::get_task))
+        .routes(routes!(tasks::get_public_set))
         .routes(routes!(tasks::get_status))
         .routes(routes!(tasks::get_round))
         .routes(routes!(tasks::get_model))

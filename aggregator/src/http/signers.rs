@@ -13,6 +13,7 @@ use http::request::Parts;
 use crate::app::App;
 use crate::clock::now_s;
 use crate::problem::Problem;
+use crate::registry;
 
 /// Who signed an administrative request. Only the layer makes one, so a handler that takes it cannot be reached without.
 #[derive(Clone, Debug)]
@@ -52,7 +53,7 @@ pub(super) fn body_limit(purpose: Purpose) -> usize {
         Purpose::Register => Signed::<OrgRegistration>::MAX_BYTES,
         Purpose::EnrolSteward => Signed::<StewardEnrolment>::MAX_BYTES,
         Purpose::PostRoster => SignedRoster::MAX_BYTES,
-        Purpose::CreateTask => Signed::<Task>::MAX_BYTES,
+        Purpose::CreateTask => registry::MOST_TASK_BYTES,
         Purpose::Rotate | Purpose::Revoke => Signed::<OrgEvent>::MAX_BYTES,
         Purpose::Approve => Signed::<OrgApproval>::MAX_BYTES,
     }
@@ -93,7 +94,8 @@ pub(super) async fn candidates(
             }])
         }
         Purpose::CreateTask => {
-            let signed = Signed::<Task>::from_bytes(body).map_err(Problem::malformed)?;
+            let (task, _) = registry::task_parts(body)?;
+            let signed = Signed::<Task>::from_bytes(task).map_err(Problem::malformed)?;
             let task = signed.peek();
             let members = app.members().await?;
             let owner = members

@@ -6,8 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Signed, TaskId};
-use dawn_protocol::Task;
+use dawn_identity::TaskId;
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +58,7 @@ fn summary(row: TaskRow) -> TaskSummary {
 
 /// Posts a task that its owner's issuer signed; its first round begins at once.
 #[utoipa::path(post, path = "/v1/tasks", tag = "tasks",
-    request_body(content = Vec<u8>, content_type = "application/cbor", description = "Signed<Task>"),
+    request_body(content = Vec<u8>, content_type = "application/cbor", description = "Signed<Task>; of a task that distils \"DWND\", its length as u32 LE, Signed<Task>, the public set"),
     responses(
         (status = 201, description = "Accepted", body = TaskSummary),
         (status = 200, description = "The same was accepted before", body = TaskSummary),
@@ -67,7 +66,7 @@ fn summary(row: TaskRow) -> TaskSummary {
 pub async fn post_task(
     State(app): State<Arc<App>>,
     _: Requester,
-    CborBody(bytes): CborBody<{ Signed::<Task>::MAX_BYTES }>,
+    CborBody(bytes): CborBody<{ registry::MOST_TASK_BYTES }>,
 ) -> Result<Response, Problem> {
     let (task, stored) = registry::add_task(&app, &bytes).await?;
     let row = app
@@ -106,6 +105,25 @@ pub async fn get_task(
 ) -> Result<Response, Problem> {
     let row = app.store.task(&task).await?.ok_or_else(no_task)?;
     Ok(cbor(StatusCode::OK, row.signed_task))
+}
+
+/// The public set of a task that distils.
+#[utoipa::path(get, path = "/v1/tasks/{task}/public-set", tag = "tasks",
+    params(("task" = String, Path, description = "Identifier, 64 hexadecimal digits")),
+    responses(
+        (status = 200, description = "The set: \"DWNP\", inputs and samples as u32 LE, the exponent, features as i16 LE", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn get_public_set(
+    State(app): State<Arc<App>>,
+    Params(task): Params<TaskId>,
+) -> Result<Response, Problem> {
+    let context = app.task_context(&task).await?;
+    let (digest, _) = context
+        .wanted_public_set()
+        .ok_or_else(|| Problem::not_found("the task has no public set: it does not distil"))?;
+    object(&app, &ObjectKey::public_set(&digest))
+        .await?
+        .ok_or_else(|| Problem::internal("the public set is gone"))
 }
 
 /// Which rounds.

@@ -10,7 +10,7 @@ mod tasks;
 pub use founding::found;
 pub use orgs::{enrol_steward, register_entry, register_org};
 pub use rosters::add_roster;
-pub use tasks::add_task;
+pub use tasks::{MOST_TASK_BYTES, add_task, task_parts};
 
 use crate::problem::Problem;
 use crate::store::orgs::Inserted;

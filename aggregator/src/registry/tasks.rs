@@ -1,6 +1,7 @@
 //! Tasks: accepted, they begin at once.
 
 use dawn_identity::{Signed, SignedRoster, TaskId};
+use dawn_learn::way::public::MAX_PUBLIC_BYTES;
 use dawn_protocol::Task;
 use dawn_protocol::digests::model_digest;
 
@@ -20,11 +21,33 @@ const CLOCK_SKEW_S: u64 = 300;
 const FULL: &str =
     "the owner has as many tasks running as this server takes; wait until one has ended";
 
+/// The first bytes of a task that brings its public set: then the task's length, `u32` little-endian, the task, and the set.
+const WITH_PUBLIC_SET: [u8; 4] = *b"DWND";
+
+/// Most bytes of a task that is posted.
+pub const MOST_TASK_BYTES: usize = Signed::<Task>::MAX_BYTES + 8 + MAX_PUBLIC_BYTES;
+
+/// The signed task, and the public set that comes with it.
+///
+/// # Errors
+/// It is cut off.
+pub fn task_parts(body: &[u8]) -> Result<(&[u8], Option<&[u8]>), Problem> {
+    let Some(rest) = body.strip_prefix(&WITH_PUBLIC_SET) else {
+        return Ok((body, None));
+    };
+    let cut = || Problem::malformed("a task with a public set is cut off");
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (task, set) = rest.split_at_checked(length).ok_or_else(cut)?;
+    Ok((task, Some(set)))
+}
+
 /// Takes a task that its owner's issuer signed, stores the initial weights and begins round 1.
 ///
 /// # Errors
-/// Malformed, a rule broken, an unknown roster, or the owner has too many tasks running.
-pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Problem> {
+/// Malformed, a rule broken, an unknown roster, a public set is missing or another one, or the owner has too many tasks running.
+pub async fn add_task(app: &App, body: &[u8]) -> Result<(TaskId, Stored), Problem> {
+    let (bytes, public_set) = task_parts(body)?;
     let signed = Signed::<Task>::from_bytes(bytes).map_err(Problem::malformed)?;
     let body = signed.peek();
     let roster = app
@@ -51,6 +74,15 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
     if body.created > now_s() + CLOCK_SKEW_S {
         return Err(Problem::invalid("the task is dated in the future"));
     }
+    match (context.wanted_public_set(), public_set) {
+        (None, None) => {}
+        (Some(_), None) => {
+            return Err(Problem::invalid(
+                "the task distils: post it together with its public set, \"DWND\" and the length of the task before it",
+            ));
+        }
+        (_, Some(set)) => context.learn_public_set(set).map_err(Problem::invalid)?,
+    }
     // The weights may be large and are not swept: nobody who is refused below may leave any.
     if app.store.task(&context.id()).await?.is_some() {
         return Ok((context.id(), Stored::Already));
@@ -66,6 +98,12 @@ pub async fn add_task(app: &App, bytes: &[u8]) -> Result<(TaskId, Stored), Probl
     let limit = app.config.limits.open_tasks_per_org;
     if app.store.open_tasks(&body.owner).await? >= u64::from(limit) {
         return Err(Problem::quota(FULL));
+    }
+    if let Some((digest, _)) = context.wanted_public_set() {
+        let set = public_set.unwrap_or_default().to_vec();
+        app.payloads
+            .put(&ObjectKey::public_set(&digest), set)
+            .await?;
     }
     let begun = context.clone();
     let weights = compute(move || begun.initial_model())

@@ -48,6 +48,7 @@ fn copy(input: impl Read) -> Result<Vec<u8>, String> {
             Record::Register(entry) => writer.register(entry),
             Record::Roster(roster) => writer.roster(roster),
             Record::Task(task) => writer.task(task),
+            Record::PublicSet(set) => writer.public_set(set),
             Record::Previous(terminal) => writer.previous(terminal),
             Record::Model(model) => writer.model(model),
             Record::Direction(model) => writer.direction(model),

@@ -272,7 +272,7 @@ mod tests {
         assert!(check(1, STUDENT).is_ok());
         assert!(check(0, STUDENT).is_err());
         assert!(check(u32::MAX, STUDENT).is_err());
-        assert!(check(1 << 20, STUDENT).is_err(), "more than 2^24 bytes");
+        assert!(check(1 << 20, STUDENT).is_err(), "more than 2^22 bytes");
         assert!(
             check(
                 1,

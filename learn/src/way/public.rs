@@ -5,8 +5,8 @@ use crate::spec::{MAX_INPUTS, ModelSpec};
 use crate::way::Way;
 use std::fmt;
 
-/// Most bytes of a public set: 16 MiB.
-pub const MAX_PUBLIC_BYTES: usize = 1 << 24;
+/// Most bytes of a public set: 4 MiB.
+pub const MAX_PUBLIC_BYTES: usize = 1 << 22;
 /// Context of the digest of a public set.
 const DIGEST: &str = "dawn v1 learn public set";
 /// Bytes before the features: `"DWNP"`, inputs and samples as `u32`, the exponent.

@@ -15,6 +15,16 @@ pub(super) fn max_group_sums(task: &Task) -> u64 {
     group_sums_len(groups.into()) as u64
 }
 
+/// Bytes of the public set of this task; none when it does not distil.
+pub(super) fn public_set_bytes(task: &Task) -> u64 {
+    let set = task
+        .options
+        .way
+        .as_ref()
+        .and_then(|way| way.public_set(&task.model));
+    set.map_or(0, |(_, bytes)| bytes as u64)
+}
+
 /// Most bytes of a transcript of a round of this task, so that whoever fetches one knows when to stop.
 pub fn max_bytes(task: &Task) -> u64 {
     // A task whose model has no dimension is refused wherever it is read.
@@ -31,6 +41,7 @@ pub fn max_bytes(task: &Task) -> u64 {
             Kind::Payload => payload,
             Kind::Answers => submissions.saturating_mul(answer),
             Kind::GroupSums => max_group_sums(task),
+            Kind::PublicSet => public_set_bytes(task),
             kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
         };
         if kind == Kind::Register {

@@ -13,6 +13,7 @@
 //! | 2 | entries of the register, all up to the place that the round names | any |
 //! | 3 | signed roster | 1 |
 //! | 4 | signed task | 1 |
+//! | 22 | the public set, where the task distils | at most 1 |
 //! | 5, 6 | how the previous round ended: its result, or its abort | at most 1 |
 //! | 7 | the model before | 1 |
 //! | 8 | round specification | 1, unless aborted before |
@@ -122,6 +123,8 @@ kinds! {
     Direction = 20 => "model of the direction",
     /// The sums over groups of the opening before it.
     GroupSums = 21 => "group sums",
+    /// The public set of a distillation.
+    PublicSet = 22 => "public set",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -136,7 +139,11 @@ impl Kind {
         match previous {
             K::Founding | K::Register => matches!(self, K::Register | K::Roster),
             K::Roster => matches!(self, K::Task),
-            K::Task => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
+            K::Task => matches!(
+                self,
+                K::PublicSet | K::PreviousResult | K::PreviousAborted | K::Model
+            ),
+            K::PublicSet => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
             K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),
             K::Model => matches!(self, K::Direction | K::Spec | K::Aborted),
             K::Direction => matches!(self, K::Spec | K::Aborted),

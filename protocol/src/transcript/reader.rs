@@ -7,7 +7,7 @@ use dawn_crypto::digest::{Hasher, labels};
 use dawn_crypto::params::MAX_STEWARDS;
 use dawn_learn::Model;
 
-use super::limit::max_group_sums;
+use super::limit::{max_group_sums, public_set_bytes};
 use super::record::fixed_limit;
 use super::{Kind, MAGIC, MAX_REGISTER_ENTRIES, Record, TranscriptError, VERSION};
 use crate::answers::answers_len;
@@ -32,6 +32,7 @@ pub struct TranscriptReader<R> {
     answers_bytes: u64,
     /// Most bytes of sums over groups.
     group_sums_bytes: u64,
+    public_set_bytes: u64,
     /// Nothing more is read after an error.
     failed: bool,
 }
@@ -51,6 +52,7 @@ impl<R: Read> TranscriptReader<R> {
             proofs: None,
             answers_bytes: 0,
             group_sums_bytes: 0,
+            public_set_bytes: 0,
             failed: false,
         }
     }
@@ -108,6 +110,7 @@ impl<R: Read> TranscriptReader<R> {
                 let proofs = task.proof_params().map_err(|e| malformed(e.to_string()))?;
                 self.proofs = Some(proofs);
                 self.group_sums_bytes = max_group_sums(task);
+                self.public_set_bytes = public_set_bytes(task);
             }
             Record::Report(report) => {
                 let outcomes = &report.peek().outcomes;
@@ -168,6 +171,7 @@ impl<R: Read> TranscriptReader<R> {
         let (limit, exact) = match (kind, fixed_limit(kind)) {
             (Kind::Payload, _) => (self.payload_bytes, true),
             (Kind::Answers, _) => (self.answers_bytes, true),
+            (Kind::PublicSet, _) => (self.public_set_bytes, true),
             (Kind::GroupSums, _) => (self.group_sums_bytes, false),
             (_, None) => (self.model_bytes, true),
             (_, Some(limit)) => (limit as u64, false),

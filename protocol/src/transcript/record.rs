@@ -23,6 +23,8 @@ pub enum Record {
     Roster(Box<SignedRoster>),
     /// The signed task.
     Task(Box<Signed<Task>>),
+    /// The public set of a distillation, as bytes ([`dawn_learn::PublicSet`]).
+    PublicSet(Vec<u8>),
     /// How the previous round ended.
     Previous(Box<Terminal>),
     /// The canonical bytes of the model before.
@@ -79,6 +81,7 @@ impl Record {
                 Self::Previous(Box::new(Terminal::Result(signed!(RoundResult))))
             }
             Kind::PreviousAborted => Self::Previous(Box::new(Terminal::Aborted(signed!(Aborted)))),
+            Kind::PublicSet => Self::PublicSet(bytes),
             Kind::Model => Self::Model(bytes),
             Kind::Direction => Self::Direction(bytes),
             Kind::Spec => Self::Spec(Box::new(signed!(RoundSpec))),
@@ -112,6 +115,7 @@ impl Record {
                 Terminal::Result(_) => Kind::PreviousResult,
                 Terminal::Aborted(_) => Kind::PreviousAborted,
             },
+            Self::PublicSet(_) => Kind::PublicSet,
             Self::Model(_) => Kind::Model,
             Self::Direction(_) => Kind::Direction,
             Self::Spec(_) => Kind::Spec,
@@ -152,8 +156,11 @@ pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
         Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
         Kind::Opening => Signed::<Opening>::MAX_BYTES,
         Kind::End => 32,
-        Kind::Model | Kind::Direction | Kind::Payload | Kind::Answers | Kind::GroupSums => {
-            return None;
-        }
+        Kind::Model
+        | Kind::Direction
+        | Kind::Payload
+        | Kind::Answers
+        | Kind::GroupSums
+        | Kind::PublicSet => return None,
     })
 }

@@ -82,6 +82,14 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::Task, task.bytes())
     }
 
+    /// The public set of a distillation.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn public_set(&mut self, set: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::PublicSet, set)
+    }
+
     /// How the previous round ended.
     ///
     /// # Errors
