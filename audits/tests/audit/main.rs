@@ -9,6 +9,7 @@ mod budget;
 mod damage;
 mod directions;
 mod directories;
+mod distillation;
 mod groups;
 mod honest;
 mod lies;

@@ -15,7 +15,7 @@ use dawn_identity::{
     OrgRegistration, Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId,
     Validity, VerifiedFederation,
 };
-use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
+use dawn_learn::{ModelSpec, PublicSet, Quantiser, TrainSpec};
 use dawn_protocol::{
     Deadlines, Functional, PROTOCOL_VERSION, Policy, PrivacyPlan, StewardNoise, Task, TaskContext,
     TaskOptions,
@@ -52,6 +52,8 @@ pub struct Plan {
     /// Noise of stewards.
     pub noise: Option<StewardNoise>,
     pub options: TaskOptions,
+    /// Of a task that distils.
+    pub public_set: Option<PublicSet>,
 }
 
 impl Default for Plan {
@@ -81,6 +83,7 @@ impl Default for Plan {
             functional: None,
             noise: None,
             options: TaskOptions::default(),
+            public_set: None,
         }
     }
 }
@@ -223,6 +226,9 @@ impl World {
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
         let context = TaskContext::verify(&federation, &members, &roster, &task).unwrap();
+        if let Some(set) = &plan.public_set {
+            context.learn_public_set(&set.to_bytes()).unwrap();
+        }
         let mut devices: Vec<TestDevice> = (0..plan.devices)
             .map(|i| {
                 let key = SecretKey::generate(&mut rng);

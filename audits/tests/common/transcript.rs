@@ -16,6 +16,9 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
     }
     writer.roster(&world.roster).unwrap();
     writer.task(&world.task).unwrap();
+    if let Some(set) = world.context.public_set() {
+        writer.public_set(&set.to_bytes()).unwrap();
+    }
     if let Some(previous) = &round.previous {
         writer.previous(previous).unwrap();
     }

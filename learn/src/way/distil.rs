@@ -6,7 +6,7 @@
 //! follows from the task's seed: whoever knows the sum computes the same next model.
 
 use crate::backend::Backend;
-use crate::data::{Dataset, Targets};
+use crate::data::{Dataset, MAX_EXPONENT, Targets};
 use crate::evaluate::outputs;
 use crate::fixed::{MASTER_FRACTION_BITS, div_half_even, to_master};
 use crate::model::Model;
@@ -17,8 +17,8 @@ use crate::update::moved;
 use crate::way::part::Part;
 use crate::way::public::PublicSet;
 
-/// Fraction bits of the outputs that the student is trained towards: a range of 128, as that of weights.
-const TARGET_BITS: u8 = 8;
+/// Fewest fraction bits of the outputs that the student is trained towards: a range of 128, as that of weights.
+const TARGET_BITS: u32 = 8;
 
 /// By how much the outputs of the trained copy differ from the model's, sample by sample, in units of 2^-24. The outputs of a
 /// classifier mean the same when all of a sample's move together, so that the mean of a sample's differences is taken away:
@@ -59,15 +59,22 @@ pub(crate) fn student<S: Copy + Into<i64>>(
 ) -> Result<Model, TrainError> {
     let own = outputs(backend, model, set.samples())?;
     let denominator = i128::from(denominator);
-    let unit = 1i128 << (MASTER_FRACTION_BITS - u32::from(TARGET_BITS));
-    let towards = own.iter().zip(numerators).map(|(&own, &numerator)| {
-        let moved = moved(own, i128::from(numerator.into()), denominator, shift);
-        let rounded = div_half_even(moved.into(), unit);
+    let pairs = own.iter().zip(numerators);
+    let towards: Vec<i32> = pairs
+        .map(|(&own, &numerator)| moved(own, i128::from(numerator.into()), denominator, shift))
+        .collect();
+    // As fine as the largest one leaves room for.
+    let magnitudes = towards.iter().fold(0, |all, v| all | v.unsigned_abs());
+    let spare = magnitudes.leading_zeros().saturating_sub(1);
+    let bits = (TARGET_BITS + spare).min(MAX_EXPONENT.into());
+    let unit = 1i128 << (MASTER_FRACTION_BITS - bits);
+    let towards = towards.iter().map(|&v| {
+        let rounded = div_half_even(v.into(), unit);
         rounded.clamp(i16::MIN.into(), i16::MAX.into()) as i16
     });
     let samples = set.samples();
     let features = (0..samples.len()).flat_map(|row| samples.row(row)).copied();
-    let targets = Targets::new(towards.collect(), model.spec().outputs(), TARGET_BITS);
+    let targets = Targets::new(towards.collect(), model.spec().outputs(), bits as u8);
     let data = targets.and_then(|targets| {
         Dataset::with_targets(
             features.collect(),
@@ -112,12 +119,16 @@ mod tests {
         batch: 16,
         learning_rate: 1311,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
     const DEVICE: TrainSpec = TrainSpec {
         epochs: 5,
         batch: 8,
         learning_rate: 1 << 16,
         momentum: 0,
+        dropout: None,
+        rounding: None,
     };
 
     /// A public set of 200 digits, and what is left for eight devices.
@@ -210,7 +221,7 @@ mod tests {
         let backend = crate::backend::current();
         let next = student(backend, &model, &public, (&silence, 1, 14), rule).unwrap();
         let moved = model.weights().iter().zip(next.weights());
-        // The targets are the outputs in units of 2^-8.
+        // The targets are the outputs in units of 2^-11 or finer.
         assert!(moved.map(|(a, b)| a.abs_diff(*b)).max().unwrap() < 1 << 18);
     }
 

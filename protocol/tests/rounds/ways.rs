@@ -2,7 +2,7 @@
 
 use dawn_identity::Statement;
 use dawn_learn::way::rank::{Rank, Ranks};
-use dawn_learn::{Dataset, Model, ModelSpec, Way};
+use dawn_learn::{Dataset, Model, ModelSpec, PublicSet, TrainSpec, Way};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::prepare::{PrepareError, PreparedSubmission};
 use dawn_protocol::{Functional, GroupRule, Opened, Task, TaskOptions, Terminal};
@@ -283,4 +283,69 @@ fn a_way_takes_a_place_of_its_own() {
     let plain = World::with_task(6, 1, learning(Some("fedavg")));
     let bytes = dawn_identity::to_canonical(plain.task.peek());
     assert_eq!(bytes[0], 0x92, "18 items");
+}
+
+fn student() -> TrainSpec {
+    TrainSpec {
+        epochs: 4,
+        batch: 4,
+        learning_rate: 1 << 12,
+        momentum: 0,
+        dropout: None,
+        rounding: None,
+    }
+}
+
+fn distilling() -> (PublicSet, impl FnOnce(&mut Task)) {
+    let set = PublicSet::new(&data(40)).unwrap();
+    let way = Way::distillation(&spec(), &set, student()).unwrap();
+    let change = move |task: &mut Task| {
+        learning(None)(task);
+        task.options.way = Some(way);
+    };
+    (set, change)
+}
+
+#[test]
+fn a_distillation_goes_through_two_rounds() {
+    let (set, change) = distilling();
+    let mut world = World::with_task(6, 1, change);
+    assert_eq!(world.context.dimension().coordinates(), 24 * 3);
+    let bytes = set.to_bytes();
+    let digest = dawn_crypto::digest::Digest(set.digest());
+    assert_eq!(
+        world.context.wanted_public_set(),
+        Some((digest, bytes.len()))
+    );
+    assert!(world.context.learn_public_set(&bytes[1..]).is_err());
+    let other = PublicSet::new(&data(41)).unwrap().to_bytes();
+    assert!(world.context.learn_public_set(&other).is_err());
+    assert!(world.context.public_set().is_none());
+    world.context.learn_public_set(&bytes).unwrap();
+    let mut model = world.context.initial_model().unwrap();
+    let mut end = None;
+    for number in 1..=2 {
+        let (opened, exact) = trained(&mut world, number, end.as_ref(), &model);
+        let noise = |(sum, exact): (&i32, &i64)| (i64::from(*sum) - exact).abs();
+        assert!(opened.sum().iter().zip(&exact).map(noise).max() < Some(12 * 16));
+        let next = opened.next_model(&model).unwrap();
+        assert_ne!(next, model);
+        let digest = model_digest(&next.to_bytes());
+        let result = world.by_aggregator(&opened.result(digest));
+        opened.verify_result(&result, digest).unwrap();
+        (model, end) = (next, Some(Terminal::Result(result)));
+    }
+}
+
+#[test]
+fn a_distillation_has_no_direction_and_others_have_no_public_set() {
+    let (set, change) = distilling();
+    let world = World::with_task(6, 1, change);
+    let mut task = world.task.peek().clone();
+    task.check().unwrap();
+    task.options.functional = Some(Functional::Direction);
+    assert!(task.check().is_err());
+    let plain = World::with_task(6, 1, learning(None));
+    assert_eq!(plain.context.wanted_public_set(), None);
+    assert!(plain.context.learn_public_set(&set.to_bytes()).is_err());
 }
