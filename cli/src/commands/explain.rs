@@ -87,6 +87,9 @@ impl Explanation {
                 "with personal layers ({way}): {} of {all} parameters never leave their device, and stay as they began in the published model",
                 all - sent
             ),
+            Some(Way::Distillation { samples, .. }) => format!(
+                "by distillation: devices send what they would answer to {samples} public samples ({sent} numbers), and the model of {all} parameters is trained towards the mean of the answers"
+            ),
         };
         let evaluation = match &task.options.evaluation {
             None => (Value::Null, String::new()),
