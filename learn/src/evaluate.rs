@@ -120,7 +120,7 @@ pub(crate) fn outputs(
         let batch = start..(start + BATCH).min(data.len());
         network.load_samples(data, batch.clone());
         let biases = |layer: &Layer, _| &model.weights()[layer.shape.biases()];
-        let (width, exponent) = network.forward(batch.len(), biases);
+        let (width, exponent) = network.forward(batch.len(), biases, |_, _| {});
         let power = MASTER_FRACTION_BITS as i32 - exponent;
         let outputs = network.logits(batch.len(), width).iter();
         all.extend(outputs.map(|&output| scale(output, power, MASTER_MAX.into()) as i32));

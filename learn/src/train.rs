@@ -52,7 +52,7 @@ pub struct TrainSpec {
 
 /// How steps are rounded, if not to nearest.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize, serde::Deserialize,
 )]
 #[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
