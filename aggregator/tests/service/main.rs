@@ -10,6 +10,7 @@ mod world;
 
 mod aborts;
 mod administration;
+mod distillation;
 mod epochs;
 mod forgeries;
 mod groups;

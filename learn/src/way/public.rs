@@ -246,8 +246,8 @@ mod tests {
         }
         let empty = [&b"DWNP\x01\0\0\0\0\0\0\0"[..], &[3]].concat();
         assert_eq!(PublicSet::from_bytes(&empty), Err(PublicSetError::Size));
-        for at in 0..good.len() {
-            let other = PublicSet::from_bytes(&with(at, good[at] ^ 1));
+        for (at, byte) in good.iter().enumerate() {
+            let other = PublicSet::from_bytes(&with(at, byte ^ 1));
             assert!(
                 other.is_err() || other.unwrap().digest() != set().digest(),
                 "{at}"
