@@ -1,6 +1,8 @@
 //! A task in its federation, verified: what a party knows before it believes anything about a
 //! round (`docs/protocol.md`, section 4.1).
 
+mod public_set;
+
 use std::sync::{Arc, OnceLock};
 
 use dawn_crypto::digest::Digest;
@@ -11,7 +13,7 @@ use dawn_identity::{
     Members, PublicKey, Signed, SignedRoster, Statement, StewardId, TaskId, Verified,
     VerifiedFederation, VerifiedRoster,
 };
-use dawn_learn::{Model, PublicSet, PublicSetError, RoundWay};
+use dawn_learn::{Model, PublicSet, RoundWay};
 
 use crate::PROTOCOL_VERSION;
 use crate::author::ProofParams;
@@ -246,33 +248,6 @@ impl TaskContext {
                 .expect("it was compared with the task"),
             None => way,
         }
-    }
-
-    /// The digest of the public set that the task's distillation needs, and how many bytes it has; none when the task does not
-    /// distil.
-    pub fn wanted_public_set(&self) -> Option<(Digest, usize)> {
-        let task = self.task();
-        let (digest, bytes) = task.options.way.as_ref()?.public_set(&task.model)?;
-        Some((Digest(digest), bytes))
-    }
-
-    /// Gives the public set of a distillation to everything that was or will be cloned from this context. Without it nobody can
-    /// train in a round, or tell which model follows from one.
-    ///
-    /// # Errors
-    /// The bytes are not the set that the task names.
-    pub fn learn_public_set(&self, bytes: &[u8]) -> Result<(), PublicSetError> {
-        let way = self.task().options.way.as_ref();
-        let way = way.ok_or(PublicSetError::NotNeeded)?;
-        let set = PublicSet::from_bytes(bytes)?;
-        way.check_public_set(&self.task().model, &set)?;
-        self.inner.public.get_or_init(|| Arc::new(set));
-        Ok(())
-    }
-
-    /// The public set, once it was given ([`Self::learn_public_set`]).
-    pub fn public_set(&self) -> Option<&PublicSet> {
-        self.inner.public.get().map(|set| &**set)
     }
 
     /// The evaluation point and key of a steward.
