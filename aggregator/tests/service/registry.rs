@@ -381,6 +381,7 @@ async fn the_description_has_every_route_with_its_problems() {
         ("/v1/rosters/{epoch}", 1),
         ("/v1/tasks", 2),
         ("/v1/tasks/{task}", 1),
+        ("/v1/tasks/{task}/public-set", 1),
         ("/v1/tasks/{task}/status", 1),
         ("/v1/tasks/{task}/round", 1),
         ("/v1/models/{digest}", 1),
