@@ -118,13 +118,15 @@ fn a_small_demo_opens_sums_over_groups() {
     assert!(rounds.iter().all(|round| round["outcome"] == "opened"));
 }
 
-/// Low-rank updates are shorter and everything else is as it was; personal layers make devices' own models.
+/// Low-rank updates are shorter and everything else is as it was; personal layers make devices' own models; a distillation
+/// sends an answer for every class of every public sample.
 #[test]
 fn a_small_demo_learns_in_other_ways() {
     let dir = tempfile::tempdir().unwrap();
     for (way, dimension) in [
         ("low-rank:8-full", 8 * 32 + 32 + 330),
         ("personal:1", 64 * 32 + 32),
+        ("distillation:100", 100 * 10),
     ] {
         let args = format!(
             "demo --orgs 4 --devices 12 --rounds 2 --dropout 0 --kill-steward-in 0 --way {way} --out {way} --json"

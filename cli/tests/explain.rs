@@ -202,3 +202,37 @@ fn tasks_for_tests_alone_say_so() {
     assert!(!create(&few.replace("128", "128\ntest_only = true")).contains(refusal));
     assert!(!create(TASK).contains(refusal));
 }
+
+/// A distillation is described with its public set, of which every sample and class is a number that devices send.
+#[test]
+fn a_distillation_needs_its_public_set() {
+    let distils = TASK.replacen("rounds = 20", "rounds = 20\nway = \"distillation\"", 1);
+    let refused = explain(&distils, &[]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("[distillation]"));
+
+    let fields = "\n[distillation]\npublic_set = \"public.csv\"\nscale_bits = 4\n";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("task.toml");
+    fs::write(&file, format!("{distils}{fields}")).unwrap();
+    let missing = dawn(&[], &file);
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("public.csv"));
+
+    let sample = vec!["3"; 64].join(",");
+    fs::write(dir.path().join("public.csv"), format!("{sample}\n").repeat(30)).unwrap();
+    let out = dawn(&["--json"], &file);
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let text = String::from_utf8(out.stdout).unwrap();
+    let value: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(value["way"], "distillation:30");
+    assert_eq!(value["dimension"], 300);
+
+    // A label too many is a line that does not fit.
+    fs::write(dir.path().join("public.csv"), format!("{sample},7\n")).unwrap();
+    let labelled = dawn(&[], &file);
+    assert!(String::from_utf8_lossy(&labelled.stderr).contains("65 columns instead of 64"));
+}

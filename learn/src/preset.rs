@@ -1,7 +1,7 @@
 //! Settings that are known to work, so that a task maker need not guess.
 
 use crate::fixed::MASTER_FRACTION_BITS;
-use crate::quantise::Quantiser;
+use crate::quantise::{MAX_CLIP, Quantiser};
 use crate::spec::ModelSpec;
 use crate::train::TrainSpec;
 use std::fmt;
@@ -55,15 +55,11 @@ impl Preset {
             (Self::Private, ModelSpec::Linear { .. }) => (10, 3277, 0, 2),
             (Self::Private, ModelSpec::Regressor { .. }) => (10, 1311, 58_982, 2),
         };
-        let inputs = u32::try_from(model.inputs())
-            .unwrap_or(u32::MAX)
-            .max(REFERENCE_INPUTS);
-        let learning_rate = (learning_rate * REFERENCE_INPUTS / inputs).max(1);
         Settings {
             train: TrainSpec {
                 epochs,
                 batch: 8,
-                learning_rate,
+                learning_rate: scaled(learning_rate, model),
                 momentum,
                 dropout: None,
                 rounding: None,
@@ -74,6 +70,42 @@ impl Preset {
             },
         }
     }
+
+    /// The settings of a distillation for a model, over so many public samples, and those of its student.
+    ///
+    /// An update has a coordinate for every answer, so that its length grows with the square root of their number: the clip
+    /// bound is that of a root mean square of 2 an answer, or of a quarter with noise. (Devices' are 1 to 3 on the digits and the watch
+    /// data, with 200 to 800 samples.)
+    #[must_use]
+    pub fn distilling(self, model: &ModelSpec, samples: u32) -> (Settings, TrainSpec) {
+        let mut settings = self.settings(model);
+        let answers = u64::from(samples) * model.outputs() as u64;
+        let eighths = match self {
+            Self::Plain => 16,
+            Self::Private => 2,
+        };
+        let unit = 1u64 << (MASTER_FRACTION_BITS - u32::from(UPDATE_SHIFT));
+        let clip = (answers.saturating_mul(unit * unit)).isqrt() * eighths / 8;
+        settings.quantiser.clip = u32::try_from(clip).unwrap_or(MAX_CLIP).clamp(1, MAX_CLIP);
+        // A regressor's: the student learns numbers.
+        let student = TrainSpec {
+            epochs: 20,
+            batch: 16,
+            learning_rate: scaled(1311, model),
+            momentum: 58_982,
+            dropout: None,
+            rounding: None,
+        };
+        (settings, student)
+    }
+}
+
+/// A learning rate for samples of 64 features, for those of a model.
+fn scaled(rate: u32, model: &ModelSpec) -> u32 {
+    let inputs = u32::try_from(model.inputs())
+        .unwrap_or(u32::MAX)
+        .max(REFERENCE_INPUTS);
+    (rate * REFERENCE_INPUTS / inputs).max(1)
 }
 
 impl fmt::Display for Preset {

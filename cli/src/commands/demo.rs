@@ -25,7 +25,8 @@ pub struct Arguments {
     #[arg(long)]
     model: Option<ModelSpec>,
     /// How devices learn together: fedavg; fedprox:MU; low-rank:RANK, or a rank, 0 (not trained) or full for each layer,
-    /// as in low-rank:8-full; personal:LAYERS, the last layers being every device's own.
+    /// as in low-rank:8-full; personal:LAYERS, the last layers being every device's own; distillation:SAMPLES, so many
+    /// samples without labels being public.
     #[arg(long, default_value = "fedavg")]
     way: String,
     /// Devices judge the model of each round on samples that they hold out, and what they find goes through the secure sum.

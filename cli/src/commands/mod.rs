@@ -19,3 +19,4 @@ mod org_changes;
 pub mod roster;
 pub mod steward;
 pub mod task;
+mod task_description;

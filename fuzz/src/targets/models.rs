@@ -105,7 +105,9 @@ fn csv(bytes: &[u8]) -> bool {
     };
     let format = CsvFormat {
         inputs: usize::from(*inputs),
-        answers: if choices & 4 == 0 {
+        answers: if *answers == 0 {
+            CsvAnswers::None
+        } else if choices & 4 == 0 {
             CsvAnswers::Label {
                 classes: (*answers).into(),
             }
@@ -144,6 +146,7 @@ fn csv(bytes: &[u8]) -> bool {
             let targets = data.targets().expect("as the format says");
             assert_eq!((targets.len(), targets.outputs()), (data.len(), outputs));
         }
+        CsvAnswers::None => assert!(data.targets().is_none()),
     }
     for place in 0..data.len() {
         assert_eq!(data.row(place).len(), format.inputs);

@@ -33,6 +33,8 @@ pub enum CsvAnswers {
         /// As [`CsvFormat::scale_bits`].
         scale_bits: u8,
     },
+    /// Nothing: samples that nobody has labelled. Their labels in the data set are 0 and mean nothing.
+    None,
 }
 
 impl CsvAnswers {
@@ -40,6 +42,7 @@ impl CsvAnswers {
         match self {
             Self::Label { .. } => 1,
             Self::Targets { outputs, .. } => outputs,
+            Self::None => 0,
         }
     }
 }
@@ -118,6 +121,10 @@ pub fn read_csv(mut reader: impl BufRead, format: &CsvFormat) -> Result<Dataset,
             let targets = Targets::new(columns.targets, outputs, fraction_bits + scale_bits)?;
             Dataset::with_targets(columns.features, format.inputs, exponent, targets)
         }
+        CsvAnswers::None => {
+            let labels = vec![0; samples];
+            Dataset::new(columns.features, format.inputs, exponent, labels)
+        }
     }
 }
 
@@ -139,7 +146,7 @@ fn check(format: &CsvFormat) -> Result<(), DataError> {
                 "there are 2 to {MAX_CLASSES} classes, not {classes}"
             ));
         }
-        CsvAnswers::Label { .. } => {}
+        CsvAnswers::Label { .. } | CsvAnswers::None => {}
         CsvAnswers::Targets {
             outputs,
             fraction_bits,
@@ -215,6 +222,7 @@ impl Columns {
                     let target = decimal::parse(field, fraction_bits).map_err(wrong)?;
                     self.targets.push(target);
                 }
+                CsvAnswers::None => {}
             }
         }
         Ok(())
@@ -239,6 +247,19 @@ mod tests {
 
     fn read(text: &str, format: &CsvFormat) -> Result<Dataset, String> {
         read_csv(text.as_bytes(), format).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn samples_without_answers_are_features_alone() {
+        let bare = CsvFormat {
+            answers: CsvAnswers::None,
+            ..format()
+        };
+        let data = read("0.5,-1\n1.25,3\n", &bare).unwrap();
+        assert_eq!((data.len(), data.labels()), (2, &[0u8, 0][..]));
+        assert_eq!(data.row(1), &[20i16, 48][..]);
+        let label = read("0.5,-1,2\n", &bare).unwrap_err();
+        assert!(label.contains("3 columns instead of 2"), "{label}");
     }
 
     #[test]

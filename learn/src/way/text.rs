@@ -8,7 +8,7 @@ use std::fmt;
 
 impl Way {
     /// Reads `fedavg` (none), `fedprox:MU`, `low-rank:RANKS` or `personal:LAYERS`, for a model. (A distillation needs a public set:
-    /// [`Way::distillation`].)
+    /// [`Way::public_samples`], [`Way::distillation`].)
     ///
     /// `RANKS` is one for each layer with `-` between them: 0 for nothing, a number for an adapter, `full`. A single number
     /// stands for adapters of this rank on all dense layers that have more inputs; the others are trained in full.
@@ -32,6 +32,19 @@ impl Way {
         };
         way.check_shape(model)?;
         Ok(Some(way))
+    }
+
+    /// How many public samples `distillation:SAMPLES` asks for; none when the text is another way.
+    ///
+    /// # Errors
+    /// [`WayError::Unreadable`].
+    pub fn public_samples(text: &str) -> Result<Option<u32>, WayError> {
+        let Some(count) = text.strip_prefix("distillation:") else {
+            return Ok(None);
+        };
+        let count = digits(count).filter(|&count: &u32| count > 0);
+        let unreadable = || WayError::Unreadable(text.chars().take(64).collect());
+        count.map(Some).ok_or_else(unreadable)
     }
 
     /// A distillation over a public set, for a model.

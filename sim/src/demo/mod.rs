@@ -147,9 +147,14 @@ pub async fn run(options: DemoOptions) -> Result<DemoSummary> {
             Arc::clone(&world),
         )?);
     }
-    api.post_task(&task, owner.issuer())
-        .await
-        .context("posting the task")?;
+    match &setting.public {
+        None => api.post_task(&task, owner.issuer()).await,
+        Some(set) => {
+            let set = set.to_bytes();
+            api.post_task_with(&task, &set, owner.issuer()).await
+        }
+    }
+    .context("posting the task")?;
     let mut devices = JoinSet::new();
     if !options.steward_attacks.is_empty() {
         let seed = options.seed_for("malicious steward");

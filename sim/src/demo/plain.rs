@@ -2,8 +2,10 @@
 //! round, same rounding to integers, but the updates are added in the clear. With the malicious devices as they
 //! would be if they were honest, or with everything that they send.
 
+use std::sync::Arc;
+
 use anyhow::Result;
-use dawn_learn::{Dataset, Model, evaluate};
+use dawn_learn::{Dataset, Model, PublicSet, RoundWay, evaluate};
 use dawn_protocol::Task;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -17,16 +19,27 @@ pub struct PlainRun {
     model: Model,
     heads: Heads,
     task: Task,
+    public: Option<Arc<PublicSet>>,
     rng: ChaCha20Rng,
+}
+
+/// What a round of the task trains, sends and applies; of a distillation with its public set.
+pub fn round_way(task: &Task, public: Option<&Arc<PublicSet>>, number: u32) -> Result<RoundWay> {
+    let way = task.round_way(number)?;
+    Ok(match public {
+        Some(set) => way.with_public_set(Arc::clone(set))?,
+        None => way,
+    })
 }
 
 impl PlainRun {
     /// Starts from the task's initial model.
-    pub fn new(model: Model, task: &Task, seed: [u8; 32]) -> Self {
+    pub fn new(model: Model, task: &Task, public: Option<&Arc<PublicSet>>, seed: [u8; 32]) -> Self {
         Self {
             model,
             heads: Heads::new(),
             task: task.clone(),
+            public: public.cloned(),
             rng: ChaCha20Rng::from_seed(seed),
         }
     }
@@ -39,7 +52,7 @@ impl PlainRun {
         devices: impl Iterator<Item = (Behaviour<'a>, [u8; 32])>,
         test: &Dataset,
     ) -> Result<f64> {
-        let way = self.task.round_way(number)?;
+        let way = round_way(&self.task, self.public.as_ref(), number)?;
         let mut sum = vec![0i64; self.task.dimension()?.coordinates()];
         let mut count = 0u32;
         for (device, seed) in devices {

@@ -21,7 +21,7 @@ use super::devices::{Behaviour, Uploaded, Uploads, true_sum};
 use super::federation::Founded;
 use super::observe::Observed;
 use super::own::{self, Heads};
-use super::plain::PlainRun;
+use super::plain::{PlainRun, round_way};
 use super::server::Stage;
 use super::setting::{DELTA_EXPONENT, Setting};
 use super::summary::{RoundRow, table_header};
@@ -76,6 +76,10 @@ impl<'a> Follower<'a> {
                 )
             })
             .collect();
+        let plain = |purpose| {
+            let seed = options.seed_for(purpose);
+            PlainRun::new(model.clone(), task, setting.public.as_ref(), seed)
+        };
         Ok(Self {
             options,
             setting,
@@ -84,11 +88,8 @@ impl<'a> Follower<'a> {
             threshold: founded.roster.peek().threshold,
             points: stewards.zip(1u8..).collect(),
             names,
-            plain: PlainRun::new(model.clone(), task, options.seed_for("plain rounding")),
-            undefended: (!options.attacks.is_empty()).then(|| {
-                let seed = options.seed_for("undefended rounding");
-                PlainRun::new(model.clone(), task, seed)
-            }),
+            plain: plain("plain rounding"),
+            undefended: (!options.attacks.is_empty()).then(|| plain("undefended rounding")),
             model,
             uploads,
             coalition,
@@ -260,7 +261,7 @@ impl<'a> Follower<'a> {
                     .collect();
             }
         }
-        let way = self.task.round_way(number)?;
+        let way = round_way(self.task, self.setting.public.as_ref(), number)?;
         self.heads.append(&mut self.uploads.take_heads(number));
         let shares = &self.setting.shares;
         let (shards, test) = (&shares.devices, &shares.test);

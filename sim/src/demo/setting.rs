@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use dawn_crypto::params::{Dimension, Sigma};
@@ -10,7 +11,7 @@ use dawn_crypto::shamir::Threshold;
 use dawn_identity::{Digest, Organisation, Signed};
 use dawn_learn::data::{Split, digits, fashion_mnist, watch};
 use dawn_learn::way::dimension;
-use dawn_learn::{Dataset, ModelSpec, Preset, Way};
+use dawn_learn::{Dataset, ModelSpec, Preset, PublicSet, Settings, Way};
 use dawn_protocol::{
     Deadlines, EvaluationRule, PROTOCOL_VERSION, Policy, PrivacyPlan, Selection, StewardNoise,
     Task, TaskOptions, dp,
@@ -124,7 +125,9 @@ pub struct Setting {
     /// Whether devices evaluate the model.
     pub evaluates: bool,
     /// Training and quantisation.
-    pub preset: Preset,
+    pub settings: Settings,
+    /// The samples that everybody has, of a distillation.
+    pub public: Option<Arc<PublicSet>>,
 }
 
 impl Setting {
@@ -135,9 +138,18 @@ impl Setting {
             Some(model) => model,
             None => options.data.model(private),
         };
-        let way = Way::parse(&options.way, &model)?;
+        let preset = if private {
+            Preset::Private
+        } else {
+            Preset::Plain
+        };
+        let distils = Way::public_samples(&options.way)?.is_some();
+        let mut way = None;
+        if !distils {
+            way = Way::parse(&options.way, &model)?;
+        }
         let personal = matches!(way, Some(Way::Personal { .. }));
-        let shares = Shares::split(options, personal || options.evaluate)?;
+        let mut shares = Shares::split(options, personal || options.evaluate)?;
         ensure!(
             model.inputs() == shares.test.inputs(),
             "the model {model} has {} inputs, the {} data has {}: choose a model that fits",
@@ -145,16 +157,21 @@ impl Setting {
             options.data,
             shares.test.inputs()
         );
+        let public = shares.public.take().map(Arc::new);
+        let mut settings = preset.settings(&model);
+        if let Some(set) = &public {
+            let samples = u32::try_from(set.samples().len())?;
+            let student;
+            (settings, student) = preset.distilling(&model, samples);
+            way = Some(Way::distillation(&model, set, student)?);
+        }
         Ok(Self {
             shares,
             model,
             way,
             evaluates: options.evaluate,
-            preset: if private {
-                Preset::Private
-            } else {
-                Preset::Plain
-            },
+            settings,
+            public,
         })
     }
 
@@ -185,7 +202,7 @@ impl Setting {
         threshold: &Threshold,
         now: u64,
     ) -> Result<Signed<Task>> {
-        let settings = self.preset.settings(&self.model);
+        let settings = self.settings;
         let evaluation = self.evaluation(options, settings.quantiser.clip)?;
         let policy = policy(options);
         let groups = options.groups.map(|groups| groups.rule(&policy));

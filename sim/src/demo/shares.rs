@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use dawn_learn::Dataset;
 use dawn_learn::data::{Arm, Origin, PartitionSpec, Shard, partition, partition_by_user, watch};
+use dawn_learn::{Dataset, PublicSet, Way};
 
 use super::DemoOptions;
 use super::setting::DataSource;
@@ -24,6 +24,23 @@ pub struct Shares {
     pub test: Dataset,
     /// Devices of people that take no part: what they would learn from, and what they would be judged with.
     pub unseen: Vec<(Dataset, Dataset)>,
+    /// Of a distillation: samples that everybody has without labels, and no device learns from.
+    pub public: Option<PublicSet>,
+}
+
+/// Which samples are public: so many of them, spread evenly over all. The others, and they.
+fn set_apart(samples: Vec<u32>, public: u32) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (all, public) = (samples.len(), public as usize);
+    ensure!(
+        public <= all / 2,
+        "--way distillation takes {public} of the {all} samples that devices would learn from: leave them at least half"
+    );
+    // The place of a sample grows over a multiple of all with every public one.
+    let (apart, rest): (Vec<_>, Vec<_>) = (0..)
+        .zip(samples)
+        .partition(|(place, _)| (place + 1) * public / all > place * public / all);
+    let samples = |of: Vec<(usize, u32)>| of.into_iter().map(|(_, sample)| sample).collect();
+    Ok((samples(rest), samples(apart)))
 }
 
 impl Shares {
@@ -36,7 +53,18 @@ impl Shares {
     }
 
     fn by_lot(options: &DemoOptions, holds_out: bool) -> Result<Self> {
-        let split = options.data.load(options.data_dir.as_deref())?;
+        let mut split = options.data.load(options.data_dir.as_deref())?;
+        let public = Way::public_samples(&options.way)?;
+        let public = match public {
+            None => None,
+            Some(count) => {
+                let all = (0..u32::try_from(split.train.len())?).collect();
+                let (rest, public) = set_apart(all, count)?;
+                let public = PublicSet::new(&split.train.subset(&public)?)?;
+                split.train = split.train.subset(&rest)?;
+                Some(public)
+            }
+        };
         let spec = PartitionSpec {
             organisations: usize::from(options.organisations),
             devices: options.devices as usize,
@@ -62,6 +90,7 @@ impl Shares {
             owners: shards.iter().map(|shard| shard.organisation).collect(),
             test: split.test,
             unseen: Vec::new(),
+            public,
         })
     }
 
@@ -70,9 +99,17 @@ impl Shares {
         let folder = options.data_dir.as_deref();
         let data = watch(folder.unwrap_or_else(|| Path::new(WATCH_FOLDER)))?;
         let unseen = |origin: &Origin| options.unseen.contains(&origin.person);
-        let early = (0u32..).zip(&data.origins);
-        let early = early.filter(|(_, origin)| !unseen(origin) && !origin.late);
-        let early = early.map(|(sample, origin)| (sample, (origin.person, origin.arm)));
+        let mut early = data.select(|origin| !unseen(origin) && !origin.late);
+        let mut public = None;
+        if let Some(count) = Way::public_samples(&options.way)? {
+            let (rest, apart) = set_apart(early, count)?;
+            early = rest;
+            public = Some(PublicSet::new(&data.windows.subset(&apart)?)?);
+        }
+        let early = early.into_iter().map(|sample| {
+            let origin = &data.origins[sample as usize];
+            (sample, (origin.person, origin.arm))
+        });
         let shards = partition_by_user(early, usize::from(options.organisations))?;
         ensure!(
             shards.len() == options.devices as usize,
@@ -106,6 +143,7 @@ impl Shares {
                 .collect::<Result<_, _>>()?,
             test: data.windows.subset(&test)?,
             unseen: without,
+            public,
         })
     }
 }
