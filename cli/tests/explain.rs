@@ -219,7 +219,11 @@ fn a_distillation_needs_its_public_set() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("public.csv"));
 
     let sample = vec!["3"; 64].join(",");
-    fs::write(dir.path().join("public.csv"), format!("{sample}\n").repeat(30)).unwrap();
+    fs::write(
+        dir.path().join("public.csv"),
+        format!("{sample}\n").repeat(30),
+    )
+    .unwrap();
     let out = dawn(&["--json"], &file);
     assert!(
         out.status.success(),
