@@ -18,7 +18,7 @@ use crate::common::transcript::transcript;
 /// What an honest aggregator logs about a round.
 pub fn entries(world: &World, round: &PlayedRound) -> Vec<Vec<u8>> {
     let mut entries = vec![world.document().to_bytes()];
-    entries.extend(world.registrations.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(world.register.iter().cloned());
     entries.push(world.roster.to_bytes());
     entries.push(world.task.bytes().to_vec());
     let keys = round.spec.peek().sealing_keys.iter().flatten();

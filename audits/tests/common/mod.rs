@@ -11,9 +11,9 @@ use dawn_crypto::params::Sigma;
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, DeviceId, DeviceRequest, Federation, FoundingDocument, Members,
-    OrgRegistration, Organisation, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId,
-    Validity, VerifiedFederation,
+    Admission, Change, CredentialChain, DeviceId, DeviceRequest, Digest, Federation,
+    FoundingDocument, IssuerCertificate, Members, OrgRegistration, Organisation, Roster,
+    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, PublicSet, Quantiser, TrainSpec};
 use dawn_protocol::{
@@ -54,6 +54,8 @@ pub struct Plan {
     pub options: TaskOptions,
     /// Of a task that distils.
     pub public_set: Option<PublicSet>,
+    /// Guests are let in by approval, and everything else that can be in a register is in it too.
+    pub eventful: bool,
 }
 
 impl Default for Plan {
@@ -84,6 +86,7 @@ impl Default for Plan {
             noise: None,
             options: TaskOptions::default(),
             public_set: None,
+            eventful: false,
         }
     }
 }
@@ -103,7 +106,57 @@ pub struct World {
     pub devices: Vec<TestDevice>,
     /// Of members that did not found the federation.
     pub registrations: Vec<Signed<OrgRegistration>>,
+    /// Those members.
+    pub guests: Vec<Organisation>,
+    /// Everything in the register, registrations first.
+    pub register: Vec<Vec<u8>>,
     pub rng: ChaCha20Rng,
+}
+
+/// What happens to a federation that lasts: its guests are approved, and the second founder announces another issuer,
+/// revokes it and a device, and gets another root key.
+fn events(
+    federation: &VerifiedFederation,
+    founders: &[Organisation],
+    guests: &[Signed<OrgRegistration>],
+    validity: Validity,
+) -> Vec<Vec<u8>> {
+    let (federation, from) = (federation.digest(), validity.from);
+    let approvals = guests.iter().map(|guest| {
+        let approval = founders[0].approve(guest, from).unwrap();
+        approval.bytes().to_vec()
+    });
+    let mut entries: Vec<_> = approvals.collect();
+    let second = &founders[1];
+    let issuer = SecretKey::from_seed(&[77; 32]);
+    let certificate = IssuerCertificate {
+        org: second.id(),
+        key: issuer.public(),
+        not_before: validity.from,
+        not_after: validity.until,
+        serial: 2,
+    };
+    let changes = [
+        Change::Issuer {
+            certificate: Signed::sign(&certificate, second.root()).unwrap(),
+        },
+        Change::RevokeDevices {
+            devices: [[3; 32], [4; 32]].map(|id| DeviceId(Digest(id))).to_vec(),
+        },
+        Change::RevokeIssuer {
+            issuer: issuer.public().id(),
+        },
+        second.rotation(&federation, &SecretKey::from_seed(&[78; 32])),
+    ];
+    let registration = second.register(&federation, from).unwrap();
+    entries.push(registration.bytes().to_vec());
+    let mut last = (0, registration.body_digest());
+    for change in changes {
+        let event = second.event(&federation, last, change, from).unwrap();
+        last = (last.0 + 1, event.body_digest());
+        entries.push(event.bytes().to_vec());
+    }
+    entries
 }
 
 impl World {
@@ -133,7 +186,10 @@ impl World {
                 .collect(),
             aggregator: aggregator.public(),
             log: log.public(),
-            admission: Admission::Open,
+            admission: match plan.eventful {
+                true => Admission::Approval { k: 1 },
+                false => Admission::Open,
+            },
             roster_quorum: u16::try_from(plan.organisations / 2 + 1).unwrap(),
             created: plan.created,
         };
@@ -145,8 +201,17 @@ impl World {
             .map(|org| org.register(&federation.digest(), plan.created).unwrap())
             .collect();
         let mut members = Members::founders_of(&federation);
-        for registration in &registrations {
-            members.push(registration.bytes()).unwrap();
+        let mut register: Vec<_> = registrations.iter().map(|r| r.bytes().to_vec()).collect();
+        if plan.eventful {
+            register.extend(events(
+                &federation,
+                &organisations,
+                &registrations,
+                validity,
+            ));
+        }
+        for entry in &register {
+            members.push(entry).unwrap();
         }
         let stewards: Vec<SecretKey> = organisations
             .iter()
@@ -264,6 +329,8 @@ impl World {
             context,
             devices,
             registrations,
+            guests,
+            register,
             rng,
         }
     }

@@ -11,8 +11,8 @@ use super::{Plan, World};
 pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
     let mut writer = TranscriptWriter::new(Vec::new()).unwrap();
     writer.founding(world.document()).unwrap();
-    for registration in &world.registrations {
-        writer.register(registration.bytes()).unwrap();
+    for entry in &world.register {
+        writer.register(entry).unwrap();
     }
     writer.roster(&world.roster).unwrap();
     writer.task(&world.task).unwrap();
