@@ -1,9 +1,10 @@
 //! One verified round that this device has not submitted in: train, mask, submit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dawn_identity::{Signed, Verified};
-use dawn_learn::{Dataset, Delta, Evaluation, Model, RoundWay, evaluate};
+use dawn_learn::{Dataset, Delta, Evaluation, Model, ModelSpec, RoundWay, evaluate};
 use dawn_protocol::prepare::PreparedSubmission as Message;
 use dawn_protocol::{Receipt, RoundId, RoundOpen, SubmissionHeader, TaskId};
 use rand_core::CryptoRng;
@@ -61,7 +62,8 @@ impl OpenRound {
     }
 
     /// Trains on the device's data as the task says, clips and rounds (docs/protocol.md, section
-    /// 4.2, step 1). Layers that the task leaves to the devices are trained as well, and kept in the state directory. Takes
+    /// 4.2, step 1). Samples with labels that the task's model does not know are left out, and a device without others sends zeros: who
+    /// submits is public, and must not tell what is in the data. Layers that the task leaves to the devices are trained as well, and kept in the state directory. Takes
     /// as long as training takes: call it off an async executor's threads.
     ///
     /// # Errors
@@ -99,12 +101,19 @@ impl OpenRound {
         held_out: Option<&Dataset>,
         rng: &mut R,
     ) -> Result<Update, ClientError> {
-        let evaluation = self.evaluate(held_out)?;
+        let model = self.model.spec();
+        let data = answerable(&model, data);
+        let held_out = held_out.map(|held_out| answerable(&model, held_out));
+        let evaluation = self.evaluate(held_out.as_deref())?;
         let (task, way) = (self.open.round_id().task, self.open.way());
         let heads = &self.inner.heads;
         let mut head = heads.load(&task, &way, &self.model)?;
         let spec = &self.open.task().train;
-        let delta = way.train(&self.model, &mut head, data, spec, order)?;
+        let delta = if data.is_empty() {
+            Delta::new(vec![0; way.dimension()])
+        } else {
+            way.train(&self.model, &mut head, &data, spec, order)?
+        };
         heads.store(&task, &head)?;
         self.update(&delta, &evaluation, rng)
     }
@@ -116,6 +125,9 @@ impl OpenRound {
             return Ok(Evaluation::default());
         };
         let most = usize::try_from(rule.samples).unwrap_or(usize::MAX);
+        if held_out.is_empty() {
+            return Ok(Evaluation::default());
+        }
         let model = self.own_model()?;
         if held_out.len() <= most {
             return Ok(evaluate(&model, held_out)?);
@@ -262,4 +274,21 @@ pub(crate) fn own_model(
 ) -> Result<Model, ClientError> {
     let head = inner.heads.load(task, way, model)?;
     Ok(way.personal(model, &head)?)
+}
+
+/// The samples that the model can learn from, whatever their labels are: a task maker chooses how many classes there are.
+fn answerable<'a>(model: &ModelSpec, data: &'a Dataset) -> Cow<'a, Dataset> {
+    let known = |label: u8| model.is_regressor() || usize::from(label) < model.classes();
+    if data.labels().iter().all(|&label| known(label)) {
+        return Cow::Borrowed(data);
+    }
+    let samples = (0u32..).zip(data.labels());
+    let samples = samples.filter(|(_, label)| known(**label));
+    let samples: Vec<u32> = samples.map(|(sample, _)| sample).collect();
+    tracing::warn!(
+        left_out = data.len() - samples.len(),
+        "samples have labels that the task's model does not know"
+    );
+    let subset = data.subset(&samples);
+    Cow::Owned(subset.expect("they are samples of it"))
 }

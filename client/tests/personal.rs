@@ -151,3 +151,48 @@ async fn a_low_rank_update_is_as_long_as_its_adapters() {
         "the ledger alone"
     );
 }
+
+/// A task maker chooses how many classes there are. Were a device away because of its labels, everybody would see it.
+#[tokio::test]
+async fn labels_that_the_task_does_not_know_keep_no_device_away() {
+    let rule = EvaluationRule {
+        samples: 3,
+        scale: 10,
+        loss: EvaluationRule::LOSS,
+    };
+    let options = TaskOptions {
+        evaluation: Some(rule),
+        ..TaskOptions::default()
+    };
+    let scene = Scene::open(&Plan {
+        model: "mlp:2-3-2".parse().unwrap(),
+        options,
+        ..plan()
+    })
+    .await;
+    let dir = tempfile::tempdir().unwrap();
+    let client = scene.client(dir.path());
+    let mut participation = client.join(scene.world.context.id()).await.unwrap();
+    let round = participation.next_round(WAIT).await.unwrap().unwrap();
+    let labelled = |labels: Vec<u8>| {
+        let features = (0..2 * labels.len() as i16).map(|x| 7 * x % 5).collect();
+        Dataset::new(features, 2, 1, labels).unwrap()
+    };
+    let known = labelled(vec![0, 1, 0]);
+    let some = labelled(vec![0, 1, 0, 9]);
+    let none = labelled(vec![9, 200]);
+    let update = |data: &Dataset, held_out: &Dataset| {
+        let update = round.train_and_evaluate(data, held_out, &mut rng(5));
+        update.unwrap().reveal().to_vec()
+    };
+    // The others are learnt from and judged with as if they were all.
+    assert_eq!(update(&some, &some), update(&known, &known));
+    assert!(update(&known, &known).iter().any(|&x| x != 0));
+    let empty = Dataset::new(Vec::new(), 2, 1, Vec::new()).unwrap();
+    for nothing in [&none, &empty] {
+        assert!(update(nothing, nothing).iter().all(|&x| x == 0));
+    }
+    let last = round.train_and_evaluate(&none, &none, &mut rng(5)).unwrap();
+    let receipt = round.submit(last, &mut rng(6)).await.unwrap();
+    assert_eq!(receipt.round.number, 1);
+}

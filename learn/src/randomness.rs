@@ -116,8 +116,49 @@ pub(crate) fn permutation(
     let mut stream = Stream::new(label, seed, step);
     order.clear();
     order.extend((0..len).map(|index| stream.next_u64() >> 32 << 32 | u64::from(index)));
-    order.sort_unstable();
+    sort_entries(order);
     sort_ties(order, |entry| stream.number(index(entry) as u64));
+}
+
+/// Bits of a digit of [`sort_entries`].
+const DIGIT: u32 = 11;
+
+/// Sorts entries whose high halves are uniform: by their upper 22 bits digit by digit, least first, and then by insertion what
+/// agrees in those, which of a few thousand entries is a pair at most times. Takes as much memory again while it sorts.
+fn sort_entries(order: &mut Vec<u64>) {
+    // Of fewer, the counters take longer than the entries.
+    const FEW: usize = 256;
+    if order.len() < FEW {
+        order.sort_unstable();
+        return;
+    }
+    let digit =
+        |entry: u64, place: u32| (entry >> (64 - DIGIT * (2 - place))) as usize % (1 << DIGIT);
+    let mut places = [[0u32; 1 << DIGIT]; 2];
+    for &entry in order.iter() {
+        places[0][digit(entry, 0)] += 1;
+        places[1][digit(entry, 1)] += 1;
+    }
+    let mut sorted = vec![0; order.len()];
+    for (place, places) in (0..).zip(&mut places) {
+        let mut below = 0;
+        for count in places.iter_mut() {
+            (*count, below) = (below, below + *count);
+        }
+        for &entry in order.iter() {
+            let to = &mut places[digit(entry, place)];
+            sorted[*to as usize] = entry;
+            *to += 1;
+        }
+        std::mem::swap(order, &mut sorted);
+    }
+    for from in 1..order.len() {
+        let mut to = from;
+        while to > 0 && order[to - 1] > order[to] {
+            order.swap(to - 1, to);
+            to -= 1;
+        }
+    }
 }
 
 /// The index that an entry of a permutation stands for.
@@ -153,6 +194,28 @@ mod tests {
         assert_eq!(orders[0], orders[3]);
         assert_ne!(orders[0], orders[1]);
         assert_ne!(orders[0], orders[2]);
+    }
+
+    #[test]
+    fn entries_are_sorted_whatever_agrees_in_them() {
+        let mut stream = Stream::new(labels::SHUFFLE, &[3; 32], 0);
+        for (len, bits) in [
+            (0, 32),
+            (255, 32),
+            (256, 32),
+            (70_000, 32),
+            (3000, 8),
+            (3000, 24),
+        ] {
+            let number = |_| stream.next_u64() >> (64 - bits) << (64 - bits);
+            let numbers: Vec<u64> = (0..len).map(number).collect();
+            let entries = (0..).zip(numbers).map(|(index, number)| number | index);
+            let mut order: Vec<u64> = entries.collect();
+            let mut expected = order.clone();
+            expected.sort_unstable();
+            sort_entries(&mut order);
+            assert_eq!(order, expected, "{len} entries of {bits} bits");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ use crate::way::part::Part;
 struct Learning {
     weights: Weights,
     biases: Vec<i32>,
+    /// All magnitudes of the biases in one, while they are known.
+    bias_magnitudes: Option<u32>,
     /// Empty without momentum.
     bias_velocity: Vec<i32>,
     /// By the layer's outputs.
@@ -297,6 +299,7 @@ impl Trainer {
         let magnitudes = draw_back(master, velocity, weights, pull);
         layer.bits = u32::BITS - magnitudes.0.leading_zeros();
         learning.weights.velocity_bits = u32::BITS - magnitudes.1.leading_zeros();
+        learning.bias_magnitudes = None;
         draw_back(
             &mut learning.biases,
             &mut learning.bias_velocity,
@@ -359,17 +362,21 @@ impl Trainer {
         let largest = rows as u64 * u64::from(learning.gradient.largest);
         if self.momentum == 0
             && self.noise.rounding.is_none()
-            && let magnitudes = learning
-                .biases
-                .iter()
-                .fold(0, |all, b| all | b.unsigned_abs())
+            && let magnitudes = learning.bias_magnitudes.unwrap_or_else(|| {
+                let magnitudes = learning.biases.iter().map(|bias| bias.unsigned_abs());
+                magnitudes.fold(0, |all, magnitude| all | magnitude)
+            })
             && let Some(scales) = step.fast(largest, 0, (u32::BITS - magnitudes.leading_zeros(), 0))
         {
+            let mut magnitudes = 0;
             for (bias, &gradient) in learning.biases.iter_mut().zip(&*sums) {
                 *bias -= scales.step.apply(gradient);
+                magnitudes |= bias.unsigned_abs();
             }
+            learning.bias_magnitudes = Some(magnitudes);
             return;
         }
+        learning.bias_magnitudes = None;
         // Goes on after the weights.
         let mut rounding = self.noise.rounding.as_mut();
         let mut velocity = learning.bias_velocity.iter_mut();
@@ -436,6 +443,7 @@ impl Learning {
             weights: Weights::new(master, moving),
             bias_velocity: vec![0; if moving { shape.outputs } else { 0 }],
             biases: weights[shape.biases()].to_vec(),
+            bias_magnitudes: None,
             gradient: Matrix::zeroed(rows, shape.outputs),
             transposed: vec![
                 0;

@@ -84,6 +84,9 @@ fn broken_way(error: WayError) -> BrokenRule {
         }
         WayError::Layers { .. } => "a low-rank task has one rank for each layer of its model",
         WayError::Rank { .. } => "the rank of an adapter is below the inputs of its layer",
+        WayError::Adapters { .. } => {
+            "the adapters of a low-rank task have no more fixed numbers than its model has parameters"
+        }
         WayError::Ranks => {
             "a low-rank task trains something, and at least one layer by an adapter or not at all"
         }
@@ -95,6 +98,9 @@ fn broken_way(error: WayError) -> BrokenRule {
             "a distillation has at least one public sample, at most 2^24 outputs and a public set of at most 4 MiB"
         }
         WayError::Student(_) => "the training of a distillation's student is within its bounds",
+        WayError::Work(_) => {
+            "the student of a distillation takes at most 2^36 multiplications a round"
+        }
         WayError::Unreadable(_) => "a task's way of learning is one that there is",
     })
 }

@@ -67,7 +67,13 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
     }
     let model = Model::from_bytes(&weights).map_err(|_| EngineError::Spoiled("model"))?;
     let accepted = opened.judged().verdict().accepted_count();
-    let next = match opened.next_model(&model) {
+    // Trains, when the task distils.
+    let (opened, next) = compute(move || {
+        let next = opened.next_model(&model);
+        (opened, next)
+    })
+    .await?;
+    let next = match next {
         Ok(next) => next.to_bytes(),
         Err(reason) => {
             return abort(app, row, weighed, reason, "the sum does not fit the model").await;

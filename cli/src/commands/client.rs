@@ -11,6 +11,7 @@ use clap::Subcommand;
 use dawn_client::{Client, ClientError};
 use dawn_identity::TaskId;
 use dawn_learn::data::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
+use dawn_learn::spec::MAX_CLASSES;
 use rand_core::UnwrapErr;
 use serde_json::json;
 
@@ -86,7 +87,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             }
         } else {
             CsvAnswers::Label {
-                classes: model.classes() as u32,
+                // Not the task's: whether a device takes part must not tell which labels it has.
+                classes: MAX_CLASSES,
             }
         },
         fraction_bits: 0,

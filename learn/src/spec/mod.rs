@@ -178,6 +178,18 @@ impl ModelSpec {
         usize::try_from(self.parameters64()).unwrap_or(usize::MAX)
     }
 
+    /// Multiplications of a forward pass over one sample; at least the number of parameters.
+    pub(crate) fn multiplications(&self) -> u64 {
+        let positions = self.convolutions().map(|c| c.convolved.positions() as u64);
+        let positions = positions.chain(std::iter::repeat(1));
+        let layers = self.layers().into_iter().zip(positions);
+        // A model has at most 2^24 parameters and 2^22 positions.
+        let of_layer = |(layer, positions): (LayerShape, u64)| {
+            ((layer.inputs + 1) * layer.outputs) as u64 * positions
+        };
+        layers.map(of_layer).sum()
+    }
+
     /// Features of a sample.
     #[must_use]
     pub fn inputs(&self) -> usize {

@@ -110,7 +110,7 @@ pub(crate) fn student_seed(seed: &[u8; 32], round: u32) -> [u8; 32] {
 mod tests {
     use super::*;
     use crate::data::digits;
-    use crate::way::{RoundWay, Way};
+    use crate::way::{RoundWay, Way, WayError};
     use crate::{ModelSpec, Quantiser, evaluate};
     use std::sync::Arc;
 
@@ -294,6 +294,24 @@ mod tests {
             )
             .is_err()
         );
+        // Everybody who follows the task trains the student: not for hours.
+        let hostile: ModelSpec = "mlp:1-65536-200-2".parse().unwrap();
+        let way = |samples, epochs, batch| Way::Distillation {
+            set: public.digest(),
+            samples,
+            student: TrainSpec {
+                epochs,
+                batch,
+                ..STUDENT
+            },
+        };
+        let longest = way(2_097_145, 1000, 1).check(&hostile, &DEVICE);
+        assert!(matches!(longest, Err(WayError::Work(work)) if work > 1 << 54));
+        assert!(way(100, 20, 16).check(&hostile, &DEVICE).is_ok());
+        assert!(way(100, 60, 1).check(&hostile, &DEVICE).is_err());
+        let image: ModelSpec = "cnn:28x28x1-8k3-16k3-64-10".parse().unwrap();
+        assert!(way(2000, 40, 16).check(&image, &DEVICE).is_ok());
+        assert!(way(2000, 400, 16).check(&image, &DEVICE).is_err());
         let other = "logistic:63-10".parse().unwrap();
         assert!(Way::distillation(&other, &public, STUDENT).is_err());
     }

@@ -40,6 +40,10 @@ pub use round::{RoundWay, dimension};
 /// Largest weight of the proximal term: 16.
 pub const MAX_MU: u32 = 16 << 16;
 
+/// Most multiplications of a student's forward passes in a round, every step counted as a sample more: some minutes on one core.
+/// Aggregators and auditors train it.
+pub const MAX_STUDENT_WORK: u64 = 1 << 36;
+
 /// How devices learn together, when it is not by averaging everything. In CBOR `[0, mu]`, `[1, [rank or null, ...]]`,
 /// `[2, head]` or `[3, public set, samples, student]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -147,9 +151,24 @@ pub enum WayError {
         /// Samples that were given.
         samples: u32,
     },
+    /// Adapters that are larger than the model.
+    #[error(
+        "the adapters have {entries} fixed numbers (ranks times inputs) and the model {parameters} parameters: choose smaller ranks"
+    )]
+    Adapters {
+        /// Fixed numbers of all adapters.
+        entries: u64,
+        /// Parameters of the model.
+        parameters: usize,
+    },
     /// The student's training is refused.
     #[error("the student's training: {0}")]
     Student(String),
+    /// Everybody who follows the task would train for hours.
+    #[error(
+        "the student's training takes {0} multiplications a round, and at most {MAX_STUDENT_WORK} are allowed: give it fewer epochs or samples, or larger batches"
+    )]
+    Work(u64),
     /// Not a way as it is written.
     #[error(
         "`{0}` is no way of learning together: write fedavg, fedprox:MU, low-rank:RANK (or a rank, 0 or full for each layer, with - between them), personal:LAYERS or distillation:SAMPLES"
@@ -176,9 +195,26 @@ impl Way {
             Self::Distillation { student, .. } => {
                 let student = student.check();
                 student.map_err(|error| WayError::Student(error.to_string()))?;
-                self.check_shape(model)
+                self.check_shape(model)?;
+                match self.student_work(model) {
+                    Some(work) if work > MAX_STUDENT_WORK => Err(WayError::Work(work)),
+                    _ => Ok(()),
+                }
             }
         }
+    }
+
+    /// What the student of a distillation costs in a round ([`MAX_STUDENT_WORK`]).
+    fn student_work(&self, model: &ModelSpec) -> Option<u64> {
+        let Self::Distillation {
+            samples, student, ..
+        } = self
+        else {
+            return None;
+        };
+        let steps = samples.div_ceil(student.batch.max(1).into());
+        let passes = (u64::from(*samples) + u64::from(steps)) * u64::from(student.epochs);
+        Some(passes.saturating_mul(model.multiplications()))
     }
 
     /// Whether the way fits the model's layers.
@@ -209,6 +245,19 @@ impl Way {
                             inputs: layer.inputs,
                         });
                     }
+                }
+                let adapted = ranks.iter().zip(&layers).filter_map(|(rank, layer)| {
+                    let Rank::Adapter(rank) = *rank else {
+                        return None;
+                    };
+                    Some(u64::from(rank.get()) * layer.inputs as u64)
+                });
+                let (entries, parameters) = (adapted.sum(), model.parameters());
+                if entries > parameters as u64 {
+                    return Err(WayError::Adapters {
+                        entries,
+                        parameters,
+                    });
                 }
                 let all = |of: Rank| ranks.iter().all(|rank| *rank == of);
                 if all(Rank::Frozen) || all(Rank::Full) {

@@ -2,7 +2,8 @@
 
 use super::adapter::Adapter;
 use super::part::Part;
-use super::{RoundWay, Way};
+use super::rank::{Rank, Ranks};
+use super::{RoundWay, Way, WayError};
 use crate::backend::Backend;
 use crate::data::{Dataset, digits};
 use crate::direction::direction;
@@ -223,4 +224,24 @@ proptest! {
         // Both are sums of squares: of how far the weights moved, in other units.
         prop_assert!(whole >= 0.0 && seen >= 0.0, "{whole} {seen}");
     }
+}
+
+/// Whoever follows a task draws its adapters: they must not be larger than the model that the task shows.
+#[test]
+fn adapters_larger_than_the_model_are_refused_before_they_are_drawn() {
+    let refused = |model: &str, ranks: &[u16]| {
+        let model = model.parse().unwrap();
+        let ranks = Ranks::new(ranks.iter().map(|&rank| Rank::of(rank)).collect());
+        matches!(
+            Way::LowRank { ranks }.check(&model, &spec(0)),
+            Err(WayError::Adapters { .. })
+        )
+    };
+    // 4.3 * 10^9 numbers for 131,074 parameters.
+    assert!(refused("logistic:65536-2", &[65_535]));
+    assert!(refused("logistic:64-10", &[11]));
+    assert!(!refused("logistic:64-10", &[10]));
+    // 710 parameters; 320 and 448 numbers.
+    assert!(refused("mlp:64-4-64-2", &[5, 0, 7]));
+    assert!(!refused("mlp:64-4-64-2", &[4, 0, 7]));
 }

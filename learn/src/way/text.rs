@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(Way::parse("fedavg", &mlp()), Ok(None));
         let one = |text| Way::parse(text, &mlp()).unwrap().unwrap().to_string();
         assert_eq!(one("low-rank:8"), "low-rank:8-8");
-        assert_eq!(one("low-rank:40"), "low-rank:40-full");
+        assert_eq!(one("low-rank:33"), "low-rank:33-full");
     }
 
     #[test]
