@@ -29,6 +29,7 @@
 //! | [`author`], [`noise`] | submissions of stewards, which contribute noise | 4.8 |
 //! | [`selection`] | which devices take part, when a task does not want all | 4.10 |
 //! | [`log`], [`work`] | the log of statements; what stewards pull | 4.6 |
+//! | [`tlog`] | the log in the formats of C2SP: checkpoints, tiles, proofs, cosignatures | 4.6.1 |
 //! | [`transcript`] | the file that an auditor reads | 5 |
 //! | [`violation`] | who broke which rule | 6 |
 
@@ -67,6 +68,7 @@ pub mod task;
 pub mod task_options;
 pub mod task_rules;
 pub mod terminal;
+pub mod tlog;
 pub mod transcript;
 pub mod upload;
 pub mod violation;

@@ -244,11 +244,18 @@ impl Frontier {
 
     /// Appends a hashed leaf.
     pub fn push(&mut self, leaf: Digest) {
+        self.push_with(leaf, |_, _| {});
+    }
+
+    /// Appends a hashed leaf, and tells of every subtree that becomes complete with it, from the smallest: its height, from
+    /// 1, and its root. It is the one of its height that ends with this leaf.
+    pub fn push_with(&mut self, leaf: Digest, mut completed: impl FnMut(u8, Digest)) {
         let mut hash = leaf;
         // Every trailing one of the size is a complete subtree that the new leaf completes to a larger one.
-        for _ in 0..self.size.trailing_ones() {
+        for height in (1..).take(self.size.trailing_ones() as usize) {
             if let Some(left) = self.subtrees.pop() {
                 hash = node_hash(&left, &hash);
+                completed(height, hash);
             }
         }
         self.subtrees.push(hash);
