@@ -24,7 +24,8 @@ demo: setup ## six organisations train a model together and an auditor checks ev
 	@$(BUILD)
 	@"$(TARGET)/debug/dawn" demo $(ARGS)
 
-test: setup ## every test, documentation examples included
+test: ## every test, documentation examples included
+	@tools/setup.sh --tests
 	@tools/test.sh
 
 lint: ## formatting, clippy, layout of the crates, licences (with cargo-deny, if installed)

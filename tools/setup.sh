@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing for the demo and the tests, or prints the one command that does. Silent when nothing is missing.
+# With --tests also what one test only needs, and is skipped without: it is no failure when that cannot be installed.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -23,11 +24,20 @@ has_postgres() {
     return 1
 }
 
+# A verifier of the log that nobody here wrote (aggregator/tests/service/tlog.rs), from Debian's packages.
+has_tlog_verifier() {
+    command -v go >/dev/null 2>&1 && [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog ]
+}
+
 missing=()
 command -v cc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # the linker, and the C and assembly in ring and blake3
 has_postgres || missing+=(postgresql)
 command -v python3 >/dev/null 2>&1 || missing+=(python3) # known answers and the layout are checked with it; standard library only
-[ ${#missing[@]} -eq 0 ] && exit 0
+wanted=()
+if [ "${1:-}" = --tests ] && command -v apt-get >/dev/null 2>&1 && ! has_tlog_verifier; then
+    wanted=(golang-go golang-golang-x-mod-dev)
+fi
+[ ${#missing[@]} -eq 0 ] && [ ${#wanted[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     say "missing: ${missing[*]}; install them with this system's package manager (for example: brew install postgresql@17)"
@@ -41,14 +51,23 @@ if [ "$(id -u)" -ne 0 ]; then
     if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
         as_root=(sudo -n)
     else
+        if [ ${#missing[@]} -eq 0 ]; then
+            say "not installed: ${wanted[*]}; the test of the log that needs them is skipped"
+            exit 0
+        fi
         if command -v sudo >/dev/null 2>&1; then command="sudo $install"; else command="su -c '$install'"; fi
         say "missing: ${missing[*]}; this user may not install packages without a password. Run:  $command"
         exit 1
     fi
 fi
 
-say "installing: ${missing[*]}"
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@"; }
 # Only a failed install needs new package lists; a fresh container has none.
-apt install -y --no-install-recommends "${missing[@]}" || { apt update && apt install -y --no-install-recommends "${missing[@]}"; }
+install() {
+    [ $# -eq 0 ] && return 0
+    say "installing: $*"
+    apt install -y --no-install-recommends "$@" || { apt update && apt install -y --no-install-recommends "$@"; }
+}
+install "${missing[@]}"
 has_postgres || { say "Postgres was installed but initdb and postgres are still not found"; exit 1; }
+install "${wanted[@]}" || say "not installed: ${wanted[*]}; the test of the log that needs them is skipped"

@@ -58,12 +58,12 @@ backends dawn-learn DAWN_LEARN_BACKEND training_backends
 if [ "$nextest" = yes ]; then
     say "the examples in the documentation (each is compiled, some minutes)"
     cargo test --locked --workspace --doc
-    say "all tests; \"1 skipped\" is supervise_until_killed, which another test runs in a process of its own and kills"
+    say "all tests; \"2 skipped\" are supervise_until_killed and append_until_killed, which other tests run in processes of their own and kill"
     cargo nextest run --locked --workspace --no-fail-fast
     exit 0
 fi
 
-say "all tests; \"ignored\" is supervise_until_killed, which another test runs in a process of its own and kills"
+say "all tests; \"ignored\" are supervise_until_killed and append_until_killed, which other tests run in processes of their own and kill"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0

@@ -15,7 +15,7 @@
 //! | [`round`], [`worker`] | what drives a round, and the leased jobs that do it |
 //! | [`cleanup`], [`transcripts`] | what is left after a round |
 //! | [`contexts`] | federation, tasks and rounds as verified values |
-//! | [`status`], [`log`], [`metrics`] | what people, auditors and machines look at |
+//! | [`status`], [`log`], [`tlog`], [`metrics`] | what people, auditors and machines look at |
 //! | [`store`], [`payloads`] | Postgres, and the objects beside it |
 //! | [`postgres`] | the private Postgres when there is no other |
 
@@ -39,6 +39,7 @@ pub mod round;
 pub mod running;
 pub mod status;
 pub mod store;
+pub mod tlog;
 pub mod transcripts;
 pub mod worker;
 

@@ -14,6 +14,7 @@
 //! | [`tasks`] | tasks, the open round, models |
 //! | [`rounds`] | submissions, a steward's work, packages, statements, answers, transcripts |
 //! | [`log`] | the log of signed statements |
+//! | [`tlog`], [`export`] | the log in the formats of C2SP, and as plain files |
 //! | [`signing`] | signed requests, for administration |
 //! | [`limits`] | how large each answer may be |
 //! | [`backoff`] | when to try again |
@@ -25,6 +26,7 @@ pub mod backoff;
 mod body;
 mod codec;
 pub mod error;
+pub mod export;
 pub mod limits;
 pub mod log;
 pub mod members;
@@ -32,10 +34,12 @@ pub mod problem;
 pub mod rounds;
 pub mod signing;
 pub mod tasks;
+pub mod tlog;
 
 pub use api::{Api, Settings};
 pub use backoff::{Backoff, RetryPolicy};
 pub use error::TransportError;
+pub use export::ExportError;
 pub use members::AggregatorInfo;
 pub use problem::Problem;
 pub use rounds::SubmissionBody;

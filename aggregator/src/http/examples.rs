@@ -25,7 +25,8 @@ pub(super) fn of_parameter(name: &str) -> Option<(Value, Value)> {
         ),
         "wait" => (json!({"maximum": 60}), json!(0)),
         "limit" => (json!({}), json!(16)),
-        "from" | "after" => (json!({}), json!(0)),
+        "from" | "after" | "old" | "least" | "index" => (json!({}), json!(0)),
+        "size" => (json!({}), json!(1)),
         _ => return None,
     })
 }

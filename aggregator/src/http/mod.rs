@@ -37,6 +37,7 @@ mod signed;
 mod signers;
 mod stall;
 mod tasks;
+mod tlog;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -88,6 +89,10 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(proofs::get_payload))
         .routes(routes!(log::get_head))
         .routes(routes!(log::get_entries))
+        .routes(routes!(tlog::get_checkpoint))
+        .routes(routes!(tlog::get_witnessed))
+        .routes(routes!(tlog::get_proof))
+        .routes(routes!(tlog::get_witness, tlog::post_witness))
         .routes(routes!(health::healthz))
         .routes(routes!(health::metrics))
         .split_for_parts()
@@ -102,6 +107,8 @@ pub fn router(app: Arc<App>) -> Router {
             "/openapi.json",
             axum::routing::get(move || async move { json_bytes(description) }),
         )
+        // Paths of several elements, which a description cannot name: those of C2SP tlog-tiles.
+        .route("/v1/log/tile/{*path}", axum::routing::get(tlog::get_tile))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(

@@ -30,6 +30,7 @@ mod schema;
 pub mod statements;
 pub mod submissions;
 pub mod tasks;
+pub mod tlog;
 pub mod transitions;
 
 /// Times that a transaction is repeated before the caller hears about it.
