@@ -7,8 +7,8 @@ mod output;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    aggregator, audit, bench, client, data, demo, device, federation, key, org, roster, steward,
-    task,
+    aggregator, audit, bench, client, data, demo, device, federation, key, log, org, roster,
+    steward, task,
 };
 
 /// Privacy-preserving secure aggregation that a stranger can audit.
@@ -56,6 +56,9 @@ enum Command {
     /// Re-executes what the service did.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The public log as plain files, and proofs that an entry is in it.
+    #[command(subcommand)]
+    Log(log::Command),
     /// Measures the arithmetic on this machine.
     #[command(subcommand)]
     Bench(bench::Command),
@@ -89,6 +92,7 @@ fn main() -> std::process::ExitCode {
             Command::Client(c) => client::run(c).await,
             Command::Data(c) => data::run(c).await,
             Command::Audit(c) => audit::run(c).await,
+            Command::Log(c) => log::run(c).await,
             Command::Bench(c) => bench::run(c).await,
         }
     });

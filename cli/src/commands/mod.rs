@@ -14,6 +14,7 @@ pub mod device;
 mod explain;
 pub mod federation;
 pub mod key;
+pub mod log;
 pub mod org;
 mod org_changes;
 pub mod roster;

@@ -1,0 +1,173 @@
+//! `dawn log`: the public log as plain files, and proofs that an entry is in it (docs/protocol.md, section 4.6.1).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use dawn_crypto::merkle::leaf_hash;
+use dawn_identity::{Digest, SignedRoster, VerifiedFederation};
+use dawn_protocol::tlog::note::{Algorithm, verifier_key};
+use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogProof, cosignature, origin};
+use dawn_transport::Api;
+use serde_json::json;
+
+use crate::{files, output};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Copies the log into a folder of plain files (C2SP tlog-tiles), verified; what is there already is not fetched again.
+    Export {
+        #[arg(long)]
+        server: String,
+        /// Digest of the founding document that you trust.
+        #[arg(long)]
+        federation: Digest,
+        /// The folder.
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetches an entry and the proof that it is in the log (C2SP tlog-proof), verifies and keeps both.
+    Prove {
+        #[arg(long)]
+        server: String,
+        /// Digest of the founding document that you trust.
+        #[arg(long)]
+        federation: Digest,
+        /// The entry's index, from 0.
+        index: u64,
+        /// Where the proof goes; the entry goes beside it, with the suffix .entry.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Verifies such a proof offline: who signed, and which stewards cosigned.
+    Verify {
+        /// The proof.
+        proof: PathBuf,
+        /// The entry.
+        entry: PathBuf,
+        /// The founding document.
+        #[arg(long)]
+        founding: PathBuf,
+        /// Digest of the founding document that you trust.
+        #[arg(long)]
+        federation: Digest,
+        /// The roster whose stewards count; without it cosignatures are not looked at.
+        #[arg(long)]
+        roster: Option<PathBuf>,
+        /// Digest of that roster, as a task names it.
+        #[arg(long, requires = "roster")]
+        roster_digest: Option<Digest>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Export {
+            server,
+            federation,
+            dir,
+            json,
+        } => {
+            let api = Api::new(&server)?;
+            let federation = api.federation().await?.verify_pinned(&federation)?;
+            let (checkpoint, note) = api.export_log(&dir, &federation).await?;
+            shown(json, &federation, &checkpoint, &note, None)
+        }
+        Command::Prove {
+            server,
+            federation,
+            index,
+            out,
+            json,
+        } => {
+            let api = Api::new(&server)?;
+            let federation = api.federation().await?.verify_pinned(&federation)?;
+            let proof = api.log_proof(index, None).await?;
+            let entries = api.log_entries(index, 1).await?;
+            let entry = entries.first().context("the log has no such entry")?;
+            let checkpoint = verified(&proof, &entry.envelope, &federation)?;
+            files::overwrite(&out, proof.to_text().as_bytes(), 0o644)?;
+            files::overwrite(&out.with_extension("entry"), &entry.envelope, 0o644)?;
+            shown(json, &federation, &checkpoint, &proof.checkpoint, None)
+        }
+        Command::Verify {
+            proof,
+            entry,
+            founding,
+            federation,
+            roster,
+            roster_digest,
+            json,
+        } => {
+            let federation = files::load_founding(&founding)?.verify_pinned(&federation)?;
+            let proof = TlogProof::parse(&files::read(&proof)?)?;
+            let entry = files::read(&entry)?;
+            let checkpoint = verified(&proof, &entry, &federation)?;
+            let roster = match roster {
+                Some(path) => Some(SignedRoster::from_bytes(&files::read(&path)?)?),
+                None => None,
+            };
+            if let (Some(roster), Some(digest)) = (&roster, roster_digest)
+                && roster.peek().digest() != digest
+            {
+                bail!("the roster is another one: {}", roster.peek().digest());
+            }
+            shown(json, &federation, &checkpoint, &proof.checkpoint, roster)
+        }
+    }
+}
+
+fn verified(
+    proof: &TlogProof,
+    entry: &[u8],
+    federation: &VerifiedFederation,
+) -> Result<Checkpoint> {
+    let name = origin(&federation.digest());
+    Ok(proof.verify(&leaf_hash(entry), &name, &federation.log)?)
+}
+
+fn shown(
+    json: bool,
+    federation: &VerifiedFederation,
+    checkpoint: &Checkpoint,
+    note: &SignedNote,
+    roster: Option<SignedRoster>,
+) -> Result<ExitCode> {
+    let cosigned = match &roster {
+        Some(roster) => Some(cosignature::cosigners(note, &roster.peek().stewards)?.len()),
+        None => None,
+    };
+    let needed = roster.map(|roster| roster.peek().threshold.t());
+    let value = json!({
+        "size": checkpoint.size,
+        "root": checkpoint.root,
+        "verifier_key": verifier_key(&checkpoint.origin, Algorithm::Ed25519, &federation.log),
+        "cosigned": cosigned,
+        "needed": needed,
+    });
+    output::report(json, &value, |_| {
+        let mut text = format!(
+            "in the log of {} entries under root {}, signed by {}",
+            checkpoint.size, checkpoint.root, checkpoint.origin
+        );
+        if let (Some(cosigned), Some(needed)) = (cosigned, needed) {
+            text.push_str(&format!(
+                "; cosigned by {cosigned} stewards of the roster, T is {needed}"
+            ));
+        }
+        text
+    })?;
+    // A quorum that is asked for and not there is a failure.
+    let enough = cosigned.is_none_or(|cosigned| Some(cosigned) >= needed.map(usize::from));
+    Ok(if enough {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
