@@ -1,8 +1,8 @@
 //! The steward's part of the beacon (`docs/protocol.md`, section 4.6): what nobody knew before the list of submissions was
 //! closed. It is given for one list a round, after that list has been verified.
 
-use dawn_identity::Signed;
-use dawn_protocol::{Closed, RoundAnnouncement, RoundOpen};
+use dawn_identity::{Signed, Statement};
+use dawn_protocol::{Closed, RoundAnnouncement, RoundOpen, RoundSpec};
 use rand_core::CryptoRng;
 
 use crate::error::{Refusal, StewardError};
@@ -45,6 +45,9 @@ impl StewardState {
             if known.is_none() {
                 self.take_part(change, &open)?;
                 self.check_list(change, &round, closed)?;
+                let spec = announcement.spec.bytes();
+                let needed = [(RoundSpec::KIND, spec), (Closed::KIND, closed.bytes())];
+                self.require_logged(&round, &needed)?;
             }
             Ok::<_, StewardError>(known)
         })?;

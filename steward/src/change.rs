@@ -6,19 +6,33 @@ use dawn_protocol::RoundId;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::answers::{AnswerFiles, ScratchFile};
-use crate::guard::Memory;
+use crate::guard::{LogMemory, Memory};
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
 use crate::secrets::{SecretFiles, SecretKind};
 use crate::tables::{
     ANSWERS, Bytes, FINDINGS, LEDGER, META, META_GUARD_LOST, META_IDENTITY, META_LOG_UNREAD,
-    RESTATED, ROUNDS, TASKS, VERSION, answer_key, decode, parse_round_key,
+    META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key, decode, parse_round_key,
 };
 use crate::vault::VaultError;
+use crate::witness::Witnessed;
 
 /// What a finished [`Change`] still has to do outside the database.
 pub(crate) struct Plan {
     pub(crate) memory: Memory,
     pub(crate) erase: Vec<RoundId>,
+}
+
+/// What store and guard remember of the log, the larger one: an older store may have been put back.
+pub(crate) fn newer(stored: Option<Witnessed>, guard: Option<LogMemory>) -> Option<Witnessed> {
+    match (stored, guard) {
+        (Some(stored), Some(guard)) if stored.size >= guard.size => Some(stored),
+        (_, Some(guard)) => Some(Witnessed {
+            size: guard.size,
+            root: guard.root,
+            note: String::new(),
+        }),
+        (stored, None) => stored,
+    }
 }
 
 /// One transaction: reads the store as it is, and changes it.
@@ -89,6 +103,36 @@ impl<'t> Change<'t> {
         } else {
             table.remove(META_LOG_UNREAD).map_err(VaultError::store)?;
         }
+        Ok(())
+    }
+
+    /// The log that was cosigned last, as far as store or guard remember it.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn witnessed(&self) -> Result<Option<Witnessed>, VaultError> {
+        let table = self.txn.open_table(META).map_err(VaultError::store)?;
+        let stored = table.get(META_WITNESSED).map_err(VaultError::store)?;
+        let stored = stored
+            .map(|bytes| decode(bytes.value(), "the log that was cosigned"))
+            .transpose()?;
+        Ok(newer(stored, self.memory.log))
+    }
+
+    /// Remembers the log that is cosigned now. The caller has verified that it continues what was cosigned before.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn put_witnessed(&mut self, log: &Witnessed) -> Result<(), VaultError> {
+        self.changed = true;
+        self.memory.log = Some(LogMemory {
+            size: log.size,
+            root: log.root,
+        });
+        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
+        table
+            .insert(META_WITNESSED, to_canonical(log).as_slice())
+            .map_err(VaultError::store)?;
         Ok(())
     }
 

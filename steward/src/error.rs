@@ -186,6 +186,41 @@ pub enum Refusal {
     /// What was spent on a data source may have been forgotten.
     #[error("what was spent on data source {0:?} before the loss of the guard has not been stated")]
     LedgerUnknown(String),
+    /// What is shown is not the federation's log, or does not show what it should.
+    #[error("this is not the log: {0}")]
+    NotTheLog(String),
+    /// The log is smaller than it was.
+    #[error(
+        "the log has shrunk: this steward has cosigned {had} entries, and is shown {shown}; unless the aggregator's database was put back, \
+         this is a second history: keep this steward's files as evidence"
+    )]
+    LogShrank {
+        /// Entries that were cosigned.
+        had: u64,
+        /// Entries that are shown.
+        shown: u64,
+    },
+    /// The log does not continue what it was.
+    #[error(
+        "the log of {shown} entries does not continue the one of {had} entries that this steward has cosigned ({why}): there are two histories; \
+         keep this steward's files as evidence"
+    )]
+    LogForked {
+        /// Entries that were cosigned.
+        had: u64,
+        /// Entries that are shown.
+        shown: u64,
+        /// Why.
+        why: String,
+    },
+    /// A statement of the round has not been shown to be in the log.
+    #[error("round {round}: the {kind} is not in a log that this steward has cosigned")]
+    NotLogged {
+        /// The round.
+        round: RoundId,
+        /// Which statement.
+        kind: &'static str,
+    },
     /// Somebody broke a rule of the protocol.
     #[error(transparent)]
     Violation(#[from] Violation),

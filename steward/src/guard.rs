@@ -32,7 +32,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dawn_identity::{KeyId, TaskId, from_canonical, to_canonical};
+use dawn_identity::{Digest, KeyId, TaskId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
@@ -91,6 +91,21 @@ pub struct Memory {
     /// When an earlier guard was found lost, unix seconds: this one does not know what happened before.
     #[n(2)]
     pub guard_lost_at: Option<u64>,
+    /// The largest log that was cosigned.
+    #[n(3)]
+    pub log: Option<LogMemory>,
+}
+
+/// A log that was cosigned: none that does not continue it will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct LogMemory {
+    /// Number of entries.
+    #[n(0)]
+    pub size: u64,
+    /// Root over them.
+    #[n(1)]
+    pub root: Digest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

@@ -17,12 +17,13 @@
 //! | [`examination`] | judging again, from everybody's answers |
 //! | [`recomputing`] | recomputing scalars of its own choice |
 //! | [`opening`] | the answer to a verdict |
+//! | [`witness`] | cosigning the log, and refusing what is not in it |
 //! | [`vault`], [`change`], [`tables`], [`records`] | the memory: one embedded database, every change synced |
 //! | [`guard`] | how it is noticed that the memory was put back from a backup |
 //! | [`secrets`] | the secrets of one round, and their end |
 //! | [`answers`] | the files of answers |
 //! | [`vrf_key`] | the file of the VRF key |
-//! | [`run`], [`session`] | pulling work over HTTP and doing it |
+//! | [`run`], [`session`], `fetching`, `witnessing` | pulling work over HTTP and doing it |
 //! | [`config`] | the configuration file |
 //! | [`error`] | by which rule a steward refuses |
 //!
@@ -35,6 +36,7 @@ pub mod config;
 mod durable;
 pub mod error;
 pub mod examination;
+mod fetching;
 mod findings;
 pub mod guard;
 pub mod history;
@@ -56,6 +58,8 @@ pub mod state;
 pub mod tables;
 pub mod vault;
 pub mod vrf_key;
+pub mod witness;
+mod witnessing;
 
 pub use beacon::BeaconStep;
 pub use config::StewardConfig;
@@ -68,3 +72,4 @@ pub use report::{ReportStep, ReportWork};
 pub use run::{RunError, Steward};
 pub use state::StewardState;
 pub use vault::{Condition, Vault, VaultError};
+pub use witness::Witnessed;

@@ -6,12 +6,13 @@
 //! after they have been fetched again and recognised.
 
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_identity::{Digest, Members, Signed};
+use dawn_identity::{Digest, Members, Signed, Statement};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::{Entry, Roll};
 use dawn_protocol::{
     Challenge, Closed, Culprit, Decision, GroupSums, Groups, Judged, Outcome, PackageItem,
-    PackagePage, PackageReport, RoundAnnouncement, RoundId, RoundOpen, SubmissionHeader, Verdict,
+    PackagePage, PackageReport, RoundAnnouncement, RoundId, RoundOpen, RoundSpec, SubmissionHeader,
+    Verdict,
 };
 use rand_core::CryptoRng;
 
@@ -116,6 +117,13 @@ impl StewardState {
                 .ok_or(VaultError::Damaged("the findings of a round"))?;
             let stated = Some(verdict.peek().spent_micro_rho);
             self.afford(change, &task, &round, stated)?;
+            let needed = [
+                (RoundSpec::KIND, announcement.spec.bytes()),
+                (Closed::KIND, closed.bytes()),
+                (Challenge::KIND, challenge.bytes()),
+                (Verdict::KIND, verdict.bytes()),
+            ];
+            self.require_logged(&round, &needed)?;
             Ok(Ok((report.envelope, Findings::from_bytes(&findings)?)))
         })?;
         let (own_report, findings) = match gate {

@@ -2,7 +2,7 @@
 //! takes part in (`docs/protocol.md`, section 4.1).
 
 use dawn_crypto::seal::SealingSecretKey;
-use dawn_identity::{Digest, Signed, TaskId};
+use dawn_identity::{Digest, Signed, Statement, TaskId};
 use dawn_protocol::{
     Culprit, Endorsement, RoundContext, RoundId, RoundSpec, Rule, SealingKey, TaskContext,
     Terminal, Violation,
@@ -106,6 +106,7 @@ impl StewardState {
             }
             check_times(&context, now)?;
             self.take_part(change, &context)?;
+            self.require_logged(&round, &[(RoundSpec::KIND, spec.bytes())])?;
             let statement = Endorsement {
                 round,
                 session,

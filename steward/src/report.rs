@@ -15,12 +15,12 @@ use dawn_crypto::norm::Answer;
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::shamir::KeyShare;
-use dawn_identity::{Members, Signed};
+use dawn_identity::{Members, Signed, Statement};
 use dawn_protocol::package::open_package;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
     Challenge, Closed, Digest, GroupSums, Groups, Outcome, PackageItem, PackagePage,
-    RoundAnnouncement, RoundChallenged, RoundClosed, RoundContext, RoundId, RoundOpen,
+    RoundAnnouncement, RoundChallenged, RoundClosed, RoundContext, RoundId, RoundOpen, RoundSpec,
 };
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -106,6 +106,12 @@ impl StewardState {
             }
             self.take_part(change, &open)?;
             self.check_list(change, &round, closed)?;
+            let needed = [
+                (RoundSpec::KIND, announcement.spec.bytes()),
+                (Closed::KIND, closed.bytes()),
+                (Challenge::KIND, challenge.bytes()),
+            ];
+            self.require_logged(&round, &needed)?;
             Ok::<_, StewardError>(Ok(change.findings(&round)?))
         })?;
         let list = match gate {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dawn_crypto::vrf::VrfSecretKey;
-use dawn_identity::{Digest, FederationError, KeyError, PublicKey, SecretKey, StewardId};
+use dawn_identity::{Digest, FederationError, KeyError, PublicKey, SecretKey, StewardId, TaskId};
 use dawn_protocol::RoundId;
 use dawn_transport::{Api, Backoff, RetryPolicy, TransportError};
 use getrandom::SysRng;
@@ -23,6 +23,12 @@ use crate::session::{Session, item_name};
 use crate::state::StewardState;
 use crate::vault::{Condition, Vault, VaultError};
 use crate::vrf_key;
+
+/// Under which what is about no round is told once.
+const NO_ROUND: RoundId = RoundId {
+    task: TaskId(Digest([0; 32])),
+    number: 0,
+};
 
 /// What stops a steward, or one piece of its work.
 #[derive(Debug, thiserror::Error)]
@@ -255,6 +261,13 @@ impl Steward {
     async fn step(&self, wait_seconds: u32) -> Result<usize, RunError> {
         let session = self.connect().await?;
         session.catch_up().await?;
+        match session.witness().await {
+            Ok(()) => {}
+            Err(error @ RunError::Steward(StewardError::Vault(_))) => return Err(error),
+            // Work that needs no more of the log than was cosigned goes on, and all other work is refused.
+            Err(error @ RunError::Steward(_)) => self.log_once(NO_ROUND, "log", &error),
+            Err(error) => self.log_once(NO_ROUND, "cosignature", &error),
+        }
         let items = session.work(wait_seconds).await?;
         let mut running = JoinSet::new();
         for item in items {

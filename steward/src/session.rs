@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dawn_identity::{Digest, Signed, SignedRoster, Statement, TaskId};
+use dawn_identity::{Signed, Statement};
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Endorsement, LogEntry, Opening, PackagePage, PackageReport,
-    RoundContext, RoundId, RoundResult, RoundSpec, SealingKey, Terminal, WorkItem,
+    RoundId, RoundResult, RoundSpec, SealingKey, Terminal, WorkItem,
 };
 use dawn_transport::{Api, SubmissionBody, TransportError};
 use getrandom::SysRng;
@@ -22,9 +22,8 @@ use crate::recomputing::ScalarWork;
 use crate::report::ReportStep;
 use crate::run::RunError;
 use crate::state::StewardState;
+use crate::witnessing::Witnessing;
 
-/// Most roster epochs that are looked through.
-const MAX_EPOCHS: u64 = 1000;
 /// What the noise of a steward is called in logs.
 const NOISE: &str = "noise";
 /// Entries of one page when the log is read.
@@ -33,12 +32,14 @@ const LOG_PAGE: u32 = 500;
 /// A steward and its connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Session {
-    api: Api,
-    state: Arc<StewardState>,
+    pub(crate) api: Api,
+    pub(crate) state: Arc<StewardState>,
+    /// One checkpoint after the other.
+    pub(crate) witnessing: Arc<tokio::sync::Mutex<Witnessing>>,
 }
 
 /// Runs a decision on a thread that may block: they sync files and open packages.
-async fn decide<T: Send + 'static>(
+pub(crate) async fn decide<T: Send + 'static>(
     state: &Arc<StewardState>,
     f: impl FnOnce(&StewardState, &mut UnwrapErr<SysRng>) -> Result<T, StewardError> + Send + 'static,
 ) -> Result<T, RunError> {
@@ -48,7 +49,7 @@ async fn decide<T: Send + 'static>(
         .map_err(RunError::Steward)
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
@@ -57,7 +58,11 @@ fn now() -> u64 {
 impl Session {
     /// A connected steward.
     pub fn new(api: Api, state: Arc<StewardState>) -> Self {
-        Self { api, state }
+        Self {
+            api,
+            state,
+            witnessing: Arc::default(),
+        }
     }
 
     /// The decisions.
@@ -116,6 +121,8 @@ impl Session {
             }
             WorkItem::Endorse { spec } => {
                 self.refresh_register().await?;
+                self.logged(&round, &entries, &[spec.bytes()]).await?;
+                drop(entries);
                 let history = self.history(&spec).await?;
                 let bytes = decide(&self.state, move |state, rng| {
                     state.endorse(&spec, &history, now(), rng)
@@ -135,6 +142,8 @@ impl Session {
                 announcement,
                 closed,
             } => {
+                let needed = [announcement.spec.bytes(), closed.bytes()];
+                self.logged(&round, &entries, &needed).await?;
                 drop(entries);
                 self.refresh_register().await?;
                 let step = decide(&self.state, move |state, rng| {
@@ -155,6 +164,9 @@ impl Session {
                 closed,
                 challenge,
             } => {
+                let spec = announcement.spec.bytes();
+                let needed = [spec, closed.bytes(), challenge.bytes()];
+                self.logged(&round, &entries, &needed).await?;
                 drop(entries);
                 self.refresh_register().await?;
                 let asked = challenge.clone();
@@ -172,6 +184,9 @@ impl Session {
                 reports,
                 verdict,
             } => {
+                let spec = announcement.spec.bytes();
+                let needed = [spec, closed.bytes(), challenge.bytes(), verdict.bytes()];
+                self.logged(&round, &entries, &needed).await?;
                 drop(entries);
                 self.refresh_register().await?;
                 let step = decide(&self.state, move |state, rng| {
@@ -309,22 +324,6 @@ impl Session {
         decide(&self.state, move |state, rng| state.finish_open(*work, rng)).await
     }
 
-    /// Fetches the models that the round's functional follows from, where it does.
-    async fn learn_models(&self, context: &RoundContext) -> Result<(), RunError> {
-        let Some([from, to]) = context.wanted_models() else {
-            return Ok(());
-        };
-        let most = context.model_bytes();
-        let from = self.api.model(&from, most).await?;
-        let to = self.api.model(&to, most).await?;
-        let context = context.clone();
-        decide(&self.state, move |_, _| {
-            context.learn_models(&from, &to)?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Fetches what a verdict is judged with, but for payloads.
     async fn gather(&self, mut work: Box<ExamineWork>) -> Result<Box<ExamineWork>, RunError> {
         let round = work.round();
@@ -421,50 +420,6 @@ impl Session {
             }
         }
         Ok(history)
-    }
-
-    /// Makes sure that the state has verified a task.
-    async fn know(&self, task: &TaskId) -> Result<(), RunError> {
-        if self.state.knows_task(task) {
-            return Ok(());
-        }
-        let signed = self.api.task(task).await?;
-        self.refresh_register().await?;
-        let roster = self.roster(&signed.peek().roster).await?;
-        let id = *task;
-        decide(&self.state, move |state, _| {
-            let context = state.learn_task(&roster, &signed)?;
-            tracing::info!(task = %context.id(), name = %context.task().name, "verified a task");
-            // Another task under this name is learnt as what it is, and this one stays unknown.
-            state.task(&id).map(|_| ())
-        })
-        .await
-    }
-
-    /// The roster with this digest.
-    async fn roster(&self, digest: &Digest) -> Result<SignedRoster, RunError> {
-        for epoch in 1..=MAX_EPOCHS {
-            let roster = self.api.roster(epoch).await?;
-            if roster.peek().digest() == *digest {
-                return Ok(roster);
-            }
-        }
-        Err(RunError::NoRoster(*digest))
-    }
-
-    /// Fetches what the register has more than this steward.
-    async fn refresh_register(&self) -> Result<(), RunError> {
-        loop {
-            let after = self.state.register_entries();
-            let entries = self.api.register_entries(after).await?;
-            if entries.is_empty() {
-                return Ok(());
-            }
-            decide(&self.state, move |state, _| {
-                state.learn_register(after, &entries)
-            })
-            .await?;
-        }
     }
 }
 

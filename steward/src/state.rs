@@ -5,7 +5,7 @@
 //! Here is what they share: who the steward is, which tasks it knows, and the one gate ([`StewardState::serve`]) that
 //! every request passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use dawn_crypto::digest::{hash, labels};
@@ -50,6 +50,8 @@ pub struct StewardState {
     pub(crate) id: StewardId,
     pub(crate) budgets: BTreeMap<String, u64>,
     pub(crate) recompute_all_bytes: u64,
+    /// Leaf hashes of statements that were shown to be in the log.
+    pub(crate) logged: Mutex<BTreeSet<Digest>>,
     federation: VerifiedFederation,
     register: RwLock<Register>,
     tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
@@ -73,6 +75,7 @@ impl StewardState {
             vrf,
             budgets,
             recompute_all_bytes: RECOMPUTE_ALL_BYTES,
+            logged: Mutex::default(),
             register: RwLock::new(Register::new(&federation)),
             federation,
             tasks: Mutex::default(),

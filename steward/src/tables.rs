@@ -12,6 +12,7 @@ use redb::{
 use crate::guard::Mark;
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
 use crate::vault::VaultError;
+use crate::witness::Witnessed;
 
 pub(crate) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -38,6 +39,8 @@ pub(crate) const META_IDENTITY: &str = "identity";
 const META_MARK: &str = "mark";
 pub(crate) const META_GUARD_LOST: &str = "guard-lost-at";
 pub(crate) const META_LOG_UNREAD: &str = "log-unread";
+/// [`Witnessed`].
+pub(crate) const META_WITNESSED: &str = "log-witnessed";
 
 /// What the last loss of the guard means for what may still be said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,6 +196,12 @@ impl View {
 
     pub(crate) fn log_unread(&self) -> Result<bool, VaultError> {
         Ok(self.meta(META_LOG_UNREAD)?.is_some())
+    }
+
+    pub(crate) fn witnessed(&self) -> Result<Option<Witnessed>, VaultError> {
+        self.meta(META_WITNESSED)?
+            .map(|bytes| decode(&bytes, "the log that was cosigned"))
+            .transpose()
     }
 
     /// Rounds in which something may still be said.

@@ -29,6 +29,8 @@ impl World {
         state: &StewardState,
         closed: &ClosedRound,
     ) -> Result<Vec<u8>, StewardError> {
+        let spec = closed.announcement.spec.bytes();
+        self.logged(state, &[spec, closed.statement.bytes()]);
         let step = state.share_beacon(&closed.announcement, &closed.statement, &mut self.rng)?;
         let list = match step {
             BeaconStep::Answered(bytes) => return Ok(bytes),
@@ -45,6 +47,8 @@ impl World {
         size: usize,
     ) -> Result<Result<ReportWork, Vec<u8>>, StewardError> {
         let (announcement, statement) = (&closed.announcement, &closed.statement);
+        let spec = announcement.spec.bytes();
+        self.logged(state, &[spec, statement.bytes(), closed.challenge.bytes()]);
         let step = state.report(announcement, statement, &closed.challenge, &mut self.rng)?;
         let list = match step {
             ReportStep::Answered(bytes) => return Ok(Err(bytes)),
@@ -110,6 +114,9 @@ impl World {
             reports: &signed(reports),
             verdict,
         };
+        let round = [closed.announcement.spec.bytes(), closed.statement.bytes()];
+        self.logged(state, &round);
+        self.logged(state, &[closed.challenge.bytes(), verdict.bytes()]);
         Ok(match state.open(&asked, &mut self.rng)? {
             OpenStep::Answered(bytes) => Err(bytes),
             OpenStep::Examine(work) => Ok(*work),

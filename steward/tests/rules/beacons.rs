@@ -81,6 +81,8 @@ fn parts_of_the_beacon_that_race_end_in_one() {
     let fewer = world.close(&closed.announcement, closed.submissions[1..].to_vec());
     let mut lists = Vec::new();
     for round in [&closed, &fewer] {
+        let spec = round.announcement.spec.bytes();
+        world.logged(&state, &[spec, round.statement.bytes()]);
         let step = state.share_beacon(&round.announcement, &round.statement, &mut world.rng);
         let dawn_steward::BeaconStep::Pages(list) = step.expect("begun") else {
             panic!("nothing was answered yet");

@@ -3,8 +3,8 @@
 use dawn_protocol::{AbortReason, Aborted, Rule, Terminal};
 use dawn_steward::{Refusal, StewardError, StewardState};
 
+use crate::assert_rule;
 use crate::world::{World, refusal};
-use crate::{assert_rule, now};
 
 /// Runs round 1 up to the opening, with a verdict that says that this was spent before.
 fn open_with(
@@ -140,13 +140,8 @@ fn a_verdict_that_leaves_out_what_was_spent_is_refused() {
     let own = world.sealing_key(&state, 2).expect("sealing key");
     let model = world.initial_model();
     let round = world.round_with(&own, 2, Some(&aborted), model);
-    state
-        .endorse(
-            &round.spec,
-            std::slice::from_ref(&aborted),
-            now(),
-            &mut world.rng,
-        )
+    world
+        .endorse_spec(&state, &round.spec, std::slice::from_ref(&aborted))
         .expect("endorse");
     let closed = world.closed(&round, &[0, 1, 2, 3]);
     let own = world.report(&state, &closed).expect("report");

@@ -6,7 +6,6 @@ use dawn_protocol::{
 use dawn_steward::{StewardError, StewardState};
 
 use crate::assert_rule;
-use crate::now;
 use crate::world::{World, refusal};
 
 const CHOSEN: Digest = Digest([0x66; 32]);
@@ -53,7 +52,7 @@ fn endorse(
     let mut spec = round.spec.peek().clone();
     spec.direction = start.direction;
     let spec = world.by_aggregator(&spec);
-    state.endorse(&spec, history, now(), &mut world.rng)
+    world.endorse_spec(state, &spec, history)
 }
 
 #[test]
@@ -61,8 +60,8 @@ fn a_specification_whose_direction_does_not_follow_is_not_endorsed() {
     let mut world = World::with_task(|task| task.options.functional = Some(Functional::Direction));
     let state = world.start();
     let first = world.first_round(&state);
-    state
-        .endorse(&first.spec, &[], now(), &mut world.rng)
+    world
+        .endorse_spec(&state, &first.spec, &[])
         .expect("there is no direction yet");
     let session = first.spec.peek().session();
     let initial = world.initial_model();

@@ -43,7 +43,7 @@ fn endorse(
     model: Digest,
 ) -> Result<Vec<u8>, StewardError> {
     let round = world.round_with(own, number, history.first(), model);
-    state.endorse(&round.spec, history, now(), &mut world.rng)
+    world.endorse_spec(state, &round.spec, history)
 }
 
 #[test]

@@ -8,7 +8,6 @@ use dawn_steward::StewardState;
 use dawn_steward::records::AnswerKind;
 use proptest::prelude::*;
 
-use crate::now;
 use crate::world::{Round, World};
 
 #[derive(Clone, Debug)]
@@ -90,7 +89,7 @@ impl History {
                         self.rounds.insert(*variant, round);
                     }
                     let spec = &self.rounds[variant].spec;
-                    let answer = state.endorse(spec, &[], now(), &mut self.world.rng).ok();
+                    let answer = self.world.endorse_spec(&state, spec, &[]).ok();
                     self.answer(self.world.id(1), AnswerKind::Endorsement, answer);
                 }
             }

@@ -34,7 +34,7 @@ fn config(world: &World, server: &Server) -> StewardConfig {
     }
 }
 
-fn steward(world: &World, server: &Server) -> Steward {
+pub fn steward(world: &World, server: &Server) -> Steward {
     open(world, config(world, server)).expect("steward")
 }
 

@@ -22,6 +22,8 @@ fn begin(
     statement: &Signed<Closed>,
 ) -> Result<Box<ListWork>, StewardError> {
     let announcement = &closed.announcement;
+    world.logged(state, &[announcement.spec.bytes(), statement.bytes()]);
+    world.logged(state, &[closed.challenge.bytes()]);
     match what {
         For::Beacon => match state.share_beacon(announcement, statement, &mut world.rng)? {
             BeaconStep::Pages(list) => Ok(list),

@@ -20,7 +20,9 @@ mod rounds;
 mod scalars;
 mod selection;
 mod server;
+mod splits;
 mod whole;
+mod witness;
 mod world;
 
 use std::sync::OnceLock;

@@ -347,10 +347,9 @@ fn one_history() {
         evaluation: None,
     };
     let own = world.sealing_key(&state, 2).expect("key");
-    let rng = &mut world.rng.clone();
-    let mut endorse = |world: &mut World, terminal: &Terminal, model| {
+    let endorse = |world: &mut World, terminal: &Terminal, model| {
         let next = world.round_with(&own, 2, Some(terminal), model);
-        state.endorse(&next.spec, std::slice::from_ref(terminal), now(), rng)
+        world.endorse_spec(&state, &next.spec, std::slice::from_ref(terminal))
     };
     let other_verdict = RoundResult {
         verdict: dawn_protocol::Digest([9; 32]),

@@ -71,7 +71,7 @@ fn a_result_that_leaves_another_beacon_is_not_continued() {
     drop(state);
     let state = world.start();
     let next = world.round_with(&own, 2, Some(&honest), model);
-    state
-        .endorse(&next.spec, &[honest], now(), &mut world.rng)
+    world
+        .endorse_spec(&state, &next.spec, &[honest])
         .expect("follows");
 }

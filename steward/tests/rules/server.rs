@@ -9,9 +9,12 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use dawn_identity::{Digest, OrgRegistration, Signed, to_canonical};
+use dawn_crypto::merkle;
+use dawn_identity::{Digest, OrgRegistration, SecretKey, Signed, to_canonical};
+use dawn_protocol::tlog::note::parse_signatures;
+use dawn_protocol::tlog::{AddCheckpoint, Checkpoint, SignedNote, TlogProof, origin};
 use dawn_protocol::work::work_to_bytes;
-use dawn_protocol::{LogEntry, PackagePage, WorkItem};
+use dawn_protocol::{LogEntry, PackagePage, RoundId, WorkItem};
 
 use crate::reporting::Shown;
 use crate::world::{ClosedRound, World};
@@ -24,15 +27,52 @@ pub struct Script {
     work: Vec<WorkItem>,
     pages: Vec<PackagePage>,
     log: Vec<Vec<u8>>,
+    /// The log of statements that work is about: entries of any round, its leaves, and the key that signs it.
+    logged: Logged,
     rounds: BTreeMap<u32, Vec<Vec<u8>>>,
     said: BTreeMap<String, Vec<u8>>,
     /// Scalars, payloads and answers, by the rest of their path.
     shown: BTreeMap<String, Vec<u8>>,
 }
 
+#[derive(Default)]
+struct Logged {
+    origin: String,
+    key: Option<SecretKey>,
+    entries: Vec<(RoundId, Vec<u8>)>,
+    cosignatures: usize,
+}
+
+impl Logged {
+    fn add(&mut self, round: RoundId, envelope: &[u8]) {
+        if self.entries.iter().all(|(_, entry)| entry != envelope) {
+            self.entries.push((round, envelope.to_vec()));
+        }
+    }
+
+    fn leaves(&self) -> Vec<Digest> {
+        let entries = self.entries.iter();
+        entries.map(|(_, entry)| merkle::leaf_hash(entry)).collect()
+    }
+
+    fn checkpoint(&self) -> SignedNote {
+        let checkpoint = Checkpoint {
+            origin: self.origin.clone(),
+            size: self.entries.len() as u64,
+            root: merkle::root(&self.leaves()),
+        };
+        checkpoint.sign(self.key.as_ref().expect("a key"))
+    }
+}
+
 impl Script {
     pub fn of(world: &World) -> Self {
         Self {
+            logged: Logged {
+                origin: origin(&world.federation.digest()),
+                key: Some(SecretKey::from_seed(&world.log.to_seed())),
+                ..Logged::default()
+            },
             federation: world.federation.document().to_bytes(),
             roster: world.roster.to_bytes(),
             task: (world.context.id().to_string(), world.task.bytes().to_vec()),
@@ -63,6 +103,8 @@ impl Server {
             .route("/v1/rosters/{epoch}", get(roster))
             .route("/v1/tasks/{task}", get(task))
             .route("/v1/log/entries", get(log))
+            .route("/v1/log/witness", get(to_cosign).post(cosigned))
+            .route("/v1/log/proof/{index}", get(proof))
             .route("/v1/stewards/{steward}/work", get(work))
             .route(
                 "/v1/tasks/{task}/rounds/{round}/packages/{steward}",
@@ -95,7 +137,23 @@ impl Server {
     }
 
     pub fn work(&self, work: Vec<WorkItem>) {
+        let mut script = lock(&self.script);
+        for item in &work {
+            for statement in statements_of(item) {
+                script.logged.add(item.round(), statement);
+            }
+        }
+        script.work = work;
+    }
+
+    /// What the log does not have.
+    pub fn work_that_is_not_logged(&self, work: Vec<WorkItem>) {
         lock(&self.script).work = work;
+    }
+
+    /// Cosignatures that have arrived.
+    pub fn cosignatures(&self) -> usize {
+        lock(&self.script).logged.cosignatures
     }
 
     /// Pages of this size from wherever the steward may ask.
@@ -136,6 +194,76 @@ impl Server {
         self.try_said(kind)
             .unwrap_or_else(|| panic!("no {kind} was published"))
     }
+}
+
+/// The aggregator's statements in an item of work.
+fn statements_of(item: &WorkItem) -> Vec<&[u8]> {
+    match item {
+        WorkItem::PublishSealingKey { .. } | WorkItem::ContributeNoise { .. } => Vec::new(),
+        WorkItem::Endorse { spec } => vec![spec.bytes()],
+        WorkItem::ShareBeacon {
+            announcement,
+            closed,
+        } => vec![announcement.spec.bytes(), closed.bytes()],
+        WorkItem::Report {
+            announcement,
+            closed,
+            challenge,
+        } => vec![announcement.spec.bytes(), closed.bytes(), challenge.bytes()],
+        WorkItem::Open {
+            announcement,
+            closed,
+            challenge,
+            verdict,
+            ..
+        } => vec![
+            announcement.spec.bytes(),
+            closed.bytes(),
+            challenge.bytes(),
+            verdict.bytes(),
+        ],
+    }
+}
+
+async fn to_cosign(
+    State(script): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let (old, least) = (number(&query, "old"), number(&query, "least"));
+    let old = old.unwrap_or(0) as usize;
+    let script = lock(&script);
+    let leaves = script.logged.leaves();
+    if leaves.is_empty() || leaves.len() < least.unwrap_or(0) as usize {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    let shown = AddCheckpoint {
+        old: old as u64,
+        proof: merkle::consistency_proof(&leaves, old).unwrap_or_default(),
+        checkpoint: script.logged.checkpoint(),
+    };
+    Ok(shown.to_text().into_bytes())
+}
+
+async fn cosigned(State(script): State<Shared>, body: String) -> StatusCode {
+    let lines = parse_signatures(&body).expect("signature lines");
+    lock(&script).logged.cosignatures += lines.len();
+    StatusCode::CREATED
+}
+
+async fn proof(
+    State(script): State<Shared>,
+    Path(index): Path<usize>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let script = lock(&script);
+    let leaves = script.logged.leaves();
+    let size = number(&query, "size").map_or(leaves.len(), |size| size as usize);
+    let proof = TlogProof {
+        index: index as u64,
+        path: merkle::inclusion_proof(&leaves[..size], index).or(Err(StatusCode::NOT_FOUND))?,
+        checkpoint: script.logged.checkpoint(),
+    };
+    Ok(proof.to_text().into_bytes())
 }
 
 fn lock(script: &Shared) -> std::sync::MutexGuard<'_, Script> {
@@ -212,8 +340,18 @@ async fn packages(
 
 async fn statements(State(script): State<Shared>, Path((_, round)): Path<(String, u32)>) -> Answer {
     let script = lock(&script);
-    let said = script.rounds.get(&round).map_or(&[][..], Vec::as_slice);
-    Ok(entries(said, 0))
+    let said = script.rounds.get(&round).into_iter().flatten();
+    let said = said.zip(0..).map(|(envelope, index)| LogEntry {
+        index,
+        envelope: envelope.clone(),
+    });
+    let logged = script.logged.entries.iter().zip(0..);
+    let logged = logged.filter(|((id, _), _)| id.number == round);
+    let logged = logged.map(|((_, envelope), index)| LogEntry {
+        index,
+        envelope: envelope.clone(),
+    });
+    Ok(to_canonical(&said.chain(logged).collect::<Vec<_>>()))
 }
 
 async fn statement(

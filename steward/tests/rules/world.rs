@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use dawn_crypto::merkle;
 use dawn_crypto::norm::projection::PublicCheck;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::vrf::VrfSecretKey;
@@ -12,6 +13,7 @@ use dawn_identity::{
 };
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::prepare::PreparedSubmission;
+use dawn_protocol::tlog::{AddCheckpoint, Checkpoint, TlogProof, origin};
 use dawn_protocol::{
     Challenge, Closed, Digest, RoundAnnouncement, RoundChallenged, RoundClosed, RoundId, RoundOpen,
     RoundSpec, SealingKey, Task, TaskContext, Terminal,
@@ -41,6 +43,9 @@ pub struct World {
     pub budgets: BTreeMap<String, u64>,
     /// The real steward's answers that were seen, by their digest.
     pub own_answers: BTreeMap<Digest, Vec<u8>>,
+    /// The log's key, and the leaf of every entry.
+    pub log: SecretKey,
+    pub leaves: Vec<Digest>,
     dirs: tempfile::TempDir,
 }
 
@@ -87,11 +92,12 @@ impl World {
         let stewards: Vec<SecretKey> = (0..M).map(|_| SecretKey::generate(&mut rng)).collect();
         let vrfs: Vec<VrfSecretKey> = (0..M).map(|_| VrfSecretKey::generate(&mut rng)).collect();
         let aggregator = SecretKey::generate(&mut rng);
+        let log = SecretKey::generate(&mut rng);
         let federation = Federation {
             name: "Test".to_owned(),
             founders: organisations.iter().map(|o| o.founder_entry()).collect(),
             aggregator: aggregator.public(),
-            log: SecretKey::generate(&mut rng).public(),
+            log: log.public(),
             admission: Admission::Open,
             roster_quorum: u16::from(M),
             created: now(),
@@ -125,6 +131,8 @@ impl World {
             context,
             budgets: BTreeMap::new(),
             own_answers: BTreeMap::new(),
+            log,
+            leaves: Vec::new(),
             dirs: tempfile::tempdir().expect("directories"),
         }
     }
@@ -208,6 +216,24 @@ impl World {
         self.start_at(now())
     }
 
+    /// The steward at another point as a real one, with a memory of its own.
+    pub fn start_other(&mut self, point: u8, memory: &Path) -> StewardState {
+        let place = usize::from(point) - 1;
+        let key = SecretKey::from_seed(&self.stewards[place].to_seed());
+        let (data, guard) = (memory.join("data"), memory.join("guard"));
+        let vault = Vault::open(&data, &guard, key.public().id(), now(), &mut self.rng);
+        let state = StewardState::new(
+            vault.expect("vault"),
+            key,
+            VrfSecretKey::from_seed(&self.vrfs[place].to_seed()),
+            &self.organisations[place].id(),
+            self.federation.clone(),
+            self.budgets.clone(),
+        );
+        state.learn_task(&self.roster, &self.task).expect("task");
+        state
+    }
+
     pub fn id(&self, number: u32) -> RoundId {
         self.context.round(number)
     }
@@ -279,7 +305,76 @@ impl World {
         state: &StewardState,
         round: &Round,
     ) -> Result<Vec<u8>, StewardError> {
-        state.endorse(&round.spec, &[], now(), &mut self.rng)
+        self.endorse_spec(state, &round.spec, &[])
+    }
+
+    /// The endorsement of a specification that is in the log.
+    pub fn endorse_spec(
+        &mut self,
+        state: &StewardState,
+        spec: &Signed<RoundSpec>,
+        history: &[Terminal],
+    ) -> Result<Vec<u8>, StewardError> {
+        self.logged(state, &[spec.bytes()]);
+        state.endorse(spec, history, now(), &mut self.rng)
+    }
+
+    /// The log of this length.
+    pub fn checkpoint(&self, size: usize) -> Checkpoint {
+        Checkpoint {
+            origin: origin(&self.federation.digest()),
+            size: size as u64,
+            root: merkle::root(&self.leaves[..size]),
+        }
+    }
+
+    /// What a steward is shown that has cosigned the log of the first length.
+    pub fn to_cosign(&self, old: usize, size: usize) -> AddCheckpoint {
+        let proof = match old {
+            0 => Vec::new(),
+            old => merkle::consistency_proof(&self.leaves[..size], old).expect("in range"),
+        };
+        AddCheckpoint {
+            old: old as u64,
+            proof,
+            checkpoint: self.checkpoint(size).sign(&self.log),
+        }
+    }
+
+    /// Appends an entry; its index.
+    pub fn append(&mut self, statement: &[u8]) -> usize {
+        self.leaves.push(merkle::leaf_hash(statement));
+        self.leaves.len() - 1
+    }
+
+    /// The proof that an entry is in the log of this length.
+    pub fn proof(&self, index: usize, size: usize) -> TlogProof {
+        TlogProof {
+            index: index as u64,
+            path: merkle::inclusion_proof(&self.leaves[..size], index).expect("in range"),
+            checkpoint: self.checkpoint(size).sign(&self.log),
+        }
+    }
+
+    /// Puts statements into the log, and lets a steward know, as its session does. One that does not cosign stays as it is.
+    pub fn logged(&mut self, state: &StewardState, statements: &[&[u8]]) {
+        let unknown = |bytes: &&&[u8]| !state.is_logged(bytes);
+        let unknown: Vec<&[u8]> = statements.iter().filter(unknown).copied().collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let indices: Vec<usize> = unknown.iter().map(|bytes| self.append(bytes)).collect();
+        let size = self.leaves.len();
+        let old = state.witnessed().expect("read").map_or(0, |last| last.size);
+        let shown = self.to_cosign(usize::try_from(old).expect("small"), size);
+        state
+            .cosign(&shown, now(), &mut self.rng)
+            .expect("the log goes on");
+        for (index, bytes) in indices.into_iter().zip(unknown) {
+            state
+                .learn_logged(bytes, &self.proof(index, size))
+                .expect("it is there");
+        }
     }
 }
 

@@ -1,0 +1,72 @@
+//! What a connected steward fetches so that it can verify: tasks, rosters, the register, models.
+
+use dawn_identity::{Digest, SignedRoster, TaskId};
+use dawn_protocol::RoundContext;
+
+use crate::run::RunError;
+use crate::session::{Session, decide};
+
+/// Most roster epochs that are looked through.
+const MAX_EPOCHS: u64 = 1000;
+
+impl Session {
+    /// Fetches the models that the round's functional follows from, where it does.
+    pub(crate) async fn learn_models(&self, context: &RoundContext) -> Result<(), RunError> {
+        let Some([from, to]) = context.wanted_models() else {
+            return Ok(());
+        };
+        let most = context.model_bytes();
+        let from = self.api.model(&from, most).await?;
+        let to = self.api.model(&to, most).await?;
+        let context = context.clone();
+        decide(&self.state, move |_, _| {
+            context.learn_models(&from, &to)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes sure that the state has verified a task.
+    pub(crate) async fn know(&self, task: &TaskId) -> Result<(), RunError> {
+        if self.state.knows_task(task) {
+            return Ok(());
+        }
+        let signed = self.api.task(task).await?;
+        self.refresh_register().await?;
+        let roster = self.roster(&signed.peek().roster).await?;
+        let id = *task;
+        decide(&self.state, move |state, _| {
+            let context = state.learn_task(&roster, &signed)?;
+            tracing::info!(task = %context.id(), name = %context.task().name, "verified a task");
+            // Another task under this name is learnt as what it is, and this one stays unknown.
+            state.task(&id).map(|_| ())
+        })
+        .await
+    }
+
+    /// The roster with this digest.
+    async fn roster(&self, digest: &Digest) -> Result<SignedRoster, RunError> {
+        for epoch in 1..=MAX_EPOCHS {
+            let roster = self.api.roster(epoch).await?;
+            if roster.peek().digest() == *digest {
+                return Ok(roster);
+            }
+        }
+        Err(RunError::NoRoster(*digest))
+    }
+
+    /// Fetches what the register has more than this steward.
+    pub(crate) async fn refresh_register(&self) -> Result<(), RunError> {
+        loop {
+            let after = self.state.register_entries();
+            let entries = self.api.register_entries(after).await?;
+            if entries.is_empty() {
+                return Ok(());
+            }
+            decide(&self.state, move |state, _| {
+                state.learn_register(after, &entries)
+            })
+            .await?;
+        }
+    }
+}
