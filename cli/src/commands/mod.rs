@@ -6,6 +6,7 @@ pub mod bench;
 mod bench_accuracy;
 mod bench_attacks;
 mod bench_identity;
+mod bench_log;
 mod bench_train;
 pub mod client;
 pub mod data;
