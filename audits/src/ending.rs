@@ -15,26 +15,35 @@ use crate::answers;
 use crate::blame;
 use crate::chain::{Chain, Link};
 use crate::challenge;
+use crate::details::RoundDetails;
 use crate::examination::{self, Examination};
 use crate::finding::{Finding, Party};
+use crate::light;
 use crate::opening::{self, Sums};
 use crate::preamble::Preamble;
 use crate::records::{Again, Stop};
 use crate::report::RoundReport;
-use crate::round::{Progress, Told};
+use crate::round::{Progress, ReadOnce, Told};
 use crate::rule::AuditRule;
 use crate::submissions::{self, Listed, Submissions};
+use crate::verify::Mode;
 
 /// Checks everything after collecting, and links the round to the chain.
 pub(crate) fn check<R: Read + Seek>(
     input: &mut R,
     start: u64,
+    mode: Mode,
     chain: &mut Chain,
-    preamble: Preamble,
-    context: Option<RoundContext>,
-    progress: Progress,
-    told: Told,
+    read: ReadOnce,
 ) -> Result<RoundReport, Stop> {
+    let ReadOnce {
+        preamble,
+        context,
+        progress,
+        endorsed,
+        told,
+        ..
+    } = read;
     let round = told.terminal.round();
     Finding::unless(
         round.task == preamble.context.id(),
@@ -43,6 +52,7 @@ pub(crate) fn check<R: Read + Seek>(
         "the end is of another task",
     )?;
     let mut report = RoundReport::new(&preamble, round);
+    report.details = RoundDetails::of(&preamble, context.as_ref(), &endorsed, &told);
     if context.is_none() {
         abort::check_unspecified(&preamble, chain, &round)?;
     }
@@ -53,6 +63,7 @@ pub(crate) fn check<R: Read + Seek>(
             collected(
                 input,
                 start,
+                mode,
                 chain,
                 &preamble,
                 &mut report,
@@ -97,6 +108,7 @@ pub(crate) fn check<R: Read + Seek>(
 fn collected<R: Read + Seek>(
     input: &mut R,
     start: u64,
+    mode: Mode,
     chain: &mut Chain,
     preamble: &Preamble,
     report: &mut RoundReport,
@@ -109,6 +121,7 @@ fn collected<R: Read + Seek>(
         submissions.unclosed()?;
         let aborted = ending_abort(&open, told)?;
         abort::check_collecting(chain, &open, submissions.roll(), aborted)?;
+        report.details.listed(preamble, submissions.roll(), &[]);
         report.aborted(aborted.peek().reason);
         return Ok(());
     };
@@ -123,6 +136,7 @@ fn collected<R: Read + Seek>(
     let round = open
         .close(closed, roll)
         .map_err(|e| Finding::of(AuditRule::Closed, e))?;
+    report.details.listed(preamble, round.roll(), &[]);
     let Some(asked) = &told.challenge else {
         let aborted = ending_abort(&round, told)?;
         abort::check_challenging(chain, &round, aborted)?;
@@ -134,6 +148,11 @@ fn collected<R: Read + Seek>(
     answers::check_answers(&told.reports, &told.answers)?;
     if let Some(verdict) = &told.verdict {
         verdict_stands(&round, told, verdict)?;
+    }
+    if mode == Mode::Light {
+        light::check(chain, preamble, report, &round, told)?;
+        light::note(chain, report);
+        return Ok(());
     }
     let mut again = Again::new(input, start);
     let decided = told.reports.len() >= usize::from(round.threshold().a());
@@ -158,6 +177,8 @@ fn collected<R: Read + Seek>(
         .map_err(|e| Finding::of(AuditRule::Verdict, e))?;
     chain.check_spent(&judged.round_id(), judged.verdict())?;
     report.judged(&judged);
+    let roll = judged.round_closed().roll();
+    (report.details).listed(preamble, roll, &judged.verdict().decisions);
     let decisions = judged.verdict().decisions.iter().enumerate();
     let rejected = decisions.filter(|(_, decision)| !decision.is_summed());
     let rejected = rejected.map(|(index, _)| index);
@@ -249,7 +270,7 @@ fn opened(
 }
 
 /// The abort that must be here when there is no result.
-fn ending_abort<'a>(
+pub(crate) fn ending_abort<'a>(
     context: &RoundContext,
     told: &'a Told,
 ) -> Result<&'a Signed<Aborted>, Finding> {

@@ -8,11 +8,16 @@
 //! |---|---|
 //! | [`rule`] | the numbered rules |
 //! | [`finding`] | a broken rule and the party to blame |
-//! | [`report`] | the answer, for people and as JSON |
+//! | [`report`], `details`, [`checks`] | the answer, for people and as JSON |
+//! | [`signed_report`] | the answer, signed by its auditor |
+//! | [`inclusion`] | a device's own check |
+//! | [`page`] | the answer as a page |
 //! | [`verify`] | auditing a file or a directory |
 //! | [`service`] | auditing a running aggregator |
 //! | [`log`] | the log in a file |
+//! | [`watch`], `watched` | following a log that grows |
 //! | `records`, `preamble`, `round`, `submissions`, `challenge`, `answers`, `ending`, `abort` | one transcript, in its order |
+//! | `light` | the same without executing anything again |
 //! | `examination` | what is read again: payloads, and the answers about them |
 //! | `blame` | who said it, before anybody is blamed for it |
 //! | `chain`, `said` | from round to round; what must be in the log |
@@ -24,12 +29,17 @@ mod blame;
 mod bytewise;
 mod chain;
 mod challenge;
+pub mod checks;
+mod details;
 mod ending;
 mod examination;
 pub mod finding;
+pub mod inclusion;
+mod light;
 pub mod log;
 mod logged_register;
 mod opening;
+pub mod page;
 mod preamble;
 mod records;
 pub mod report;
@@ -37,11 +47,19 @@ mod round;
 pub mod rule;
 mod said;
 pub mod service;
+pub mod signed_report;
 mod submissions;
 pub mod verify;
+pub mod watch;
+mod watched;
 
+pub use checks::Check;
+pub use details::{OrganisationDetails, RoundDetails, StewardDetails};
 pub use finding::{Finding, Party};
 pub use report::{Answer, AuditReport, LogReport, RoundReport};
 pub use rule::AuditRule;
 pub use service::verify_service;
-pub use verify::{AuditError, DEFAULT_MAX_BYTES, Options, verify_path, verify_transcript};
+pub use signed_report::AuditStatement;
+pub use verify::{AuditError, DEFAULT_MAX_BYTES, Mode, Options, verify_path, verify_transcript};
+pub use watch::{LogSource, Look, Watch, WatchError};
+pub use watched::Told;

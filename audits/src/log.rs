@@ -188,14 +188,14 @@ fn provider(detail: impl std::fmt::Display) -> Finding {
 }
 
 /// Who said what in which round: two different things of one kind are two histories.
-struct Heard {
+pub(crate) struct Heard {
     bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
     aggregator: KeyId,
     ended: BTreeSet<RoundId>,
 }
 
 impl Heard {
-    fn new(aggregator: KeyId) -> Self {
+    pub(crate) fn new(aggregator: KeyId) -> Self {
         Self {
             bodies: BTreeMap::new(),
             aggregator,
@@ -206,7 +206,7 @@ impl Heard {
     /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
     /// so their signatures were verified where they are used; here only the signer's own envelope
     /// counts, and it is compared with itself.
-    fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
+    pub(crate) fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
         let Some((slot, round)) = slot(envelope) else {
             return Ok(());
         };

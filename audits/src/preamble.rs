@@ -1,9 +1,10 @@
 //! What a transcript begins with: federation, members, roster, task, what was before (A02 to A04).
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Members, Register, Signed, VerifiedFederation};
+use dawn_identity::{Entry, Members, OrgId, Register, Signed, VerifiedFederation};
 use dawn_learn::Model;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::{Rule, Start, Task, TaskContext, Terminal};
@@ -22,11 +23,18 @@ pub(crate) struct Preamble {
     pub(crate) previous: Option<Terminal>,
     pub(crate) model: Model,
     pub(crate) model_digest: Digest,
+    /// The names of organisations, as they gave them.
+    names: BTreeMap<OrgId, String>,
     /// The model that the last accepted update went from, canonical bytes.
     pub(crate) direction: Option<Vec<u8>>,
 }
 
 impl Preamble {
+    /// The name of an organisation, for people.
+    pub(crate) fn name(&self, org: &OrgId) -> String {
+        self.names.get(org).cloned().unwrap_or_default()
+    }
+
     /// What the round starts from, as the end of the round before has it.
     pub(crate) fn start(&self) -> Start {
         Start {
@@ -53,7 +61,10 @@ pub(crate) fn read<R: Read>(
         None => document.verify(),
     };
     let federation = federation.map_err(|e| provider(AuditRule::Federation, e))?;
-    let register = register(records, &federation, said)?;
+    let mut names: BTreeMap<_, _> = (federation.founders.iter())
+        .map(|founder| (OrgId::of(&founder.root), founder.name.clone()))
+        .collect();
+    let register = register(records, &federation, &mut names, said)?;
     let members = register.members();
     let roster = take!(records, Roster);
     roster
@@ -99,6 +110,7 @@ pub(crate) fn read<R: Read>(
     let direction = take_if!(records, Direction);
     Ok(Preamble {
         direction,
+        names,
         register,
         context,
         previous,
@@ -110,6 +122,7 @@ pub(crate) fn read<R: Read>(
 fn register<R: Read>(
     records: &mut Records<R>,
     federation: &VerifiedFederation,
+    names: &mut BTreeMap<OrgId, String>,
     said: &mut Said,
 ) -> Result<Register, Stop> {
     let mut register = Register::new(federation);
@@ -117,6 +130,10 @@ fn register<R: Read>(
         let entry = register
             .push(&bytes)
             .map_err(|e| provider(AuditRule::Roster, e))?;
+        if let Entry::Registration(registration) = entry {
+            let name = || registration.name.clone();
+            names.entry(registration.org()).or_insert_with(name);
+        }
         said.note_entry(entry);
     }
     Ok(register)

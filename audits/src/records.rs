@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use dawn_crypto::digest::Digest;
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
 
 use crate::finding::{Finding, Party};
@@ -75,12 +76,16 @@ impl<R: Read> Records<R> {
         Ok(record)
     }
 
-    /// Reads to the end without looking at the records: is at least the container whole?
-    pub(crate) fn drain(mut self) -> Result<(), Stop> {
-        while self.next.is_some() {
+    /// Reads to the end without looking at the records: is at least the container whole? Gives the digest at its end.
+    pub(crate) fn drain(mut self) -> Result<Option<Digest>, Stop> {
+        let mut end = None;
+        while let Some(record) = self.next.take() {
+            if let Record::End(digest) = record {
+                end = Some(digest);
+            }
             self.advance()?;
         }
-        Ok(())
+        Ok(end)
     }
 }
 

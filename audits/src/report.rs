@@ -5,11 +5,16 @@ use std::fmt;
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{OrgId, StewardId, TaskId};
-use dawn_protocol::{AbortReason, FederatedEvaluation, Judged, Opened, RoundId, TaskContext};
+use dawn_protocol::{
+    AbortReason, FederatedEvaluation, Judged, Opened, RoundChallenged, RoundId, TaskContext,
+    Verdict,
+};
 use serde::{Deserialize, Serialize};
 
+use crate::details::RoundDetails;
 use crate::finding::Finding;
 use crate::preamble::Preamble;
+use crate::verify::Mode;
 
 /// The answer of an audit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,12 @@ pub struct AuditReport {
     pub log: Option<LogReport>,
     /// What could not be checked with what was there.
     pub unchecked: Vec<String>,
+    /// What was executed again.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The digests at the end of the transcripts that were looked at, in that order; none where a file is damaged.
+    #[serde(default)]
+    pub transcripts: Vec<Option<Digest>>,
 }
 
 /// What became of one round.
@@ -81,6 +92,9 @@ pub struct RoundReport {
     pub model: Digest,
     /// The model that the next round starts from.
     pub next_model: Digest,
+    /// Who took part, and when.
+    #[serde(default)]
+    pub details: RoundDetails,
 }
 
 /// The log under its signed head.
@@ -115,6 +129,7 @@ impl RoundReport {
             sum: None,
             model: preamble.model_digest,
             next_model: preamble.model_digest,
+            details: RoundDetails::default(),
         }
     }
 
@@ -123,10 +138,14 @@ impl RoundReport {
     }
 
     pub(crate) fn judged(&mut self, judged: &Judged) {
-        let verdict = judged.verdict();
+        self.claimed(judged.round_challenged(), judged.verdict());
+    }
+
+    /// What a verdict says, whether or not it was judged again.
+    pub(crate) fn claimed(&mut self, round: &RoundChallenged, verdict: &Verdict) {
         self.charge_micro_rho = verdict.charge_micro_rho;
         self.spent_micro_rho = Some(verdict.spent_micro_rho);
-        let entries = judged.round_closed().roll().entries();
+        let entries = round.round_closed().roll().entries();
         for (entry, decision) in entries.iter().zip(&verdict.decisions) {
             if *decision == dawn_protocol::Decision::Accepted {
                 *self.organisations.entry(entry.org).or_default() += 1;
@@ -138,9 +157,7 @@ impl RoundReport {
         }
         self.accepted = verdict.accepted_count();
         let liars = verdict.liars.iter();
-        self.lying_stewards = liars
-            .filter_map(|point| judged.steward_id(*point))
-            .collect();
+        self.lying_stewards = liars.filter_map(|point| round.steward_id(*point)).collect();
     }
 
     pub(crate) fn opened(&mut self, opened: &Opened, next_model: Digest) {
@@ -168,6 +185,7 @@ impl AuditReport {
     /// `PASS`, or the number of the first broken rule and the party to blame: one line.
     pub fn summary(&self) -> String {
         match &self.finding {
+            None if self.mode == Mode::Light => "PASS (light)".to_owned(),
             None => "PASS".to_owned(),
             Some(finding) => format!("FAIL {} by {}", finding.rule.number(), finding.culprit),
         }
@@ -206,6 +224,7 @@ impl fmt::Display for AuditReport {
             writeln!(f, "not checked: {unchecked}")?;
         }
         match &self.finding {
+            None if self.mode == Mode::Light => write!(f, "PASS (light)"),
             None => write!(f, "PASS"),
             Some(finding) => {
                 writeln!(f, "FAIL {}", finding.rule)?;

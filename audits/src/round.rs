@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read, Seek};
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Members, Signed};
+use dawn_identity::{Members, Signed, StewardId};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::Record;
 use dawn_protocol::{
@@ -22,6 +22,7 @@ use crate::report::RoundReport;
 use crate::rule::AuditRule;
 use crate::said::Said;
 use crate::submissions::{self, Submissions};
+use crate::verify::Mode;
 
 /// What was said after collecting, as it stands in the transcript.
 pub(crate) struct Told {
@@ -55,31 +56,64 @@ pub(crate) enum Progress {
 pub(crate) fn audit<R: Read + Seek>(
     input: &mut R,
     pin: Option<&Digest>,
+    mode: Mode,
     chain: &mut Chain,
     said: &mut Said,
+) -> Audited {
+    let mut digest = None;
+    let report = executed(input, pin, mode, chain, said, &mut digest);
+    Audited { digest, report }
+}
+
+/// What came of a transcript.
+pub(crate) struct Audited {
+    /// The digest at its end, when the container is whole.
+    pub(crate) digest: Option<Digest>,
+    pub(crate) report: Result<RoundReport, Stop>,
+}
+
+fn executed<R: Read + Seek>(
+    input: &mut R,
+    pin: Option<&Digest>,
+    mode: Mode,
+    chain: &mut Chain,
+    said: &mut Said,
+    digest: &mut Option<Digest>,
 ) -> Result<RoundReport, Stop> {
     let start = input.stream_position().map_err(Stop::Unreadable)?;
     let mut records = Records::new(BufReader::new(&mut *input))?;
-    let read = match read(&mut records, pin, chain, said) {
+    let read = match read(&mut records, pin, mode, chain, said) {
         Ok(read) => read,
         Err(stop) => {
-            records.drain()?;
+            *digest = records.drain()?;
             return Err(stop);
         }
     };
     drop(records);
-    let (preamble, context, progress, told) = read;
-    ending::check(input, start, chain, preamble, context, progress, told)
+    *digest = Some(read.digest);
+    let mut report = ending::check(input, start, mode, chain, read)?;
+    report.details.transcript = *digest;
+    Ok(report)
 }
 
-type Read1 = (Preamble, Option<RoundContext>, Progress, Told);
+/// A transcript that was read once, to its end.
+pub(crate) struct ReadOnce {
+    pub(crate) preamble: Preamble,
+    pub(crate) context: Option<RoundContext>,
+    pub(crate) progress: Progress,
+    pub(crate) endorsed: Vec<StewardId>,
+    pub(crate) told: Told,
+    pub(crate) digest: Digest,
+}
 
 fn read<R: Read>(
     records: &mut Records<R>,
     pin: Option<&Digest>,
+    mode: Mode,
     chain: &Chain,
     said: &mut Said,
-) -> Result<Read1, Stop> {
+) -> Result<ReadOnce, Stop> {
+    let mut endorsed = Vec::new();
     let preamble = preamble::read(records, pin, said)?;
     let (context, progress) = match take_if!(records, Spec) {
         None => (None, Progress::Unspecified),
@@ -90,7 +124,9 @@ fn read<R: Read>(
             }
             let context = specification(&preamble, chain, &spec)?;
             let endorsements = endorsements(records, &context, said)?;
+            endorsed.extend(endorsements.iter().map(|signed| signed.peek().steward));
             let progress = announced(
+                mode,
                 records,
                 &context,
                 &endorsements,
@@ -101,7 +137,14 @@ fn read<R: Read>(
     };
     let told = told(records, said)?;
     match records.take()? {
-        Record::End(_) => Ok((preamble, context, progress, told)),
+        Record::End(digest) => Ok(ReadOnce {
+            preamble,
+            context,
+            progress,
+            endorsed,
+            told,
+            digest,
+        }),
         other => Err(out_of_place(other.kind().name())),
     }
 }
@@ -190,6 +233,7 @@ fn endorsements<R: Read>(
 }
 
 fn announced<R: Read>(
+    mode: Mode,
     records: &mut Records<R>,
     context: &RoundContext,
     endorsements: &[Signed<Endorsement>],
@@ -203,7 +247,7 @@ fn announced<R: Read>(
     // the aggregator went on without.
     let open = RoundOpen::new(context.clone(), endorsements)
         .map_err(|e| Finding::new(AuditRule::Endorsements, Party::Provider, e.detail))?;
-    let submissions = submissions::read(records, &open, members)?;
+    let submissions = submissions::read(mode, records, &open, members)?;
     Ok(Progress::Announced(Box::new((open, submissions))))
 }
 

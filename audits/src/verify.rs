@@ -9,6 +9,7 @@ use dawn_crypto::digest::Digest;
 use dawn_identity::{FoundingDocument, VerifiedFederation};
 use dawn_protocol::RoundId;
 use dawn_protocol::transcript::{Record, TranscriptReader};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::chain::Chain;
@@ -34,6 +35,20 @@ pub struct Options {
     /// Most bytes that the audit of a running service may write to the disk; none means
     /// [`DEFAULT_MAX_BYTES`].
     pub max_bytes: Option<u64>,
+    /// What is executed again.
+    pub mode: Mode,
+}
+
+/// What an audit executes again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything.
+    #[default]
+    Full,
+    /// Nothing: signatures and digests alone are checked, payloads and answers are not looked into. The report says what
+    /// was left out.
+    Light,
 }
 
 /// What a running service may make an auditor keep when nothing else is said: 64 GiB.
@@ -174,6 +189,8 @@ impl Audit {
                 rounds: Vec::new(),
                 log: None,
                 unchecked: Vec::new(),
+                mode: options.mode,
+                transcripts: Vec::new(),
             },
         }
     }
@@ -196,7 +213,10 @@ impl Audit {
             self.learn_federation(input)?;
         }
         let mut said = Said::default();
-        match round::audit(input, self.pin.as_ref(), &mut self.chain, &mut said) {
+        let mode = self.report.mode;
+        let audited = round::audit(input, self.pin.as_ref(), mode, &mut self.chain, &mut said);
+        self.report.transcripts.push(audited.digest);
+        match audited.report {
             Ok(round) => {
                 let place = format!("{place} (round {})", RoundId::new(round.task, round.number));
                 self.report.rounds.push(round);

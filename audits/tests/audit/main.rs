@@ -13,13 +13,16 @@ mod distillation;
 mod documented;
 mod groups;
 mod honest;
+mod inclusion;
 mod lies;
 mod logs;
 mod mutations;
 mod noise;
+mod reporting;
 mod selection;
 mod service;
 mod stewards;
+mod watching;
 mod ways;
 
 use std::io::Cursor;

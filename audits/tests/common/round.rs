@@ -59,6 +59,8 @@ pub struct Script {
     pub false_scalars: bool,
     /// Stewards that contribute no noise.
     pub noiseless: Vec<u8>,
+    /// Place of a submission that the aggregator takes and closes the list without.
+    pub dropped: Option<usize>,
     /// Stewards that do not reveal their candidates of noise.
     pub secretive: Vec<u8>,
 }
@@ -79,6 +81,8 @@ pub struct PlayedRound {
     pub spec: Signed<RoundSpec>,
     pub endorsements: Vec<Signed<Endorsement>>,
     pub submissions: Vec<PreparedSubmission>,
+    /// What was taken and is not in the list.
+    pub dropped: Option<PreparedSubmission>,
     pub closed: Option<Signed<Closed>>,
     pub challenge: Option<Signed<Challenge>>,
     pub reports: Vec<Signed<PackageReport>>,
@@ -218,6 +222,7 @@ impl World {
             spec: announced.announcement.spec,
             endorsements: announced.announcement.endorsements,
             submissions: vec![],
+            dropped: None,
             closed: None,
             challenge: None,
             reports: vec![],
@@ -305,6 +310,7 @@ impl World {
         played
             .submissions
             .sort_by_key(|s| s.header.peek().credential.claimed_device());
+        played.dropped = script.dropped.map(|at| played.submissions.remove(at));
         if noisy.count() < open.least_noise() {
             played.terminal = self.abort(&open, AbortReason::TooLittleNoise);
             return played;

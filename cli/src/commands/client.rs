@@ -15,6 +15,7 @@ use dawn_learn::spec::MAX_CLASSES;
 use rand_core::UnwrapErr;
 use serde_json::json;
 
+use super::client_prove::Prove;
 use crate::{files, output};
 
 /// Exit code of a device that was selected in none of the rounds that it was offered.
@@ -53,10 +54,13 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows what became of a submission, from its receipt and the round's transcript. Exits with 0 when it is in the sum, 4
+    /// when it was left out or nothing was opened, 1 when it is missing or the transcript does not hold together.
+    Prove(Prove),
 }
 
 pub async fn run(command: Command) -> Result<ExitCode> {
-    let Command::Join {
+    let (
         device,
         server,
         task,
@@ -66,7 +70,30 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         target_scale_bits,
         rounds,
         json,
-    } = command;
+    ) = match command {
+        Command::Prove(prove) => return prove.run().await,
+        Command::Join {
+            device,
+            server,
+            task,
+            csv,
+            scale_bits,
+            target_fraction_bits,
+            target_scale_bits,
+            rounds,
+            json,
+        } => (
+            device,
+            server,
+            task,
+            csv,
+            scale_bits,
+            target_fraction_bits,
+            target_scale_bits,
+            rounds,
+            json,
+        ),
+    };
     let (key, chain, founding) = files::load_device(&device)?;
     let pin = founding.digest();
     let client = Client::builder()

@@ -155,7 +155,7 @@ fn secret(file: &Path) -> Result<SecretKey> {
 }
 
 /// The public key of a file with either half, in whichever form.
-fn public(file: &Path) -> Result<PublicKey> {
+pub fn public(file: &Path) -> Result<PublicKey> {
     let text = zeroize::Zeroizing::new(files::read_text(file)?);
     if let Ok(key) = PublicKey::from_pem(&text).or_else(|_| PublicKey::from_jwk(&text)) {
         return Ok(key);

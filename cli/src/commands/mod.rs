@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod audit;
+mod audit_watch;
 pub mod bench;
 mod bench_accuracy;
 mod bench_attacks;
@@ -9,6 +10,7 @@ mod bench_identity;
 mod bench_log;
 mod bench_train;
 pub mod client;
+mod client_prove;
 pub mod data;
 pub mod demo;
 pub mod device;

@@ -1,0 +1,237 @@
+//! What became of one device's submission: its own check, from its receipt and the round's transcript.
+//!
+//! The transcript is audited first: what it says of the submission counts only when it holds together. A receipt is the
+//! aggregator's signed word that a submission was taken. A closed list without it is the aggregator's other word, so that both
+//! together convict it.
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use dawn_crypto::digest::{Digest, hash, labels};
+use dawn_identity::{EnvelopeError, SessionId, Signed};
+use dawn_protocol::digests;
+use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
+use dawn_protocol::{Decision, Receipt, RoundId, Terminal};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::report::AuditReport;
+use crate::verify::{Options, verify_transcript};
+
+/// What a device knows of its submission.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The round.
+    pub round: RoundId,
+    /// The session that it was made for.
+    pub session: SessionId,
+    /// Envelope digest of the signed header.
+    pub header: Digest,
+    /// The aggregator's receipt, when it came.
+    pub receipt: Option<Signed<Receipt>>,
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It is in the opened sum.
+    Counted {
+        /// Its place in the closed list, from 0.
+        place: usize,
+        /// How many devices' submissions are in the sum.
+        accepted: u32,
+    },
+    /// It is in the closed list, and the verdict leaves it out.
+    LeftOut {
+        /// Its place in the closed list, from 0.
+        place: usize,
+        /// The verdict's reason.
+        reason: String,
+    },
+    /// It was taken, and the round ended without a sum.
+    NothingOpened {
+        /// Why the round ended.
+        reason: String,
+    },
+    /// It is not in the closed list.
+    Missing {
+        /// There is a receipt for it: evidence against the aggregator.
+        receipt: bool,
+        /// The round was closed. Otherwise nobody signed for the list, and that it is not there is no evidence.
+        closed: bool,
+    },
+    /// It was made for another session of this round than the one here: with a receipt, evidence against the aggregator.
+    OtherSession {
+        /// There is a receipt for it.
+        receipt: bool,
+    },
+    /// The transcript breaks a rule, and says nothing about the submission.
+    Unsound,
+}
+
+/// An audited answer.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// The audit of the transcript.
+    pub report: AuditReport,
+    /// What became of the submission.
+    pub outcome: Outcome,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum InclusionError {
+    /// The transcript cannot be read.
+    #[error("the transcript cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is of another round.
+    #[error("this is the transcript of round {found}, the submission was made in round {expected}")]
+    OtherRound {
+        /// The submission's round.
+        expected: RoundId,
+        /// The transcript's.
+        found: RoundId,
+    },
+    /// The aggregator of this federation did not sign the receipt.
+    #[error("the receipt is not this federation's aggregator's: {0}")]
+    Receipt(#[from] EnvelopeError),
+    /// The receipt is for something else.
+    #[error("the receipt is for another submission than the one that is asked about")]
+    OtherReceipt,
+}
+
+impl From<TranscriptError> for InclusionError {
+    fn from(error: TranscriptError) -> Self {
+        match error {
+            TranscriptError::Io(error) => Self::Unreadable(error),
+            other => Self::Unreadable(io::Error::other(other)),
+        }
+    }
+}
+
+impl Submitted {
+    /// What a receipt says of its submission.
+    pub fn of(receipt: &Signed<Receipt>) -> Self {
+        let body = receipt.peek();
+        Self {
+            round: body.round,
+            session: body.session,
+            header: body.header,
+            receipt: Some(receipt.clone()),
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether the aggregator broke its word.
+    pub fn is_evidence(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing {
+                receipt: true,
+                closed: true
+            } | Self::OtherSession { receipt: true }
+        )
+    }
+
+    /// Whether the submission is in the sum.
+    pub fn is_counted(&self) -> bool {
+        matches!(self, Self::Counted { .. })
+    }
+}
+
+/// Audits a transcript and finds a submission in it.
+///
+/// # Errors
+/// [`InclusionError`].
+pub fn prove<R: Read + Seek>(
+    input: &mut R,
+    options: &Options,
+    submitted: &Submitted,
+) -> Result<Proof, InclusionError> {
+    let start = input.stream_position()?;
+    let report = verify_transcript(input, options)?;
+    if !report.passed() {
+        let outcome = Outcome::Unsound;
+        return Ok(Proof { report, outcome });
+    }
+    input.seek(SeekFrom::Start(start))?;
+    let outcome = found(BufReader::new(input), submitted)?;
+    Ok(Proof { report, outcome })
+}
+
+/// Looks a submission up in a transcript that was audited.
+fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionError> {
+    let mut reader = TranscriptReader::new(input);
+    let (mut session, mut closed, mut place, mut count) = (None, false, None, 0);
+    let mut decisions = None;
+    while let Some(record) = reader.next_record()? {
+        match record {
+            Record::Founding(document) => {
+                if let Some(receipt) = &submitted.receipt {
+                    // The audit has verified the document.
+                    let federation = document.verify().map_err(io::Error::other)?;
+                    receipt.verify(&federation.aggregator)?;
+                    let body = receipt.peek();
+                    if (body.round, body.session, body.header)
+                        != (submitted.round, submitted.session, submitted.header)
+                    {
+                        return Err(InclusionError::OtherReceipt);
+                    }
+                }
+            }
+            Record::Spec(spec) => session = Some(digests::session(spec.peek())),
+            Record::Header(header) => {
+                if hash(labels::ENVELOPE, &[&header]) == submitted.header {
+                    place = Some(count);
+                }
+                count += 1;
+            }
+            Record::Closed(_) => closed = true,
+            Record::Verdict(verdict) => decisions = Some(verdict.peek().decisions.clone()),
+            Record::Terminal(terminal) => {
+                let found = terminal.round();
+                if found != submitted.round {
+                    let expected = submitted.round;
+                    return Err(InclusionError::OtherRound { expected, found });
+                }
+                return Ok(outcome(
+                    submitted, session, closed, place, decisions, &terminal,
+                ));
+            }
+            _ => {}
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+}
+
+fn outcome(
+    submitted: &Submitted,
+    session: Option<SessionId>,
+    closed: bool,
+    place: Option<usize>,
+    decisions: Option<Vec<Decision>>,
+    terminal: &Terminal,
+) -> Outcome {
+    let receipt = submitted.receipt.is_some();
+    if session != Some(submitted.session) {
+        return Outcome::OtherSession { receipt };
+    }
+    let Some(place) = place else {
+        return Outcome::Missing { receipt, closed };
+    };
+    let decision = decisions.as_ref().and_then(|all| all.get(place));
+    match (terminal, decision) {
+        (_, Some(decision)) if *decision != Decision::Accepted => Outcome::LeftOut {
+            place,
+            reason: decision.name().to_owned(),
+        },
+        (Terminal::Result(result), _) => Outcome::Counted {
+            place,
+            accepted: result.peek().accepted,
+        },
+        (Terminal::Aborted(aborted), _) => Outcome::NothingOpened {
+            reason: aborted.peek().reason.name().to_owned(),
+        },
+    }
+}

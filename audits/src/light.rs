@@ -1,0 +1,136 @@
+//! A light audit: who signed what about what, and whether it hangs together; nothing is executed again. Neither payloads nor
+//! answers are looked into, so that it costs hardly more than reading the file. What it does not say is in the report.
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::Signed;
+use dawn_protocol::{RoundChallenged, Terminal, Verdict};
+
+use crate::answers;
+use crate::blame;
+use crate::chain::Chain;
+use crate::ending::ending_abort;
+use crate::finding::{Finding, Party};
+use crate::preamble::Preamble;
+use crate::report::RoundReport;
+use crate::round::Told;
+use crate::rule::AuditRule;
+
+/// Notes what a light audit leaves out of a round.
+pub(crate) fn note(chain: &mut Chain, report: &RoundReport) {
+    let round = dawn_protocol::RoundId::new(report.task, report.number);
+    let mut what = "the payloads (A08)".to_owned();
+    if report.spent_micro_rho.is_some() {
+        what.push_str(", the scalars (A22), the decisions (A11)");
+    }
+    what.push_str(match report.aborted {
+        Some(_) => " and the reason of the abort (A19)",
+        None => ", the sum (A13) and the next model (A15)",
+    });
+    chain.unchecked().push(format!(
+        "round {round}: a light audit does not execute again: {what} are the aggregator's word"
+    ));
+}
+
+/// Everything after the challenge, as far as signatures and digests tell.
+pub(crate) fn check(
+    chain: &Chain,
+    preamble: &Preamble,
+    report: &mut RoundReport,
+    round: &RoundChallenged,
+    told: &Told,
+) -> Result<(), Finding> {
+    let Some(verdict) = &told.verdict else {
+        let aborted = ending_abort(round, told)?;
+        report.aborted(aborted.peek().reason);
+        return Ok(());
+    };
+    let root = told.closed.as_ref().map(|closed| closed.peek().root);
+    self::verdict(chain, round, root, verdict)?;
+    let roll = round.round_closed().roll();
+    report.claimed(round, verdict.peek());
+    report
+        .details
+        .listed(preamble, roll, &verdict.peek().decisions);
+    openings(round, told, verdict)?;
+    let Terminal::Result(result) = &told.terminal else {
+        let aborted = ending_abort(round, told)?;
+        report.aborted(aborted.peek().reason);
+        return Ok(());
+    };
+    let rule = AuditRule::Result;
+    blame::by_aggregator(round, rule, result)?;
+    let body = result.peek();
+    blame::aggregator_about(round, rule, &body.round, &body.session)?;
+    let aggregator = |holds, what: &str| Finding::unless(holds, rule, Party::Aggregator, what);
+    aggregator(
+        body.verdict == verdict.body_digest() && body.accepted == verdict.peek().accepted_count(),
+        "the result is about another verdict",
+    )?;
+    answers::all_named(
+        AuditRule::Openings,
+        &told.openings,
+        &body.openings,
+        "result",
+    )?;
+    report.wrong_stewards.clone_from(&body.culprits);
+    report.sum = Some(body.sum);
+    report.next_model = body.model;
+    Ok(())
+}
+
+/// A11 and A16 without what the verdict decides.
+fn verdict(
+    chain: &Chain,
+    round: &RoundChallenged,
+    root: Option<Digest>,
+    verdict: &Signed<Verdict>,
+) -> Result<(), Finding> {
+    let body = verdict.peek();
+    let closed = round.round_closed();
+    Finding::unless(
+        Some(body.root) == root
+            && body.challenge == round.challenge_digest()
+            && body.decisions.len() == closed.roll().len(),
+        AuditRule::Verdict,
+        Party::Aggregator,
+        "the verdict is about another list or challenge",
+    )?;
+    let budget = round.task().privacy.budget_micro_rho;
+    Finding::unless(
+        body.charge_micro_rho == round.spec().charge_micro_rho
+            && budget.is_none_or(|budget| body.spent_micro_rho <= budget),
+        AuditRule::Budget,
+        Party::Aggregator,
+        "the verdict does not charge what the round costs, or spends more than the budget",
+    )?;
+    chain.check_spent(&round.round_id(), body)
+}
+
+/// A12 without the group sums beside the openings.
+fn openings(
+    round: &RoundChallenged,
+    told: &Told,
+    verdict: &Signed<Verdict>,
+) -> Result<(), Finding> {
+    let rule = AuditRule::Openings;
+    let mut last = 0;
+    for opening in &told.openings {
+        let body = opening.peek();
+        let point = blame::by_steward(round, rule, opening, &body.steward)?;
+        blame::steward_about(round, rule, &body.round, &body.session)?;
+        answers::in_order(rule, &mut last, point)?;
+        Finding::unless(
+            body.verdict == verdict.body_digest(),
+            rule,
+            Party::Provider,
+            "an opening that answers another verdict",
+        )?;
+        Finding::unless(
+            verdict.peek().openers.contains(&point),
+            rule,
+            Party::Steward(body.steward),
+            "a steward that may not open has answered",
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What an auditor puts its name to: the answer of an audit, short enough for a log entry.
+//!
+//! Anybody with the auditor's public key verifies it, and whoever has the transcript audits it again and compares. The
+//! statement is docs/audit.md, section 5.
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::{BrokenRule, Statement};
+use minicbor::{Decode, Encode};
+
+use crate::finding::Party;
+use crate::report::AuditReport;
+use crate::rule::AuditRule;
+use crate::verify::Mode;
+
+/// Most transcripts of one statement.
+pub const MAX_TRANSCRIPTS: usize = 1000;
+/// Most remarks about what was not checked.
+pub const MAX_UNCHECKED: usize = 40;
+/// Most bytes of a remark, of the place and of the particulars.
+pub const MAX_TEXT_BYTES: usize = 400;
+
+/// The program that audited.
+pub const SOFTWARE: &str = concat!("dawn-audits ", env!("CARGO_PKG_VERSION"));
+
+/// The log that statements were found in.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct AuditedLog {
+    /// Its number of entries.
+    #[n(0)]
+    pub size: u64,
+    /// The root over them.
+    #[n(1)]
+    pub root: Digest,
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct AuditedFinding {
+    /// The number of the rule: 1 for A01.
+    #[n(0)]
+    pub rule: u8,
+    /// Who is to blame: 0 provider, 1 founders, 2 organisation, 3 aggregator, 4 steward, 5 device.
+    #[n(1)]
+    pub role: u8,
+    /// The identifier of an organisation, a steward or a device; none for others.
+    #[n(2)]
+    pub culprit: Option<Digest>,
+    /// The file or round in which it was found, cut to 400 bytes.
+    #[n(3)]
+    pub place: String,
+    /// The particulars, for people, cut to 400 bytes.
+    #[n(4)]
+    pub detail: String,
+}
+
+/// The answer of an audit, to be signed by its auditor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct AuditStatement {
+    /// 1.
+    #[n(0)]
+    pub version: u16,
+    /// The program that audited, with its version.
+    #[n(1)]
+    pub software: String,
+    /// When, unix seconds: the auditor's clock.
+    #[n(2)]
+    pub time: u64,
+    /// The founding document that everything was checked against; none when not even that could be read.
+    #[n(3)]
+    pub federation: Option<Digest>,
+    /// Whether the auditor had that digest from elsewhere.
+    #[n(4)]
+    pub pinned: bool,
+    /// Whether everything was executed again; otherwise signatures and digests alone were checked.
+    #[n(5)]
+    pub full: bool,
+    /// The digests at the end of the transcripts that were looked at, in that order; none where a file is damaged.
+    #[n(6)]
+    pub transcripts: Vec<Option<Digest>>,
+    /// The log, when there was one.
+    #[n(7)]
+    pub log: Option<AuditedLog>,
+    /// The first broken rule; none: every rule that was checked holds.
+    #[n(8)]
+    pub finding: Option<AuditedFinding>,
+    /// What could not be checked. Remarks beyond the 39th are only counted, in the last.
+    #[n(9)]
+    pub unchecked: Vec<String>,
+}
+
+impl Statement for AuditStatement {
+    const KIND: &'static str = "audit-report";
+    const MAX_BYTES: usize = 60_000;
+
+    fn check(&self) -> Result<(), BrokenRule> {
+        BrokenRule::unless(self.version == 1, "an audit report has version 1")?;
+        BrokenRule::unless(
+            self.transcripts.len() <= MAX_TRANSCRIPTS && self.unchecked.len() <= MAX_UNCHECKED,
+            "an audit report has at most 1000 transcripts and 40 remarks",
+        )?;
+        let finding = self.finding.iter();
+        let texts = finding.flat_map(|finding| [&finding.place, &finding.detail]);
+        let mut texts = texts.chain(&self.unchecked).chain([&self.software]);
+        BrokenRule::unless(
+            texts.all(|text| text.len() <= MAX_TEXT_BYTES),
+            "a text of an audit report has at most 400 bytes",
+        )?;
+        BrokenRule::unless(
+            self.finding.as_ref().is_none_or(|finding| {
+                usize::from(finding.rule.wrapping_sub(1)) < AuditRule::ALL.len()
+                    && finding.role <= 5
+                    && finding.culprit.is_some() == matches!(finding.role, 2 | 4 | 5)
+            }),
+            "a finding names a rule and a party that there is",
+        )
+    }
+}
+
+impl AuditStatement {
+    /// What a report says, `time` unix seconds being now. None when it is about more than [`MAX_TRANSCRIPTS`] transcripts.
+    pub fn of(report: &AuditReport, time: u64) -> Option<Self> {
+        if report.transcripts.len() > MAX_TRANSCRIPTS {
+            return None;
+        }
+        let finding = report.finding.as_ref().map(|finding| {
+            let (role, culprit) = role(finding.culprit);
+            AuditedFinding {
+                rule: number(finding.rule),
+                role,
+                culprit,
+                place: cut(report.place.as_deref().unwrap_or_default()),
+                detail: cut(&finding.detail),
+            }
+        });
+        let mut unchecked: Vec<String> = report.unchecked.iter().map(|what| cut(what)).collect();
+        if unchecked.len() > MAX_UNCHECKED {
+            let more = unchecked.split_off(MAX_UNCHECKED - 1).len();
+            unchecked.push(format!("and {more} more"));
+        }
+        Some(Self {
+            version: 1,
+            software: SOFTWARE.to_owned(),
+            time,
+            federation: report.federation,
+            pinned: report.federation_pinned,
+            full: report.mode == Mode::Full,
+            transcripts: report.transcripts.clone(),
+            log: report.log.as_ref().map(|log| AuditedLog {
+                size: log.size,
+                root: log.root,
+            }),
+            finding,
+            unchecked,
+        })
+    }
+
+    /// Whether no rule was found broken.
+    pub fn passed(&self) -> bool {
+        self.finding.is_none()
+    }
+}
+
+impl AuditedFinding {
+    /// The rule.
+    pub fn rule(&self) -> Option<AuditRule> {
+        let place = usize::from(self.rule).checked_sub(1)?;
+        AuditRule::ALL.get(place).copied()
+    }
+
+    /// Who is to blame, in words.
+    pub fn culprit(&self) -> String {
+        let role = [
+            "the provider",
+            "the founders",
+            "organisation",
+            "the aggregator",
+            "steward",
+            "device",
+        ];
+        let role = role
+            .get(usize::from(self.role))
+            .copied()
+            .unwrap_or("nobody");
+        match &self.culprit {
+            Some(id) => format!("{role} {id}"),
+            None => role.to_owned(),
+        }
+    }
+}
+
+fn number(rule: AuditRule) -> u8 {
+    let place = AuditRule::ALL.iter().position(|other| *other == rule);
+    place.map_or(0, |place| place as u8 + 1)
+}
+
+fn role(party: Party) -> (u8, Option<Digest>) {
+    match party {
+        Party::Provider => (0, None),
+        Party::Founders => (1, None),
+        Party::Organisation(id) => (2, Some(id.0)),
+        Party::Aggregator => (3, None),
+        Party::Steward(id) => (4, Some(id.0)),
+        Party::Device(id) => (5, Some(id.0)),
+    }
+}
+
+/// The beginning of a text, whole characters.
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(MAX_TEXT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

@@ -1,0 +1,390 @@
+//! Following a log that grows: every head extends the last, nobody is heard twice, and what is spent adds up.
+//!
+//! A monitor needs no transcripts. It keeps what it has seen in a folder, so that after a restart it still knows what the
+//! service has promised: `federation` (the founding document), `head` (the last signed head), `entries` (`length u32 LE | entry`
+//! for each), and in `evidence/` the signed heads that contradict each other. Where entries come from is behind [`LogSource`].
+
+use std::fs::{self, File, OpenOptions};
+use std::future::Future;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use dawn_crypto::digest::Digest;
+use dawn_crypto::merkle::{Frontier, leaf_hash};
+use dawn_identity::{FoundingDocument, Signed, VerifiedFederation};
+use dawn_protocol::MAX_STATEMENT_BYTES;
+use dawn_protocol::log::LogHead;
+use dawn_transport::{Api, TransportError};
+use thiserror::Error;
+
+use crate::finding::{Finding, Party};
+use crate::rule::AuditRule;
+use crate::watched::{Told, Watched};
+
+/// Entries asked for at a time.
+const PAGE: u32 = 500;
+/// Longest founding document and signed head that are read back.
+const MAX_KEPT_BYTES: u64 = 1 << 20;
+
+/// Where a log comes from.
+pub trait LogSource {
+    /// The founding document that the source names.
+    fn federation(&self) -> impl Future<Output = Result<FoundingDocument, TransportError>> + Send;
+    /// The newest signed head.
+    fn head(&self) -> impl Future<Output = Result<Signed<LogHead>, TransportError>> + Send;
+    /// At most `limit` entries from index `from` on.
+    fn entries(
+        &self,
+        from: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Vec<u8>>, TransportError>> + Send;
+}
+
+impl LogSource for Api {
+    async fn federation(&self) -> Result<FoundingDocument, TransportError> {
+        Api::federation(self).await
+    }
+
+    async fn head(&self) -> Result<Signed<LogHead>, TransportError> {
+        self.log_head().await
+    }
+
+    async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, TransportError> {
+        let entries = self.log_entries(from, limit).await?;
+        Ok(entries.into_iter().map(|entry| entry.envelope).collect())
+    }
+}
+
+/// Why a monitor cannot go on. Says nothing about the log.
+#[derive(Debug, Error)]
+pub enum WatchError {
+    /// The source cannot be asked.
+    #[error("the log cannot be asked: {0}")]
+    Source(#[from] TransportError),
+    /// The folder cannot be used.
+    #[error("{path}: {source}")]
+    Folder {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is in the folder is not what a monitor wrote.
+    #[error("{0} is not the state of a monitor: use another folder")]
+    Foreign(PathBuf),
+    /// The source is of another federation than the folder, or than the pinned one.
+    #[error("the service is not of federation {expected}: {why}")]
+    OtherFederation {
+        /// The federation that is watched.
+        expected: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// What one look at the log found.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// What is new, entry by entry.
+    pub told: Vec<Told>,
+    /// Rules that are broken; what was found before a restart is found again when the state is opened.
+    pub findings: Vec<Finding>,
+    /// The log is not an extension of what was seen: nothing of it was taken.
+    pub forked: bool,
+}
+
+/// A log that is watched.
+pub struct Watch {
+    folder: PathBuf,
+    federation: VerifiedFederation,
+    head: Option<Signed<LogHead>>,
+    frontier: Frontier,
+    entries: File,
+    /// Bytes of the entries that the last head promises.
+    bytes: u64,
+    watched: Watched,
+    standing: Vec<Finding>,
+}
+
+impl Watch {
+    /// Opens the state in `folder`, or begins it with the federation that the source names, which must have the pinned digest
+    /// when there is one.
+    ///
+    /// # Errors
+    /// [`WatchError`].
+    pub async fn open<S: LogSource>(
+        folder: &Path,
+        source: &S,
+        pin: Option<&Digest>,
+    ) -> Result<Self, WatchError> {
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        let path = folder.join("federation");
+        let (document, is_new) = match kept(&path)? {
+            Some(bytes) => {
+                let document = FoundingDocument::from_bytes(&bytes);
+                (
+                    document.map_err(|_| WatchError::Foreign(path.clone()))?,
+                    false,
+                )
+            }
+            None => (source.federation().await?, true),
+        };
+        let other = |why: String| WatchError::OtherFederation {
+            expected: pin.map_or_else(|| "that is watched here".to_owned(), Digest::to_string),
+            why,
+        };
+        let federation = match pin {
+            Some(pin) => document.verify_pinned(pin),
+            None => document.verify(),
+        };
+        let federation = federation.map_err(|error| other(error.to_string()))?;
+        if is_new {
+            replace(&path, &document.to_bytes())?;
+        }
+        let path = folder.join("entries");
+        let entries = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .map_err(at(&path))?;
+        let mut watch = Self {
+            watched: Watched::new(&federation),
+            folder: folder.to_owned(),
+            federation,
+            head: None,
+            frontier: Frontier::new(),
+            entries,
+            bytes: 0,
+            standing: Vec::new(),
+        };
+        watch.read_again(&path)?;
+        Ok(watch)
+    }
+
+    /// The federation that is watched.
+    pub fn federation(&self) -> Digest {
+        self.federation.digest()
+    }
+
+    /// How many entries were seen.
+    pub fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// What was found broken in what is kept here. It stays broken.
+    pub fn standing(&self) -> &[Finding] {
+        &self.standing
+    }
+
+    /// Looks once: takes everything that is new.
+    ///
+    /// # Errors
+    /// [`WatchError`]; what was taken before it stays.
+    pub async fn look<S: LogSource>(&mut self, source: &S) -> Result<Look, WatchError> {
+        let mut look = Look::default();
+        let head = source.head().await?;
+        if let Err(error) = head.verify(&self.federation.log) {
+            look.findings.push(broken(format_args!(
+                "a head that the log's key did not sign: {error}"
+            )));
+            look.forked = true;
+            return Ok(look);
+        }
+        if let Some(before) = &self.head
+            && before.peek().size >= head.peek().size
+        {
+            return self.not_longer(&head, look);
+        }
+        self.extend(source, head, look).await
+    }
+
+    /// A head over no more entries than the last one.
+    fn not_longer(&mut self, head: &Signed<LogHead>, mut look: Look) -> Result<Look, WatchError> {
+        let Some(before) = &self.head else {
+            return Ok(look);
+        };
+        let (old, new) = (before.peek(), head.peek());
+        if new.size == old.size && new.root == old.root {
+            return Ok(look);
+        }
+        // A replica that lags shows an older head; only a newer one that says less takes something back.
+        if new.size < old.size && new.time_ms < old.time_ms {
+            return Ok(look);
+        }
+        let what = if new.size == old.size {
+            format!(
+                "two signed heads over {} entries with different roots",
+                new.size
+            )
+        } else {
+            format!(
+                "a signed head over {} entries after one over {}",
+                new.size, old.size
+            )
+        };
+        self.contradiction(head, &what, &mut look)?;
+        Ok(look)
+    }
+
+    /// Takes the entries up to a longer head, when they lead to it.
+    async fn extend<S: LogSource>(
+        &mut self,
+        source: &S,
+        head: Signed<LogHead>,
+        mut look: Look,
+    ) -> Result<Look, WatchError> {
+        let size = head.peek().size;
+        let mut frontier = self.frontier.clone();
+        // Written as they come, so that no log is too long for the memory; cut off again when they do not lead to the head.
+        self.entries.set_len(self.bytes).map_err(at(&self.folder))?;
+        while frontier.size() < size {
+            let left = u32::try_from(size - frontier.size())
+                .unwrap_or(PAGE)
+                .min(PAGE);
+            let page = source.entries(frontier.size(), left).await?;
+            if page.is_empty() {
+                look.findings.push(broken(format_args!(
+                    "the signed head is over {size} entries, the service gives {}",
+                    frontier.size()
+                )));
+                return Ok(look);
+            }
+            for entry in page.into_iter().take(left as usize) {
+                frontier.push(leaf_hash(&entry));
+                self.keep(&entry)?;
+            }
+        }
+        if frontier.root() != head.peek().root {
+            let what = format!(
+                "the entries up to the signed head over {size} do not lead to its root from those that were seen"
+            );
+            self.contradiction(&head, &what, &mut look)?;
+            return Ok(look);
+        }
+        self.entries.sync_data().map_err(at(&self.folder))?;
+        replace(&self.folder.join("head"), head.bytes())?;
+        self.head = Some(head);
+        self.take_in(size, &mut look)?;
+        self.standing.extend(look.findings.iter().cloned());
+        Ok(look)
+    }
+
+    fn keep(&mut self, entry: &[u8]) -> Result<(), WatchError> {
+        let len = (entry.len() as u32).to_le_bytes();
+        let record = [&len[..], entry].concat();
+        self.entries.write_all(&record).map_err(at(&self.folder))
+    }
+
+    /// Two signed heads that cannot both be of one log: both are kept.
+    fn contradiction(
+        &mut self,
+        head: &Signed<LogHead>,
+        what: &str,
+        look: &mut Look,
+    ) -> Result<(), WatchError> {
+        let evidence = self.folder.join("evidence");
+        fs::create_dir_all(&evidence).map_err(at(&evidence))?;
+        for signed in self.head.iter().chain([head]) {
+            let name = format!(
+                "head-{}-{}.cose",
+                signed.peek().size,
+                signed.envelope_digest()
+            );
+            replace(&evidence.join(name), signed.bytes())?;
+        }
+        look.forked = true;
+        look.findings.push(broken(format_args!(
+            "{what}; both signed heads are in {}",
+            evidence.display()
+        )));
+        Ok(())
+    }
+
+    /// Reads what was kept: all entries that the last head promises. What was written after it is cut off.
+    fn read_again(&mut self, path: &Path) -> Result<(), WatchError> {
+        let folder = self.folder.clone();
+        let foreign = || WatchError::Foreign(folder.clone());
+        let head = match kept(&self.folder.join("head"))? {
+            Some(bytes) => {
+                let head = Signed::<LogHead>::from_bytes(&bytes).map_err(|_| foreign())?;
+                head.verify(&self.federation.log).map_err(|_| foreign())?;
+                Some(head)
+            }
+            None => None,
+        };
+        let size = head.as_ref().map_or(0, |head| head.peek().size);
+        let mut look = Look::default();
+        self.take_in(size, &mut look)?;
+        if head
+            .as_ref()
+            .is_some_and(|head| head.peek().root != self.frontier.root())
+        {
+            return Err(foreign());
+        }
+        self.standing = look.findings;
+        self.entries.set_len(self.bytes).map_err(at(path))?;
+        self.head = head;
+        Ok(())
+    }
+
+    /// Notes what is on the disk, from what was noted before up to `size` entries.
+    fn take_in(&mut self, size: u64, look: &mut Look) -> Result<(), WatchError> {
+        let folder = self.folder.clone();
+        let foreign = || WatchError::Foreign(folder.clone());
+        let mut input = BufReader::new(&self.entries);
+        let start = SeekFrom::Start(self.bytes);
+        input.seek(start).map_err(at(&self.folder))?;
+        for index in self.frontier.size()..size {
+            let mut len = [0; 4];
+            input.read_exact(&mut len).map_err(|_| foreign())?;
+            let len = u32::from_le_bytes(len) as usize;
+            if len > MAX_STATEMENT_BYTES {
+                return Err(foreign());
+            }
+            let mut entry = vec![0; len];
+            input.read_exact(&mut entry).map_err(|_| foreign())?;
+            self.bytes += 4 + len as u64;
+            self.frontier.push(leaf_hash(&entry));
+            let (told, findings) = self.watched.note(index, &entry);
+            look.told.push(told);
+            look.findings.extend(findings);
+        }
+        Ok(())
+    }
+}
+
+fn broken(detail: std::fmt::Arguments<'_>) -> Finding {
+    Finding::new(AuditRule::Log, Party::Aggregator, detail)
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> WatchError + use<> {
+    let path = path.to_owned();
+    move |source| WatchError::Folder {
+        path: path.clone(),
+        source,
+    }
+}
+
+fn kept(path: &Path) -> Result<Option<Vec<u8>>, WatchError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path)(error)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_KEPT_BYTES).read_to_end(&mut bytes);
+    read.map_err(at(path))?;
+    Ok(Some(bytes))
+}
+
+/// Whole or not at all, also when the power is cut.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), WatchError> {
+    let next = path.with_extension("next");
+    let written = File::create(&next).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(at(&next))?;
+    fs::rename(&next, path).map_err(at(path))
+}
