@@ -14,8 +14,8 @@
 //! | [`page`] | the answer as a page |
 //! | [`verify`] | auditing a file or a directory |
 //! | [`service`] | auditing a running aggregator |
-//! | [`log`] | the log in a file |
 //! | [`watch`], `watched` | following a log that grows |
+//! | [`log`], [`witness`] | the log in a file, and who stands behind it |
 //! | `records`, `preamble`, `round`, `submissions`, `challenge`, `answers`, `ending`, `abort` | one transcript, in its order |
 //! | `light` | the same without executing anything again |
 //! | `examination` | what is read again: payloads, and the answers about them |
@@ -52,6 +52,7 @@ mod submissions;
 pub mod verify;
 pub mod watch;
 mod watched;
+pub mod witness;
 
 pub use checks::Check;
 pub use details::{OrganisationDetails, RoundDetails, StewardDetails};

@@ -11,7 +11,9 @@ use std::io::{self, BufReader, Read, Write};
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
-use dawn_identity::{Envelope, KeyId, Signed, Statement, VerifiedFederation};
+use dawn_identity::{
+    Envelope, KeyId, Members, Register, Signed, SignedRoster, Statement, VerifiedFederation,
+};
 use dawn_protocol::log::LogHead;
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening,
@@ -21,7 +23,7 @@ use dawn_protocol::{
 use crate::finding::{Finding, Party};
 use crate::logged_register::LoggedRegister;
 use crate::records::Stop;
-use crate::report::LogReport;
+use crate::report::{LogReport, Witnesses};
 use crate::rule::AuditRule;
 
 /// The first four bytes of a log file.
@@ -35,6 +37,11 @@ pub(crate) struct VerifiedLog {
     ended: BTreeSet<RoundId>,
     size: u64,
     root: Digest,
+    /// The root at the size that was asked for.
+    root_at: Option<Digest>,
+    /// The newest roster, not verified, and the members as of the end.
+    roster: Option<SignedRoster>,
+    register: Register,
 }
 
 /// Writes a log file: the head, then entry by entry.
@@ -78,6 +85,7 @@ impl<W: Write> LogWriter<W> {
 pub(crate) fn read<R: Read>(
     input: R,
     federation: &VerifiedFederation,
+    at: Option<u64>,
 ) -> Result<VerifiedLog, Stop> {
     let mut input = BufReader::new(input);
     let mut magic = [0; 4];
@@ -94,15 +102,27 @@ pub(crate) fn read<R: Read>(
     let mut register = LoggedRegister::new(federation);
     // Told when the head shows that these are the aggregator's entries, in its order.
     let mut unnamed = None;
+    let (mut root_at, mut roster) = (None, None);
+    let mut members = Register::new(federation);
     while let Some(entry) = next(&mut input)? {
         let leaf = leaf_hash(&entry);
         frontier.push(leaf);
         leaves.insert(leaf);
+        if at == Some(frontier.size()) {
+            root_at = Some(frontier.root());
+        }
         // The founding document and rosters are no envelopes.
         if let Ok(envelope) = Envelope::parse(&entry, MAX_STATEMENT_BYTES) {
             heard.note(&envelope)?;
             if let Err(finding) = register.note(&envelope) {
                 unnamed.get_or_insert(finding);
+            }
+            // What is no entry of the register is not taken; a round with one that is wrong breaks A03.
+            let _ = members.push(&entry);
+        } else if let Ok(found) = SignedRoster::from_bytes(&entry) {
+            let newer = |known: &SignedRoster| known.peek().epoch < found.peek().epoch;
+            if roster.as_ref().is_none_or(newer) {
+                roster = Some(found);
             }
         }
     }
@@ -123,6 +143,9 @@ pub(crate) fn read<R: Read>(
         ended: heard.ended,
         size: head.size,
         root: head.root,
+        root_at,
+        roster,
+        register: members,
     })
 }
 
@@ -148,8 +171,23 @@ impl VerifiedLog {
         &self.ended
     }
 
-    pub(crate) fn report(&self, statements_found: usize) -> LogReport {
+    /// The root at the size that [`read`] was asked for; none when the log is shorter.
+    pub(crate) fn root_at_checkpoint(&self) -> Option<Digest> {
+        self.root_at
+    }
+
+    /// The newest roster, not verified, and the members that it is verified with.
+    pub(crate) fn roster(&self) -> (Option<&SignedRoster>, &Members) {
+        (self.roster.as_ref(), self.register.members())
+    }
+
+    pub(crate) fn report(
+        &self,
+        statements_found: usize,
+        witnesses: Option<Witnesses>,
+    ) -> LogReport {
         LogReport {
+            witnesses,
             size: self.size,
             root: self.root,
             statements_found,

@@ -107,6 +107,28 @@ pub struct LogReport {
     /// Different statements of the audited rounds, all of them found in it. What is said once and
     /// stands in many transcripts counts once.
     pub statements_found: usize,
+    /// Who stands behind the log besides its own key; none when no checkpoint was shown.
+    #[serde(default)]
+    pub witnesses: Option<Witnesses>,
+}
+
+/// A checkpoint of the log that is here, and who has cosigned it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Witnesses {
+    /// Number of entries at the checkpoint.
+    pub size: u64,
+    /// Stewards of the newest roster that have cosigned it.
+    pub cosigned: usize,
+    /// The roster's T; none when the log has no roster that verifies.
+    pub needed: Option<u8>,
+}
+
+impl Witnesses {
+    /// Whether T stewards stand behind the checkpoint.
+    pub fn enough(&self) -> bool {
+        self.needed
+            .is_some_and(|needed| self.cosigned >= usize::from(needed))
+    }
 }
 
 impl RoundReport {
@@ -219,6 +241,13 @@ impl fmt::Display for AuditReport {
                 "log: {} entries under root {}; the {} different statements of these rounds are all in it",
                 log.size, log.root, log.statements_found
             )?;
+            if let Some(witnesses) = log.witnesses.filter(Witnesses::enough) {
+                let (size, cosigned) = (witnesses.size, witnesses.cosigned);
+                writeln!(
+                    f,
+                    "log: {cosigned} stewards have cosigned its first {size} entries"
+                )?;
+            }
         }
         for unchecked in &self.unchecked {
             writeln!(f, "not checked: {unchecked}")?;

@@ -22,6 +22,7 @@ use crate::report::AuditReport;
 use crate::verify::{
     Audit, AuditError, DEFAULT_MAX_BYTES, LOG_FILE, Options, TRANSCRIPT_EXTENSION,
 };
+use crate::witness::CHECKPOINT_FILE;
 
 /// What a file takes on the disk at least.
 const BLOCK: u64 = 4096;
@@ -64,6 +65,7 @@ pub async fn verify_service(
     }
     // The log last: it must contain everything that the transcripts say.
     let path = dir.join(LOG_FILE);
+    let checkpoint = service.checkpoint().await?;
     service.log(&path).await?;
     if !audit.failed() {
         let open = || File::open(&path).map_err(unreadable(&path));
@@ -71,6 +73,11 @@ pub async fn verify_service(
             if tasks.is_empty() || tasks.contains(&round.task) {
                 service.over(round, &mut audit, &mut shown).await?;
             }
+        }
+        if let Some(checkpoint) = checkpoint {
+            audit
+                .checkpoint(checkpoint.as_bytes())
+                .map_err(unreadable(&path))?;
         }
         audit.log(open()?).map_err(unreadable(&path))?;
     }
@@ -214,6 +221,20 @@ impl Service<'_> {
             audit.transcript(&name, &mut file).map_err(&unreadable)?;
         }
         Ok(true)
+    }
+
+    /// The newest checkpoint that stewards have cosigned, before the log: a log never becomes smaller.
+    async fn checkpoint(&mut self) -> Result<Option<String>, AuditError> {
+        let note = match self.api.witnessed_checkpoint().await {
+            Ok(note) => note.to_text(),
+            // None yet, or a service that has none.
+            Err(error) if error.status() == Some(404) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        self.charge(note.len() as u64)?;
+        let path = self.dir.join(CHECKPOINT_FILE);
+        std::fs::write(&path, &note).map_err(unreadable(&path))?;
+        Ok(Some(note))
     }
 
     async fn log(&mut self, path: &Path) -> Result<(), AuditError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use dawn_crypto::digest::Digest;
 use dawn_identity::{FoundingDocument, VerifiedFederation};
 use dawn_protocol::RoundId;
+use dawn_protocol::tlog::note::MAX_NOTE_BYTES;
 use dawn_protocol::transcript::{Record, TranscriptReader};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -23,6 +24,8 @@ use crate::said::Said;
 
 /// How transcript files end.
 pub const TRANSCRIPT_EXTENSION: &str = "dawn";
+use crate::witness::{CHECKPOINT_FILE, NO_CHECKPOINT, Shown};
+
 /// The name of the log in a directory.
 pub const LOG_FILE: &str = "log.dawnlog";
 
@@ -130,6 +133,12 @@ pub fn verify_path(path: &Path, options: &Options) -> Result<AuditReport, AuditE
             .into_owned();
         audit.transcript(&name, &mut input).map_err(at(&file))?;
     }
+    let checkpoint = path.join(CHECKPOINT_FILE);
+    match File::open(&checkpoint) {
+        Ok(file) => audit.checkpoint(file).map_err(at(&checkpoint))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(at(&checkpoint)(error)),
+    }
     let log = path.join(LOG_FILE);
     match File::open(&log) {
         Ok(file) => audit.log(file).map_err(at(&log))?,
@@ -169,6 +178,8 @@ pub(crate) struct Audit {
     federation: Option<VerifiedFederation>,
     pub(crate) chain: Chain,
     said: Vec<(String, Said)>,
+    /// The checkpoint's bytes, when one was shown.
+    checkpoint: Option<Vec<u8>>,
     report: AuditReport,
 }
 
@@ -180,6 +191,7 @@ impl Audit {
             federation: None,
             chain: Chain::default(),
             said: Vec::new(),
+            checkpoint: None,
             report: AuditReport {
                 answer: Answer::Pass,
                 finding: None,
@@ -227,22 +239,52 @@ impl Audit {
         Ok(())
     }
 
+    /// Takes the checkpoint that the log is compared with; before the log.
+    pub(crate) fn checkpoint<R: Read>(&mut self, input: R) -> Result<(), io::Error> {
+        let mut bytes = Vec::new();
+        // One that is longer is refused when it is read.
+        input
+            .take(MAX_NOTE_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        self.checkpoint = Some(bytes);
+        Ok(())
+    }
+
     /// Audits the log; after all transcripts.
     pub(crate) fn log<R: Read>(&mut self, input: R) -> Result<(), io::Error> {
         let (false, Some(federation)) = (self.failed(), &self.federation) else {
             return Ok(());
         };
-        let found = log::read(input, federation).and_then(|log| {
+        let checkpoint = self.checkpoint.as_deref();
+        let shown = match checkpoint
+            .map(|bytes| Shown::read(bytes, federation))
+            .transpose()
+        {
+            Ok(shown) => shown,
+            Err(finding) => return self.stop("the log", finding.into()),
+        };
+        let at = shown.as_ref().map(|shown| shown.checkpoint.size);
+        let found = log::read(input, federation, at).and_then(|log| {
+            let check = |shown: &Shown| shown.check(&log, federation);
+            let witnesses = shown.as_ref().map(check).transpose()?;
             // Registrations, the task and ends of rounds stand in several transcripts: counted once.
             let mut found = BTreeSet::new();
             for (place, said) in &self.said {
                 log.contains(place, said.leaves())?;
                 found.extend(said.leaves().iter().map(|(leaf, _)| *leaf));
             }
-            Ok((log.report(found.len()), log.ended().clone()))
+            Ok((log.report(found.len(), witnesses), log.ended().clone()))
         });
         match found {
             Ok((report, ended)) => {
+                match &report.witnesses {
+                    None => self.unchecked(NO_CHECKPOINT.to_owned()),
+                    Some(witnesses) if !witnesses.enough() => self.unchecked(format!(
+                        "the checkpoint of {} entries has the cosignatures of {} stewards, fewer than T: {NO_CHECKPOINT}",
+                        witnesses.size, witnesses.cosigned
+                    )),
+                    Some(_) => {}
+                }
                 self.report.log = Some(report);
                 for round in ended {
                     if !self.has(&round) {
@@ -262,7 +304,7 @@ impl Audit {
         let Some(federation) = &self.federation else {
             return Ok(BTreeSet::new());
         };
-        match log::read(input, federation) {
+        match log::read(input, federation, None) {
             Ok(log) => Ok(log.ended().clone()),
             Err(Stop::Broken(_)) => Ok(BTreeSet::new()),
             Err(Stop::Unreadable(error)) => Err(error),

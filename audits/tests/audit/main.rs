@@ -24,6 +24,7 @@ mod service;
 mod stewards;
 mod watching;
 mod ways;
+mod witnesses;
 
 use std::io::Cursor;
 

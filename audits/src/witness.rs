@@ -1,0 +1,86 @@
+//! Who stands behind the log besides its own key (A18; `docs/protocol.md`, section 4.6.1): a checkpoint that stewards have
+//! cosigned is one of the log that is here, or there are two logs.
+
+use dawn_identity::{Members, SignedRoster, VerifiedFederation};
+use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, origin};
+
+use crate::finding::{Finding, Party};
+use crate::log::VerifiedLog;
+use crate::report::Witnesses;
+use crate::rule::AuditRule;
+
+/// The name of the checkpoint in a directory, as in an exported log.
+pub const CHECKPOINT_FILE: &str = "checkpoint";
+
+/// What is told when there is no checkpoint.
+pub(crate) const NO_CHECKPOINT: &str = "there is no checkpoint that stewards have cosigned: that everybody is shown this log is its own key's word alone";
+
+/// A checkpoint that the log's key has signed, with whatever cosignatures.
+pub(crate) struct Shown {
+    pub(crate) checkpoint: Checkpoint,
+    note: SignedNote,
+}
+
+impl Shown {
+    /// Reads a checkpoint of this federation's log.
+    pub(crate) fn read(bytes: &[u8], federation: &VerifiedFederation) -> Result<Self, Finding> {
+        let note = SignedNote::parse(bytes).map_err(provider)?;
+        let name = origin(&federation.digest());
+        let checkpoint = Checkpoint::verify(&note, &name, &federation.log).map_err(provider)?;
+        Ok(Self { checkpoint, note })
+    }
+
+    /// Compares it with the log, whose root at this size is known, and counts the stewards of the newest roster in it.
+    pub(crate) fn check(
+        &self,
+        log: &VerifiedLog,
+        federation: &VerifiedFederation,
+    ) -> Result<Witnesses, Finding> {
+        let size = self.checkpoint.size;
+        let Some(root) = log.root_at_checkpoint() else {
+            return Err(provider(format_args!(
+                "it is of {size} entries, and fewer are here"
+            )));
+        };
+        // Head and checkpoint are signed by one key, and promise two histories.
+        Finding::unless(
+            root == self.checkpoint.root,
+            AuditRule::Log,
+            Party::Aggregator,
+            format_args!("the log's key has signed two different logs of {size} entries"),
+        )?;
+        let (signed, members) = log.roster();
+        let roster = signed.and_then(|roster| verified(roster, members, federation));
+        let Some(roster) = roster else {
+            return Ok(Witnesses {
+                size,
+                cosigned: 0,
+                needed: None,
+            });
+        };
+        let stewards = roster.peek().stewards.as_slice();
+        let cosigned = cosignature::cosigners(&self.note, stewards).map_err(provider)?;
+        Ok(Witnesses {
+            size,
+            cosigned: cosigned.len(),
+            needed: Some(roster.peek().threshold.t()),
+        })
+    }
+}
+
+/// A roster that does not verify seats nobody: that is told where a round names it (A03).
+fn verified<'a>(
+    roster: &'a SignedRoster,
+    members: &Members,
+    federation: &VerifiedFederation,
+) -> Option<&'a SignedRoster> {
+    roster.verify(federation, members).ok().map(|_| roster)
+}
+
+fn provider(detail: impl std::fmt::Display) -> Finding {
+    Finding::new(
+        AuditRule::Log,
+        Party::Provider,
+        format_args!("the checkpoint: {detail}"),
+    )
+}
