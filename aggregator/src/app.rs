@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use dawn_crypto::digest::Digest;
+use dawn_identity::Thumbprint;
+use dawn_protocol::RoundId;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,7 +34,9 @@ pub struct App {
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Uploads that may run at a time.
-    pub uploads: Places,
+    pub uploads: Places<(RoundId, Digest)>,
+    /// Long signed requests that may be read at a time, by key: each is in memory as a whole.
+    pub long_requests: Places<Thumbprint>,
     pub(crate) known: Known,
     changes: watch::Sender<u64>,
     jobs: watch::Sender<u64>,
@@ -49,6 +54,7 @@ impl App {
         metrics: Arc<Metrics>,
     ) -> Self {
         let uploads = Places::new(&config.limits);
+        let long_requests = Places::new(&config.limits);
         Self {
             config,
             keys,
@@ -56,6 +62,7 @@ impl App {
             payloads,
             metrics,
             uploads,
+            long_requests,
             known: Known::default(),
             changes: watch::Sender::new(0),
             jobs: watch::Sender::new(0),

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use dawn_crypto::digest::Digest;
 use dawn_identity::Statement;
 use dawn_identity::{
-    FoundingDocument, Members, Register, RegisterHead, Signed, SignedRoster, TaskId,
-    VerifiedFederation,
+    FoundingDocument, Members, PublicKey, Register, RegisterHead, Signed, SignedRoster, TaskId,
+    Thumbprint, VerifiedFederation,
 };
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
@@ -80,12 +80,17 @@ fn spoiled<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ContextErr
     move |error| ContextError::Spoiled(what, error.to_string())
 }
 
+/// Keys by their thumbprints, as of a place in the register.
+type KeysAsOf = (RegisterHead, Arc<HashMap<Thumbprint, PublicKey>>);
+
 /// What was verified.
 #[derive(Debug, Default)]
 pub struct Known {
     federation: Mutex<Option<Arc<VerifiedFederation>>>,
     register: tokio::sync::Mutex<Option<Register>>,
     members: Mutex<Option<Arc<Members>>>,
+    /// The keys of these members by their thumbprints.
+    keys: Mutex<Option<KeysAsOf>>,
     tasks: Mutex<HashMap<TaskId, TaskContext>>,
     rounds: Mutex<HashMap<RoundId, RoundContext>>,
     closed: Mutex<HashMap<RoundId, Arc<RoundClosed>>>,
@@ -217,6 +222,29 @@ impl App {
             keep(&self.known.members, Arc::clone(&members));
             members
         }))
+    }
+
+    /// A key that may administer something: a member's current root key, or an issuer key that it announced. What it may
+    /// do is another question.
+    ///
+    /// # Errors
+    /// As [`App::federation`].
+    pub async fn known_key(
+        &self,
+        thumbprint: &Thumbprint,
+    ) -> Result<Option<PublicKey>, ContextError> {
+        let members = self.members().await?;
+        let known = peek(&self.known.keys).filter(|(head, _)| *head == members.head());
+        let (_, keys) = known.unwrap_or_else(|| {
+            let keys = members
+                .iter()
+                .flat_map(|member| std::iter::once(member.root()).chain(member.issuers()))
+                .map(|key| (key.thumbprint(), *key));
+            let known = (members.head(), Arc::new(keys.collect()));
+            keep(&self.known.keys, known.clone());
+            known
+        });
+        Ok(keys.get(thumbprint).copied())
     }
 
     /// The members as of a place that a round names.

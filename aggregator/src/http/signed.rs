@@ -12,19 +12,23 @@ use bytes::{Bytes, BytesMut};
 use dawn_identity::http_signature::{
     CLOCK_SKEW, ClaimedRequest, HttpSignatureError, MAX_LIFETIME, Purpose, RequestParts,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Serialize;
 
 use super::body::{BodyReader, CBOR, check_length, check_media_type, too_large};
-use super::signers::candidates;
+use super::signers::{Requester, candidates};
 use crate::app::App;
 use crate::clock::{now_ms, now_s};
-use crate::nonces;
+use crate::nonces::{self, Nonce};
 use crate::problem::Problem;
 use crate::store::nonces::{Quota, Taken};
 
 /// Headers of a request that are looked at; a request with more is refused.
 const MOST_HEADERS: usize = 64;
+
+/// Bytes of a refused request that are still read, so that its sender gets to read the answer.
+const DRAIN_BYTES: u64 = 64 << 10;
 
 /// What a request to this path is for, when it is administrative.
 pub fn purpose(method: &Method, path: &str) -> Option<Purpose> {
@@ -68,13 +72,85 @@ fn accept_signature(purpose: Purpose) -> String {
     )
 }
 
+/// What the head of a request shows before any of the body is read.
+struct Head {
+    claimed: ClaimedRequest,
+    nonce: Nonce,
+    /// Whether a key of the register has signed it.
+    known: bool,
+}
+
 async fn admit(app: &App, purpose: Purpose, request: Request) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
-    let limit = super::signers::body_limit(purpose);
     check_media_type(&parts.headers, CBOR)?;
-    check_length(&parts.headers, limit as u64)?;
-    let body = read(app, body, limit).await?;
+    let most = super::signers::body_limit(purpose);
+    check_length(&parts.headers, most as u64)?;
+    let mut reader = BodyReader::new(body, &app.config.limits);
+    match read(app, purpose, &parts, &mut reader).await {
+        Ok((requester, body)) => {
+            tracing::debug!(org = %requester.org, %purpose, "a signed request");
+            parts.extensions.insert(requester);
+            Ok(Request::from_parts(parts, Body::from(body)))
+        }
+        Err(problem) => {
+            // Who sends little gets to read the answer; who announces much is cut off.
+            let announced = parts.headers.get(header::CONTENT_LENGTH);
+            let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
+            if announced.is_some_and(|length: u64| length <= DRAIN_BYTES) {
+                reader.drain(DRAIN_BYTES).await;
+            }
+            Err(problem)
+        }
+    }
+}
 
+/// Everything that costs little comes first: of a request whose head does not pass no byte of the body is taken, and a
+/// long one only after a key that is known here has signed its digest.
+async fn read(
+    app: &App,
+    purpose: Purpose,
+    parts: &Parts,
+    reader: &mut BodyReader,
+) -> Result<(Requester, Bytes), Problem> {
+    let head = head(app, purpose, parts).await?;
+    let most = super::signers::body_limit(purpose);
+    let limit = if head.known {
+        most
+    } else {
+        super::signers::unknown_body_limit(purpose)
+    };
+    // Whoever shows the same head again and again gets no more than this for it.
+    let _place = match limit > DRAIN_BYTES as usize {
+        true => Some(app.long_requests.take(*head.claimed.keyid()).await?),
+        false => None,
+    };
+    let body = whole(reader, limit).await.map_err(|problem| {
+        if problem.status == 413 && limit < most {
+            Problem::too_large(format!(
+                "of a key that is not announced here at most {limit} bytes are taken; announce the issuer, or sign the request with the owner's root key"
+            ))
+        } else {
+            problem
+        }
+    })?;
+    head.claimed.verify_body(&body).map_err(unsigned)?;
+    let candidates = candidates(app, purpose, parts.uri.path(), &body).await?;
+    let requester = candidates
+        .into_iter()
+        .find(|candidate| candidate.key.thumbprint() == *head.claimed.keyid())
+        .ok_or_else(|| {
+            Problem::unsigned(format!(
+                "no key with thumbprint {} may ask for this ({purpose}): it is not a key of the organisation that the request speaks for, or was replaced or revoked",
+                head.claimed.keyid()
+            ))
+        })?;
+    head.claimed.verify(&requester.key).map_err(unsigned)?;
+    take_nonce(app, purpose, &head, &requester).await?;
+    Ok((requester, body))
+}
+
+/// Looks at the head alone.
+async fn head(app: &App, purpose: Purpose, parts: &Parts) -> Result<Head, Problem> {
     let headers = headers(&parts.headers)?;
     let (scheme, authority) = address(app, &parts.headers)?;
     let seen = RequestParts {
@@ -85,24 +161,38 @@ async fn admit(app: &App, purpose: Purpose, request: Request) -> Result<Request,
         query: parts.uri.query(),
         headers: &headers,
     };
-    let now = now_s();
-    let claimed = ClaimedRequest::read(&seen, &body, purpose.tag(), now).map_err(unsigned)?;
+    let claimed = ClaimedRequest::read(&seen, purpose.tag(), now_s()).map_err(unsigned)?;
     let nonce = nonces::read(&app.keys.aggregator, claimed.nonce(), now_ms()).ok_or_else(|| {
         Problem::unsigned(
             "the nonce is not one of GET /v1/nonce, or too old: get a new one and sign again",
         )
     })?;
-    let candidates = candidates(app, purpose, parts.uri.path(), &body).await?;
-    let requester = candidates
-        .into_iter()
-        .find(|candidate| candidate.key.thumbprint() == *claimed.keyid())
-        .ok_or_else(|| {
-            Problem::unsigned(format!(
-                "no key with thumbprint {} may ask for this ({purpose}): it is not a key of the organisation that the request speaks for, or was replaced or revoked",
-                claimed.keyid()
-            ))
-        })?;
-    claimed.verify(&requester.key).map_err(unsigned)?;
+    let key = match purpose {
+        // Whoever founds or registers is not known before.
+        Purpose::Found | Purpose::Register => None,
+        _ => app.known_key(claimed.keyid()).await?,
+    };
+    if let Some(key) = &key {
+        claimed.verify(key).map_err(unsigned)?;
+        // Looked at, not taken: it is taken when the body is there, and is the one that was signed.
+        if app.store.nonce_was_taken(&nonce).await? {
+            return Err(used());
+        }
+    }
+    Ok(Head {
+        claimed,
+        nonce,
+        known: key.is_some(),
+    })
+}
+
+/// The last step, when all the rest holds: so nobody uses up another's nonce, and none counts twice.
+async fn take_nonce(
+    app: &App,
+    purpose: Purpose,
+    head: &Head,
+    requester: &Requester,
+) -> Result<(), Problem> {
     let limits = &app.config.limits;
     let quota = if requester.stranger {
         Quota::Strangers(limits.strangers_per_minute)
@@ -111,29 +201,22 @@ async fn admit(app: &App, purpose: Purpose, request: Request) -> Result<Request,
     };
     let taken = app
         .store
-        .take_nonce(&nonce, claimed.keyid(), purpose, quota, now_ms())
+        .take_nonce(&head.nonce, head.claimed.keyid(), purpose, quota, now_ms())
         .await?;
     match taken {
-        Taken::Now => {}
-        Taken::Before => {
-            return Err(Problem::unsigned(
-                "the nonce was used before: get a new one and sign again",
-            ));
-        }
-        Taken::TooMany if requester.stranger => {
-            return Err(Problem::quota(
-                "more organisations ask to be registered than this server takes in a minute; try again in a minute",
-            ));
-        }
-        Taken::TooMany => {
-            return Err(Problem::quota(
-                "this key sends more requests than this server takes in a minute; try again in a minute",
-            ));
-        }
+        Taken::Now => Ok(()),
+        Taken::Before => Err(used()),
+        Taken::TooMany if requester.stranger => Err(Problem::quota(
+            "more organisations ask to be registered than this server takes in a minute; try again in a minute",
+        )),
+        Taken::TooMany => Err(Problem::quota(
+            "this key sends more requests than this server takes in a minute; try again in a minute",
+        )),
     }
-    tracing::debug!(org = %requester.org, %purpose, "a signed request");
-    parts.extensions.insert(requester);
-    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+fn used() -> Problem {
+    Problem::unsigned("the nonce was used before: get a new one and sign again")
 }
 
 fn unsigned(error: HttpSignatureError) -> Problem {
@@ -145,8 +228,8 @@ fn unsigned(error: HttpSignatureError) -> Problem {
     }
 }
 
-async fn read(app: &App, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let mut reader = BodyReader::new(body, &app.config.limits);
+/// All of a body of at most `limit` bytes.
+async fn whole(reader: &mut BodyReader, limit: usize) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     while let Some(piece) = reader.next().await? {
         if bytes.len() + piece.len() > limit {

@@ -77,7 +77,7 @@ async fn take(
     }
     // Only who may report takes one of the places for large bodies.
     let asked = Instant::now();
-    let _place = app.uploads.take(*id, steward.0).await?;
+    let _place = app.uploads.take((*id, steward.0)).await?;
     reader.resume(asked);
 
     let key = ObjectKey::answers(&id.task.0, id.number, &report.answers);

@@ -112,7 +112,7 @@ async fn take(
     }
     // Only who may submit takes one of the places for large bodies.
     let asked = Instant::now();
-    let _place = app.uploads.take(*id, device.0).await?;
+    let _place = app.uploads.take((*id, device.0)).await?;
     reader.resume(asked);
     let _counted = InProgress::new(app.metrics.gauge("dawn_upload_places"));
 

@@ -100,6 +100,16 @@ impl Store {
         })
     }
 
+    /// Whether a nonce was taken.
+    pub async fn nonce_was_taken(&self, nonce: &Nonce) -> Result<bool, StoreError> {
+        Ok(
+            sqlx::query_scalar("select exists (select from used_nonces where nonce = $1)")
+                .bind(&nonce.id[..])
+                .fetch_one(&self.pool)
+                .await?,
+        )
+    }
+
     /// Forgets nonces that do not count any more; says how many there were.
     pub async fn forget_nonces(&self, now_ms: u64) -> Result<u64, StoreError> {
         // As long as a minute is counted, though a nonce may have been taken in its last moment.

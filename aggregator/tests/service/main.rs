@@ -14,6 +14,7 @@ mod distillation;
 mod epochs;
 mod forgeries;
 mod groups;
+mod heads;
 mod hostile;
 mod lifecycle;
 mod log;

@@ -188,19 +188,19 @@ pub struct ClaimedRequest {
     keyid: Thumbprint,
     nonce: String,
     expires: u64,
+    digest: [u8; 32],
     base: String,
     signature: Signature,
 }
 
 impl ClaimedRequest {
-    /// Reads a request: it has one signature with this tag, made for now, that covers method, address, media type and a
-    /// digest that is that of the body.
+    /// Reads the head of a request: it has one signature with this tag, made for now, that covers method, address, media
+    /// type and the digest of the body. The body may still be on its way: all that is signed is in the head.
     ///
     /// # Errors
-    /// [`HttpSignatureError`], except the last two.
+    /// [`HttpSignatureError`], except the last three.
     pub fn read(
         request: &RequestParts<'_>,
-        body: &[u8],
         tag: &'static str,
         now: u64,
     ) -> Result<Self, HttpSignatureError> {
@@ -245,14 +245,11 @@ impl ClaimedRequest {
             header: "signature-input",
             why: "the parameter keyid is not the thumbprint of a key (RFC 7638), 43 characters",
         })?;
-        let digest = fields::parse_digest(request.header("content-digest")?)?;
-        if digest != <[u8; 32]>::from(Sha256::digest(body)) {
-            return Err(HttpSignatureError::Digest);
-        }
         Ok(Self {
             keyid,
             nonce,
             expires,
+            digest: fields::parse_digest(request.header("content-digest")?)?,
             base: base::signature_base(request, &input)?,
             signature,
         })
@@ -271,6 +268,18 @@ impl ClaimedRequest {
     /// When it stops to count, unix seconds.
     pub fn expires(&self) -> u64 {
         self.expires
+    }
+
+    /// Verifies that this is the body that the signature is about.
+    ///
+    /// # Errors
+    /// [`HttpSignatureError::Digest`].
+    pub fn verify_body(&self, body: &[u8]) -> Result<(), HttpSignatureError> {
+        if self.digest == <[u8; 32]>::from(Sha256::digest(body)) {
+            Ok(())
+        } else {
+            Err(HttpSignatureError::Digest)
+        }
     }
 
     /// Verifies that this key, the one that is named, signed.

@@ -41,7 +41,8 @@ impl Request {
     }
 
     pub fn check(&self, key: &PublicKey, at: u64) -> Result<ClaimedRequest, Error> {
-        let claimed = self.with(|parts| ClaimedRequest::read(parts, &self.body, TAG, at))?;
+        let claimed = self.with(|parts| ClaimedRequest::read(parts, TAG, at))?;
+        claimed.verify_body(&self.body)?;
         claimed.verify(key)?;
         Ok(claimed)
     }
