@@ -94,16 +94,66 @@ enrolment_body = cbor2.dumps([alpha, stewards[0].public, vrfs[0], pinned, NOW, p
 enrolment = envelope("steward-enrolment", enrolment_body, roots[0])
 
 
-def signed_roster(threshold, signers, order=True, vrfs=vrfs):
+def signed_roster(threshold, signers, order=True, vrfs=vrfs, epoch=1, federation=None, keys=()):
     entries = [[org_id(root), steward.public, vrf] for root, steward, vrf in zip(roots, stewards, vrfs)]
-    body = cbor2.dumps([pinned, 1, threshold, entries, NOW])
-    signatures = [[org_id(root), root.sign("roster signature", body)] for root in signers]
+    body = cbor2.dumps([federation or pinned, epoch, threshold, entries, NOW])
+    # An organisation keeps the identifier of its first root key, whichever it signs with.
+    signatures = [[org_id(root), dict(keys).get(root, root).sign("roster signature", body)] for root in signers]
     if order:
         signatures.sort()
     return body, cbor2.dumps([cbor2.loads(body), signatures])
 
 
 roster_body, roster = signed_roster([3, 0, 2, 2], roots)
+
+
+def posting(roster, org=roots[0], key=None, federation=None):
+    body = cbor2.dumps([org_id(org), federation or pinned, cbor2.loads(roster), NOW])
+    return envelope("roster-posting", body, key or org)
+
+
+roster_posting = posting(roster)
+
+
+def event(number, previous, change, key=roots[0]):
+    body = cbor2.dumps([alpha, pinned, number, previous, NOW, change])
+    return envelope("org-event", body, key)
+
+
+def register_head(entries):
+    head = pinned
+    for number, entry in enumerate(entries, 1):
+        head = digest("register head", head, struct.pack("<Q", number), digest("envelope digest", entry))
+    return head
+
+
+# What was said in the register before; the last entry of each is refused, all others are taken.
+newer = Key(41)
+rotation = event(
+    1,
+    digest("statement digest", b"org-registration", registration_body),
+    [0, [newer.public, newer.sign("root key proof of possession", pinned, alpha, newer.public)]],
+)
+steward_id = digest("steward identifier", alpha, stewards[0].public)
+revocation = event(1, digest("statement digest", b"org-registration", registration_body), [4, [steward_id]])
+second = signed_roster([3, 0, 2, 2], roots, epoch=2)[1]
+second_under_new = signed_roster([3, 0, 2, 2], roots, epoch=2, keys=[(roots[0], newer)])[1]
+elsewhere = bytes([7]) * 32
+taken_register = [registration, roster_posting, rotation, posting(second_under_new, key=newer)]
+refused_registers = {
+    "a skipped epoch": [posting(second)],
+    "an epoch twice": [roster_posting, roster_posting],
+    "an old roster again": [roster_posting, posting(second), roster_posting],
+    "a fork of an epoch": [roster_posting, posting(signed_roster([3, 0, 2, 2], roots, vrfs=vrfs[::-1])[1])],
+    "posted with a key that was replaced": [registration, roster_posting, rotation, posting(second_under_new)],
+    "signed with a key that was replaced": [registration, roster_posting, rotation, posting(second, roots[1])],
+    "posted in the name of another": [posting(roster, key=roots[1])],
+    "posted by a member that has not signed": [posting(signed_roster([3, 0, 2, 2], roots[1:])[1])],
+    "a stranger signed": [posting(signed_roster([3, 0, 2, 2], roots + [log])[1])],
+    "a steward that is revoked": [registration, revocation, roster_posting],
+    "a roster of another federation": [posting(signed_roster([3, 0, 2, 2], roots, federation=elsewhere)[1])],
+    "posted to another federation": [posting(roster, federation=elsewhere)],
+}
 
 
 def damaged_claims(**changes):
@@ -167,7 +217,7 @@ try:
     from pycose.keys.curves import Ed25519
     from pycose.messages import Sign1Message
 
-    signed_by = {certificate: roots[0], credential: issuer, registration: roots[0], enrolment: roots[0]}
+    signed_by = {certificate: roots[0], credential: issuer, registration: roots[0], enrolment: roots[0], roster_posting: roots[0]}
     for bytes_, key in signed_by.items():
         message = Sign1Message.decode(bytes_)
         message.key = OKPKey(crv=Ed25519, x=key.public)
@@ -194,6 +244,7 @@ json.dump(
             "roster": digest("roster digest", roster_body).hex(),
             "credential_body": digest("statement digest", b"device-credential", credential_body).hex(),
             "credential_envelope": digest("envelope digest", credential).hex(),
+            "register": register_head(taken_register).hex(),
         },
         "documents": {
             "issuer_certificate": certificate.hex(),
@@ -202,10 +253,13 @@ json.dump(
             "steward_enrolment": enrolment.hex(),
             "founding_document": founding.hex(),
             "roster": roster.hex(),
+            "roster_posting": roster_posting.hex(),
         },
+        "register": [entry.hex() for entry in taken_register],
         "refused": {
             "credentials": {what: bytes_.hex() for what, bytes_ in refused_credentials.items()},
             "rosters": {what: bytes_.hex() for what, bytes_ in refused_rosters.items()},
+            "registers": {what: [entry.hex() for entry in entries] for what, entries in refused_registers.items()},
         },
     },
     sys.stdout,

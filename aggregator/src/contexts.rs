@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use dawn_crypto::digest::Digest;
 use dawn_identity::Statement;
 use dawn_identity::{
-    FoundingDocument, Members, PublicKey, Register, RegisterHead, Signed, SignedRoster, TaskId,
-    Thumbprint, VerifiedFederation,
+    FoundingDocument, Members, PublicKey, Register, RegisterHead, Signed, TaskId, Thumbprint,
+    VerifiedFederation,
 };
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
@@ -264,7 +264,7 @@ impl App {
         Ok(Arc::new(members))
     }
 
-    /// A task in its federation.
+    /// A task in its federation, under one of the rosters that it may have: for what does not depend on stewards' keys.
     ///
     /// # Errors
     /// Unknown, or the database fails.
@@ -273,19 +273,8 @@ impl App {
             return Ok(known);
         }
         let row = self.store.task(task).await?.ok_or(ContextError::NoTask)?;
-        let roster = self
-            .store
-            .roster(&row.roster)
-            .await?
-            .ok_or(StoreError::Corrupt(
-                "a task names a roster that is not stored",
-            ))?;
-        let roster = SignedRoster::from_bytes(&roster).map_err(spoiled("roster"))?;
         let signed = Signed::<Task>::from_bytes(&row.signed_task).map_err(spoiled("task"))?;
-        let context = self
-            .verify_task(&roster, &signed)
-            .await?
-            .map_err(spoiled("task"))?;
+        let context = self.verify_task(&signed).await?.map_err(spoiled("task"))?;
         if let Some((digest, bytes)) = context.wanted_public_set() {
             let key = ObjectKey::public_set(&digest);
             let bytes = self.payloads.get(&key, bytes as u64).await;
@@ -304,12 +293,41 @@ impl App {
     /// As [`App::federation`]; the inner error is the rule that the task breaks.
     pub async fn verify_task(
         &self,
-        roster: &SignedRoster,
         task: &Signed<Task>,
     ) -> Result<Result<TaskContext, dawn_protocol::Violation>, ContextError> {
         let federation = self.federation().await?;
         let members = self.members().await?;
-        Ok(TaskContext::verify(&federation, &members, roster, task))
+        Ok(TaskContext::verify(&federation, &members, task))
+    }
+
+    /// A task under the roster that is in force for it as of these members: that of a round which is not specified yet.
+    ///
+    /// # Errors
+    /// As [`App::task_context`].
+    pub async fn task_in_force(
+        &self,
+        task: &TaskId,
+        members: &Members,
+    ) -> Result<TaskContext, ContextError> {
+        self.task_context(task)
+            .await?
+            .under_roster_in_force(members)
+            .map_err(spoiled("roster"))
+    }
+
+    /// A task under the roster of one of its rounds: the one that the specification names, or that is in force now.
+    ///
+    /// # Errors
+    /// As [`App::task_context`].
+    pub async fn task_of_round(&self, id: &RoundId) -> Result<TaskContext, ContextError> {
+        match self.round_context(id).await {
+            Ok(context) => Ok(context.task_context().clone()),
+            Err(ContextError::NotSpecified) => {
+                self.task_in_force(&id.task, self.members().await?.as_ref())
+                    .await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A round with its specification.
@@ -330,7 +348,8 @@ impl App {
         let signed =
             Signed::<RoundSpec>::from_bytes(&spec.envelope).map_err(spoiled("specification"))?;
         let context = task
-            .verify_spec(&signed)
+            .under_roster(self.members().await?.as_ref(), &signed.peek().roster)
+            .and_then(|task| task.verify_spec(&signed))
             .map_err(spoiled("specification"))?;
         put(&self.known.rounds, MOST, *id, &context);
         Ok(context)

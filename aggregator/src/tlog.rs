@@ -2,7 +2,7 @@
 //! (docs/protocol.md, section 4.6.1). Tiles are rows: [`crate::store::tlog`].
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{PublicKey, SignedRoster, StewardId};
+use dawn_identity::{PublicKey, StewardId};
 use dawn_protocol::tlog::note::{Algorithm, key_id, parse_signatures};
 use dawn_protocol::tlog::{
     AddCheckpoint, Checkpoint, NoteSignature, SignedNote, TlogProof, cosignature, cosigner, origin,
@@ -156,15 +156,10 @@ async fn signed(app: &App, size: u64, root: Digest) -> Result<SignedNote, Proble
 
 /// T stewards of the newest roster.
 async fn quorum(app: &App) -> Result<Option<Quorum>, Problem> {
-    let Some((epoch, roster)) = app.store.newest_epoch().await? else {
-        return Ok(None);
-    };
-    let bytes = app.store.roster_of_epoch(epoch).await?;
-    let bytes = bytes.ok_or_else(|| Problem::internal("the newest roster is not there"))?;
-    let signed = SignedRoster::from_bytes(&bytes).map_err(Problem::internal)?;
-    Ok(Some(Quorum {
-        roster,
-        least: u32::from(signed.peek().threshold.t()),
+    let members = app.members().await?;
+    Ok(members.newest_roster().map(|roster| Quorum {
+        roster: roster.digest(),
+        least: u32::from(roster.threshold().t()),
     }))
 }
 

@@ -49,7 +49,7 @@ pub async fn build(app: &App, id: &RoundId) -> Result<(), EngineError> {
     let Some(row) = app.store.round(id).await?.filter(|row| row.phase.is_over()) else {
         return Ok(());
     };
-    let task = app.task_context(&id.task).await?;
+    let task = app.task_of_round(id).await?;
     let mut spool = Spool {
         transcript: TranscriptWriter::new(Vec::new()).map_err(unwritable)?,
         object: app.payloads.begin(&key).await?,

@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read, Write};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
 use dawn_identity::{
-    Envelope, KeyId, Members, Register, Signed, SignedRoster, Statement, VerifiedFederation,
+    Envelope, KeyId, Register, Signed, Statement, VerifiedFederation, VerifiedRoster,
 };
 use dawn_protocol::log::LogHead;
 use dawn_protocol::{
@@ -39,8 +39,7 @@ pub(crate) struct VerifiedLog {
     root: Digest,
     /// The root at the size that was asked for.
     root_at: Option<Digest>,
-    /// The newest roster, not verified, and the members as of the end.
-    roster: Option<SignedRoster>,
+    /// The register as of the end.
     register: Register,
 }
 
@@ -102,7 +101,7 @@ pub(crate) fn read<R: Read>(
     let mut register = LoggedRegister::new(federation);
     // Told when the head shows that these are the aggregator's entries, in its order.
     let mut unnamed = None;
-    let (mut root_at, mut roster) = (None, None);
+    let mut root_at = None;
     let mut members = Register::new(federation);
     while let Some(entry) = next(&mut input)? {
         let leaf = leaf_hash(&entry);
@@ -111,7 +110,7 @@ pub(crate) fn read<R: Read>(
         if at == Some(frontier.size()) {
             root_at = Some(frontier.root());
         }
-        // The founding document and rosters are no envelopes.
+        // The founding document is no envelope.
         if let Ok(envelope) = Envelope::parse(&entry, MAX_STATEMENT_BYTES) {
             heard.note(&envelope)?;
             if let Err(finding) = register.note(&envelope) {
@@ -119,11 +118,6 @@ pub(crate) fn read<R: Read>(
             }
             // What is no entry of the register is not taken; a round with one that is wrong breaks A03.
             let _ = members.push(&entry);
-        } else if let Ok(found) = SignedRoster::from_bytes(&entry) {
-            let newer = |known: &SignedRoster| known.peek().epoch < found.peek().epoch;
-            if roster.as_ref().is_none_or(newer) {
-                roster = Some(found);
-            }
         }
     }
     if (frontier.size(), frontier.root()) != (head.size, head.root) {
@@ -144,7 +138,6 @@ pub(crate) fn read<R: Read>(
         size: head.size,
         root: head.root,
         root_at,
-        roster,
         register: members,
     })
 }
@@ -176,9 +169,12 @@ impl VerifiedLog {
         self.root_at
     }
 
-    /// The newest roster, not verified, and the members that it is verified with.
-    pub(crate) fn roster(&self) -> (Option<&SignedRoster>, &Members) {
-        (self.roster.as_ref(), self.register.members())
+    /// The newest roster of the register.
+    pub(crate) fn roster(&self) -> Option<&VerifiedRoster> {
+        self.register
+            .members()
+            .newest_roster()
+            .map(|roster| &**roster)
     }
 
     pub(crate) fn report(

@@ -66,20 +66,25 @@ pub(crate) fn read<R: Read>(
         .collect();
     let register = register(records, &federation, &mut names, said)?;
     let members = register.members();
+    // Whose keys count for it was decided at its place in the register.
     let roster = take!(records, Roster);
-    roster
-        .verify(&federation, members)
-        .map_err(|e| provider(AuditRule::Roster, e))?;
+    let digest = roster.peek().digest();
+    let known = members.roster(&digest);
+    Finding::unless(
+        known.is_some_and(|known| *known.signed() == *roster),
+        AuditRule::Roster,
+        Party::Provider,
+        "the roster in the file is not one of the register in the file",
+    )?;
     let task = take!(records, Task);
     said.note(&task);
     check_task_signature(&task, members)?;
-    let context =
-        TaskContext::verify(&federation, members, &roster, &task).map_err(|violation| {
-            match violation.rule {
-                // The owner signed for other documents than these: whoever put them together erred.
-                Rule::TaskBinding | Rule::Roster => provider(AuditRule::Task, violation),
-                _ => Finding::of(AuditRule::Task, violation),
-            }
+    let context = TaskContext::verify(&federation, members, &task)
+        .and_then(|context| context.under_roster(members, &digest))
+        .map_err(|violation| match violation.rule {
+            // The owner signed for other documents than these: whoever put them together erred.
+            Rule::TaskBinding | Rule::Roster => provider(AuditRule::Task, violation),
+            _ => Finding::of(AuditRule::Task, violation),
         })?;
     let set = take_if!(records, PublicSet);
     match (context.wanted_public_set(), set) {

@@ -164,6 +164,18 @@ fn specification(
         Party::Provider,
         "the specification is of another task",
     )?;
+    // Another roster that the register has, and that this task's rounds may have, was left out of the file.
+    let named = spec.peek().roster;
+    let elsewhere = named != task.roster().digest()
+        && task
+            .under_roster(preamble.register.members(), &named)
+            .is_ok();
+    Finding::unless(
+        !elsewhere,
+        AuditRule::Roster,
+        Party::Provider,
+        "the roster in the file is not the one that the specification names",
+    )?;
     let context = task
         .verify_spec(spec)
         .map_err(|e| Finding::of(AuditRule::RoundSpec, e))?;

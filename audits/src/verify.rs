@@ -265,7 +265,7 @@ impl Audit {
         };
         let at = shown.as_ref().map(|shown| shown.checkpoint.size);
         let found = log::read(input, federation, at).and_then(|log| {
-            let check = |shown: &Shown| shown.check(&log, federation);
+            let check = |shown: &Shown| shown.check(&log);
             let witnesses = shown.as_ref().map(check).transpose()?;
             // Registrations, the task and ends of rounds stand in several transcripts: counted once.
             let mut found = BTreeSet::new();

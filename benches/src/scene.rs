@@ -152,12 +152,9 @@ impl Scene {
             options: Default::default(),
         };
         let task = Signed::sign(&task, owner.issuer())?;
-        let task = TaskContext::verify(
-            &federation,
-            &dawn_identity::Members::founders_of(&federation),
-            &roster,
-            &task,
-        )?;
+        let mut members = dawn_identity::Members::founders_of(&federation);
+        members.push(owner.post_roster(&roster, NOW)?.bytes())?;
+        let task = TaskContext::verify(&federation, &members, &task)?;
         let round = task.round(1);
         let mut sealing = Vec::new();
         let mut published = Vec::new();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use dawn_identity::{
     CredentialChain, DeviceId, Members, OrgId, Register, RegisterHead, SecretKey, Signed,
-    SignedRoster, VerifiedFederation,
+    VerifiedFederation,
 };
-use dawn_protocol::{Receipt, Task, TaskContext, TaskId};
+use dawn_protocol::{Receipt, TaskContext, TaskId};
 use dawn_transport::Api;
 use tokio::sync::Mutex;
 
@@ -17,9 +17,6 @@ use crate::heads::Heads;
 use crate::ledger::Ledger;
 use crate::participation::Participation;
 use crate::terms::Terms;
-
-/// Most epochs of rosters that are searched for the one that a task names.
-const MAX_EPOCHS: u64 = 1024;
 
 /// Who this device is.
 pub(crate) struct Device {
@@ -82,7 +79,7 @@ impl Client {
         self.inner.device.org
     }
 
-    /// Fetches a task and its roster and verifies both under the pinned federation
+    /// Fetches a task and the register, which has its roster, and verifies both under the pinned federation
     /// (docs/protocol.md, section 4.1), then compares the task with the app's [`Terms`].
     ///
     /// # Errors
@@ -95,8 +92,7 @@ impl Client {
             return Err(ServerError::OtherTask { asked: task, got }.into());
         }
         let members = inner.newest_members().await?;
-        let roster = self.roster_of(&signed).await?;
-        let context = TaskContext::verify(&inner.federation, &members, &roster, &signed)?;
+        let context = TaskContext::verify(&inner.federation, &members, &signed)?;
         inner.terms.check(context.task())?;
         if let Some((_, bytes)) = context.wanted_public_set() {
             let set = inner.api.public_set(&task, bytes as u64).await?;
@@ -124,21 +120,6 @@ impl Client {
             .into_iter()
             .filter_map(|claim| claim.receipt)
             .collect())
-    }
-
-    async fn roster_of(&self, task: &Signed<Task>) -> Result<SignedRoster, ClientError> {
-        let wanted = task.peek().roster;
-        for epoch in 1..=MAX_EPOCHS {
-            let roster = match self.inner.api.roster(epoch).await {
-                Ok(roster) => roster,
-                Err(error) if error.status() == Some(404) => break,
-                Err(error) => return Err(error.into()),
-            };
-            if roster.peek().digest() == wanted {
-                return Ok(roster);
-            }
-        }
-        Err(ServerError::NoRoster(wanted).into())
     }
 }
 

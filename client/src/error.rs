@@ -37,9 +37,6 @@ pub enum ServerError {
         /// What came.
         got: TaskId,
     },
-    /// The server has no roster with the digest that the task names.
-    #[error("the server does not show the roster {0} that the task names")]
-    NoRoster(Digest),
     /// The server shows another register than the round names, or than it showed before.
     #[error("the server does not show the register with {} entries and head {} that the round names", .0.entries, .0.digest)]
     OtherRegister(RegisterHead),

@@ -61,8 +61,11 @@ impl Participation {
             RoundPoll::NotYet => return Ok(None),
             RoundPoll::Ended => return Err(ClientError::Ended(self.task_id())),
         };
-        let open = RoundOpen::from_announcement(&self.context, &announcement)?;
-        let members = self.inner.members_at(&open.spec().register).await?;
+        // As of the place that the specification names: stewards' keys may have been replaced since the task began.
+        let spec = announcement.spec.peek();
+        let members = self.inner.members_at(&spec.register).await?;
+        let task = self.context.under_roster(&members, &spec.roster)?;
+        let open = RoundOpen::from_announcement(&task, &announcement)?;
         open.verify_register(&members)?;
         let round = open.round_id();
         if round.number <= self.seen {

@@ -14,7 +14,7 @@ use dawn_identity::{
 };
 use dawn_learn::{Aggregation, Model, RobustRule};
 use dawn_protocol::digests::model_digest;
-use dawn_protocol::{Endorsement, GroupRule, Rule, TaskContext};
+use dawn_protocol::{Endorsement, GroupRule, Rule};
 use fake::{Scene, now, plan, shelf};
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -101,31 +101,22 @@ async fn a_roster_of_the_aggregators_own_stewards() {
     // Signed by one organisation of four, where two founders and every steward's owner are needed.
     let signatures = vec![roster.sign(orgs[0].root())];
     let forged = SignedRoster::assemble(roster, signatures).unwrap();
-    scene.stage.lock().unwrap().rosters = vec![forged.clone()];
-    assert!(matches!(
-        join(&scene).await,
-        ClientError::Server(ServerError::NoRoster(_))
-    ));
+    let posting = orgs[0].post_roster(&forged, now()).unwrap();
+    scene.stage.lock().unwrap().register = vec![posting.bytes().to_vec()];
+    let refused = join(&scene).await.to_string();
+    assert!(refused.contains("has not signed it"), "{refused}");
 
-    // Even when the task's owner is in league and names that roster.
+    // Even when the task's owner is in league and names that roster: it is in no register.
+    scene.stage.lock().unwrap().register = scene.world.register.clone();
     let mut task = scene.world.task.peek().clone();
     task.roster = forged.peek().digest();
     let task = Signed::sign(&task, orgs[0].issuer()).unwrap();
-    assert!(
-        TaskContext::verify(
-            &scene.world.federation,
-            &dawn_identity::Members::founders_of(&scene.world.federation),
-            &forged,
-            &task
-        )
-        .is_err()
-    );
     let dir = tempfile::tempdir().unwrap();
     let client = scene.client(dir.path());
     let id = task.peek().id();
     scene.stage.lock().unwrap().task = task;
     let refused = client.join(id).await.err().unwrap();
-    assert_eq!(rule(&refused), Rule::Roster);
+    assert_eq!(rule(&refused), Rule::TaskBinding);
 }
 
 #[tokio::test]
@@ -135,18 +126,22 @@ async fn a_roster_with_lowered_thresholds() {
     roster.threshold = dawn_crypto::shamir::Threshold::new(4, 0).unwrap();
     let signatures = scene.world.roster.signatures().to_vec();
     let lowered = SignedRoster::assemble(roster, signatures).unwrap();
+    let posting = scene.world.organisations[0].post_roster(&lowered, now());
     let mut task = scene.world.task.peek().clone();
     task.roster = lowered.peek().digest();
     let task = Signed::sign(&task, scene.world.organisations[0].issuer()).unwrap();
     let id = task.peek().id();
     {
         let mut stage = scene.stage.lock().unwrap();
-        stage.rosters = vec![lowered];
+        stage.register = vec![posting.unwrap().bytes().to_vec()];
         stage.task = task;
     }
     let dir = tempfile::tempdir().unwrap();
     let refused = scene.client(dir.path()).join(id).await.err().unwrap();
-    assert_eq!(rule(&refused), Rule::Roster);
+    assert!(
+        refused.to_string().contains("has not signed the roster"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

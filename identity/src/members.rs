@@ -1,6 +1,7 @@
 //! Whose keys count: the founders' and those of the organisations that were let in, as of a place in the register.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dawn_crypto::digest::Digest;
 
@@ -9,6 +10,8 @@ use crate::ids::OrgId;
 use crate::keys::PublicKey;
 use crate::member::Member;
 use crate::register::{Pending, RegisterHead};
+use crate::register_room::Used;
+use crate::roster::VerifiedRoster;
 
 /// A federation's members after some entries of its register ([`Members::push`]). The founders are members from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +21,15 @@ pub struct Members {
     /// The aggregator's and the log's, which serve nothing else.
     pub(crate) federation_keys: [PublicKey; 2],
     pub(crate) founders: BTreeSet<OrgId>,
+    /// How many founders sign a roster.
+    pub(crate) roster_quorum: u16,
     pub(crate) members: BTreeMap<OrgId, Member>,
     /// Registered, and not approved by enough founders yet.
     pub(crate) pending: BTreeMap<OrgId, Pending>,
-    /// Bytes of the events of each organisation.
-    pub(crate) used: BTreeMap<OrgId, usize>,
+    /// The room that the events of each organisation have taken.
+    pub(crate) used: BTreeMap<OrgId, Used>,
+    /// The rosters of all epochs, from 1.
+    pub(crate) rosters: Vec<Arc<VerifiedRoster>>,
     pub(crate) head: RegisterHead,
 }
 
@@ -38,9 +45,11 @@ impl Members {
             admission: federation.admission,
             federation_keys: [federation.aggregator, federation.log],
             founders: members.keys().copied().collect(),
+            roster_quorum: federation.roster_quorum,
             members,
             pending: BTreeMap::new(),
             used: BTreeMap::new(),
+            rosters: Vec::new(),
             head: RegisterHead::empty(&federation.digest()),
         }
     }

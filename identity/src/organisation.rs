@@ -15,6 +15,8 @@ use crate::ids::OrgId;
 use crate::issuer::{IssuerCertificate, IssuerError};
 use crate::keys::{PublicKey, SecretKey};
 use crate::registration::OrgRegistration;
+use crate::roster::SignedRoster;
+use crate::roster_posting::RosterPosting;
 use crate::rule::{BrokenRule, check_name};
 use crate::signed::Signed;
 use crate::steward::StewardEnrolment;
@@ -292,6 +294,24 @@ impl Organisation {
             created,
         };
         Signed::sign(&approval, &self.root)
+    }
+
+    /// Puts a roster that it has signed into the register.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn post_roster(
+        &self,
+        roster: &SignedRoster,
+        created: u64,
+    ) -> Result<Signed<RosterPosting>, EnvelopeError> {
+        let posting = RosterPosting {
+            org: self.id,
+            federation: roster.peek().federation,
+            roster: roster.clone(),
+            created,
+        };
+        Signed::sign(&posting, &self.root)
     }
 
     /// Enrols its steward with a federation; the steward's key signs its consent and vouches for its

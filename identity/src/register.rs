@@ -1,39 +1,56 @@
-//! The register: registrations, approvals and events of a federation in one order, which everybody folds into the same
-//! [`Members`] (`docs/identity-formats.md`, section 5.5).
+//! The register: registrations, approvals, events and rosters of a federation in one order, which everybody folds into the
+//! same [`Members`] (`docs/identity-formats.md`, section 5.5).
 //!
 //! Its head is a digest over all of it. A round's specification and its closing name one each, so that stewards, devices and
 //! auditors judge with the same members as the aggregator, whenever they look.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use dawn_crypto::digest::{Digest, hash, labels};
 use minicbor::{Decode, Encode};
 
-use crate::envelope::{Envelope, EnvelopeError};
+use crate::envelope::Envelope;
 use crate::event::{Change, OrgApproval, OrgEvent};
 use crate::federation::Admission;
-use crate::ids::{KeyId, OrgId};
-use crate::issuer::IssuerError;
-use crate::keys::{KeyError, PublicKey};
+use crate::ids::OrgId;
+use crate::keys::PublicKey;
 use crate::member::Member;
 use crate::members::Members;
-use crate::registration::{OrgRegistration, RegistrationError};
+use crate::register_room::Room;
+use crate::registration::OrgRegistration;
+use crate::roster::VerifiedRoster;
+use crate::roster_posting::RosterPosting;
 use crate::signed::{Signed, Statement, Verified};
+
+pub use crate::register_error::RegisterError;
 
 /// Most bytes of an entry.
 pub const MAX_ENTRY_BYTES: usize = Signed::<OrgEvent>::MAX_BYTES;
-/// Most events of an organisation that did not found the federation, and most bytes of them together.
+/// Most events of an organisation that did not found the federation, and most bytes of them together: those that its root key
+/// signs. Issuer keys have half as much, of their own, so that who has stolen one cannot use up the root's.
 const GUEST: (u64, usize) = (63, 48 << 10);
 /// The same of a founder.
 const FOUNDER: (u64, usize) = (1023, 1 << 20);
 /// Most root keys that may have taken over from another, one after the other: a roster's signature is tried under all.
 pub const MAX_ROOT_ROTATIONS: usize = 16;
+/// Most revocations of issuers and stewards of one organisation: they have room of their own, whatever else it has said.
+pub const MAX_URGENT: u64 = 64;
 /// Most organisations that did not found the federation.
 pub const MAX_GUESTS: usize = 4096;
-/// Most entries of a register: those of all guests and founders, with registrations and the founders' approvals of guests.
-pub const MAX_ENTRIES: u64 = 64 * 1024 + 4096 * (64 + 64);
+/// Most rosters.
+pub const MAX_EPOCHS: usize = 1024;
+/// Most entries of a register: those of all guests and founders, with registrations and the founders' approvals of guests, and
+/// rosters.
+pub const MAX_ENTRIES: u64 = 64 * (1024 + 512)
+    + 4096 * (64 + 32 + 64)
+    + (64 + 4096) * (MAX_URGENT + MAX_ROOT_ROTATIONS as u64)
+    + MAX_EPOCHS as u64;
 /// Most bytes of a register.
-pub const MAX_BYTES: u64 = (64 << 20) + 4096 * ((48 << 10) + 65 * 1024);
+pub const MAX_BYTES: u64 = (64 << 20)
+    + (32 << 20)
+    + 4096 * ((72 << 10) + 65 * 1024 + MAX_URGENT * 512)
+    + (MAX_EPOCHS * Signed::<RosterPosting>::MAX_BYTES) as u64;
 
 /// A place in a federation's register: how many entries come before it, and a digest over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -90,6 +107,8 @@ pub enum Entry {
     Approval(Verified<OrgApproval>),
     /// One changes.
     Event(Verified<OrgEvent>),
+    /// The roster of the next epoch, verified with the members as of here.
+    Roster(Verified<RosterPosting>, Arc<VerifiedRoster>),
 }
 
 impl Entry {
@@ -99,6 +118,7 @@ impl Entry {
             Self::Registration(registration) => registration.org(),
             Self::Approval(approval) => approval.org,
             Self::Event(event) => event.org,
+            Self::Roster(posting, _) => posting.org,
         }
     }
 
@@ -108,6 +128,7 @@ impl Entry {
             Self::Registration(_) => OrgRegistration::KIND,
             Self::Approval(_) => OrgApproval::KIND,
             Self::Event(_) => OrgEvent::KIND,
+            Self::Roster(..) => RosterPosting::KIND,
         }
     }
 
@@ -117,6 +138,7 @@ impl Entry {
             Self::Registration(registration) => registration.signed().bytes(),
             Self::Approval(approval) => approval.signed().bytes(),
             Self::Event(event) => event.signed().bytes(),
+            Self::Roster(posting, _) => posting.signed().bytes(),
         }
     }
 
@@ -126,98 +148,8 @@ impl Entry {
             Self::Registration(registration) => registration.signed().envelope_digest(),
             Self::Approval(approval) => approval.signed().envelope_digest(),
             Self::Event(event) => event.signed().envelope_digest(),
+            Self::Roster(posting, _) => posting.signed().envelope_digest(),
         }
-    }
-}
-
-/// Why an entry cannot follow.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RegisterError {
-    /// Not an entry.
-    #[error("register: {0}")]
-    Envelope(#[from] EnvelopeError),
-    /// A statement of another kind.
-    #[error("register: a statement of kind {0} does not belong into it")]
-    Kind(String),
-    /// The registration does not count.
-    #[error(transparent)]
-    Registration(Box<RegistrationError>),
-    /// The organisation has registered before.
-    #[error("organisation {0} has registered before; its keys change by rotation")]
-    Registered(OrgId),
-    /// A key already serves, or has served, as a root key or the federation's own.
-    #[error("organisation {org} uses key {key}, which serves or has served another purpose")]
-    KeyInUse {
-        /// The organisation.
-        org: OrgId,
-        /// The key.
-        key: KeyId,
-    },
-    /// Of another federation.
-    #[error("organisation {0} speaks to another federation")]
-    OtherFederation(OrgId),
-    /// Not a member, not registered, or it has left.
-    #[error("organisation {0} is not a registered member, or has left")]
-    NotAMember(OrgId),
-    /// Not the next event.
-    #[error(
-        "organisation {org}: event {found} does not follow event {last}, or names another one before it; fetch the newest state and sign again"
-    )]
-    Sequence {
-        /// The organisation.
-        org: OrgId,
-        /// Number of its last event.
-        last: u64,
-        /// The number found.
-        found: u64,
-    },
-    /// Not signed by a key that may.
-    #[error("organisation {org}: {source}")]
-    Signature {
-        /// The organisation.
-        org: OrgId,
-        /// What is wrong.
-        source: Box<EnvelopeError>,
-    },
-    /// The new root key has not consented.
-    #[error("organisation {org}: the new root key has not consented: {source}")]
-    Proof {
-        /// The organisation.
-        org: OrgId,
-        /// What is wrong.
-        source: KeyError,
-    },
-    /// The announced issuer does not count.
-    #[error(transparent)]
-    Issuer(Box<IssuerError>),
-    /// It changes nothing.
-    #[error("organisation {0}: the event changes nothing, that was revoked or announced before")]
-    Nothing(OrgId),
-    /// There is no organisation to approve, the approver is no founder, or it has approved before.
-    #[error("organisation {org} needs no approval of {approver}, with this registration")]
-    Approval {
-        /// The organisation.
-        org: OrgId,
-        /// Who approves.
-        approver: OrgId,
-    },
-    /// No room.
-    #[error("organisation {0} has as many events as one may have; only leaving is possible")]
-    Full(OrgId),
-    /// No room for another organisation.
-    #[error("the federation has as many members as it can have")]
-    NoRoom,
-}
-
-impl From<IssuerError> for RegisterError {
-    fn from(error: IssuerError) -> Self {
-        Self::Issuer(Box::new(error))
-    }
-}
-
-impl From<RegistrationError> for RegisterError {
-    fn from(error: RegistrationError) -> Self {
-        Self::Registration(Box::new(error))
     }
 }
 
@@ -242,6 +174,7 @@ impl Members {
             OrgRegistration::KIND => self.verify_registration(Signed::from_envelope(envelope)?),
             OrgApproval::KIND => self.verify_approval(Signed::from_envelope(envelope)?),
             OrgEvent::KIND => self.verify_event(Signed::from_envelope(envelope)?),
+            RosterPosting::KIND => self.verify_posting(&Signed::from_envelope(envelope)?),
             other => Err(RegisterError::Kind(other.to_owned())),
         }
     }
@@ -340,9 +273,15 @@ impl Members {
         } else {
             GUEST
         };
-        let bytes = self.used.get(&org).unwrap_or(&0) + event.signed().bytes().len();
-        let leaves = event.change == Change::RevokeOrganisation;
-        if !leaves && (event.sequence > most || bytes > most_bytes) {
+        let used = self.used.get(&org).copied().unwrap_or_default();
+        let bytes = event.signed().bytes().len();
+        let room = match Room::of(&event.change, by_issuer.is_some()) {
+            Room::Own => true,
+            Room::Urgent => used.urgent < MAX_URGENT,
+            Room::Issuer => used.issuer.fits(bytes, most / 2, most_bytes / 2),
+            Room::Root => used.root.fits(bytes, most, most_bytes),
+        };
+        if !room {
             return Err(RegisterError::Full(org));
         }
         self.check_change(member, &event.change)?;
@@ -415,13 +354,31 @@ impl Members {
                 }
             }
             Entry::Event(event) => {
-                *self.used.entry(event.org).or_default() += event.signed().bytes().len();
                 if let Some(member) = self.members.get_mut(&event.org) {
+                    let by_issuer = event.signed().signer() != member.root.id();
+                    let bytes = event.signed().bytes().len();
+                    let used = self.used.entry(event.org).or_default();
+                    match Room::of(&event.change, by_issuer) {
+                        Room::Own => {}
+                        Room::Urgent => used.urgent += 1,
+                        Room::Issuer => used.issuer.add(bytes),
+                        Room::Root => used.root.add(bytes),
+                    }
                     member.sequence = event.sequence;
                     member.head = Some(event.body_digest());
                     change(member, &event.change);
                 }
+                // What a founder approved counts while the key with which it did counts.
+                if matches!(
+                    event.change,
+                    Change::Root { .. } | Change::RevokeOrganisation
+                ) {
+                    for pending in self.pending.values_mut() {
+                        pending.approvals.remove(&event.org);
+                    }
+                }
             }
+            Entry::Roster(_, roster) => self.rosters.push(Arc::clone(roster)),
         }
         self.head = self.head.after(&entry.envelope_digest());
     }

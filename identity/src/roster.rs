@@ -8,9 +8,10 @@ use dawn_crypto::vrf::VrfPublicKey;
 use minicbor::{Decode, Encode};
 
 use crate::canonical::{DecodeError, from_canonical_bounded, to_canonical};
-use crate::federation::{MAX_FOUNDERS, VerifiedFederation};
+use crate::federation::MAX_FOUNDERS;
 use crate::ids::{OrgId, StewardId};
 use crate::keys::{KeyError, PublicKey, SecretKey, Signature};
+use crate::member::Revoked;
 use crate::members::Members;
 use crate::rule::{BrokenRule, all_distinct};
 
@@ -106,10 +107,15 @@ impl Roster {
         hash(labels::ROSTER, &[&to_canonical(self)])
     }
 
-    /// An organisation's signature, over `hash(ROSTER_SIGNATURE, body)`.
+    /// The signature, over `hash(ROSTER_SIGNATURE, body)`, of an organisation whose first root key is still its key.
     pub fn sign(&self, root: &SecretKey) -> RosterSignature {
+        self.sign_for(OrgId::of(&root.public()), root)
+    }
+
+    /// The signature of an organisation with its current root key.
+    pub fn sign_for(&self, org: OrgId, root: &SecretKey) -> RosterSignature {
         RosterSignature {
-            org: OrgId::of(&root.public()),
+            org,
             signature: root.sign_labelled(labels::ROSTER_SIGNATURE, &[&to_canonical(self)]),
         }
     }
@@ -141,8 +147,8 @@ pub enum RosterError {
         /// The federation named.
         named: Digest,
     },
-    /// Signed by somebody who is no member.
-    #[error("organisation {0} signed the roster and is not a member")]
+    /// Signed by somebody who is no member, or has left.
+    #[error("organisation {0} signed the roster and is not a member, or has left")]
     ForeignSigner(OrgId),
     /// A member's signature does not verify.
     #[error("organisation {org} has not signed the roster: {source}")]
@@ -167,6 +173,9 @@ pub enum RosterError {
     /// organisation in the roster.
     #[error("the steward of organisation {0} has a key that serves another purpose")]
     KeyReused(OrgId),
+    /// It seats a steward that is revoked.
+    #[error("the roster has a steward that is revoked: {0}")]
+    Revoked(#[from] Revoked),
 }
 
 impl From<BrokenRule> for RosterError {
@@ -230,7 +239,7 @@ impl SignedRoster {
         &self.signatures
     }
 
-    fn check(&self) -> Result<(), BrokenRule> {
+    pub(crate) fn check(&self) -> Result<(), BrokenRule> {
         self.roster.check()?;
         BrokenRule::unless(
             self.signatures.len() <= MAX_SIGNERS,
@@ -245,38 +254,27 @@ impl SignedRoster {
         )
     }
 
-    /// Verifies a roster of this federation, given its members: every signature is a member's and verifies, every
-    /// organisation with a steward signed, and enough **founders** signed. Members that were let in
-    /// never count towards the quorum, or an aggregator under open admission could bring its own.
+    /// Verifies a roster as of a place in the register: it is of this federation, every signature is of a member's current
+    /// root key, every organisation with a steward signed, enough **founders** signed, and no steward in it is revoked.
+    /// Members that were let in never count towards the quorum, or an aggregator under open admission could bring its own.
     ///
-    /// A roster has no place in the register: it counts under every root key that its signer has had, and goes on when an
-    /// organisation has left. Whom it seats in a round is decided as of the round's specification.
+    /// Whether its epoch is the next one is another question: rosters count from their place in the register on
+    /// ([`crate::RosterPosting`]).
     ///
     /// # Errors
     /// [`RosterError`], naming the organisation to blame.
-    pub fn verify(
-        &self,
-        federation: &VerifiedFederation,
-        members: &Members,
-    ) -> Result<VerifiedRoster, RosterError> {
+    pub fn verify(&self, members: &Members) -> Result<VerifiedRoster, RosterError> {
         self.check()?;
-        if self.roster.federation != federation.digest() {
+        if self.roster.federation != members.federation {
             return Err(RosterError::OtherFederation {
-                expected: federation.digest(),
+                expected: members.federation,
                 named: self.roster.federation,
             });
         }
         let body = to_canonical(&self.roster);
         for RosterSignature { org, signature } in &self.signatures {
-            let member = members.get(org).ok_or(RosterError::ForeignSigner(*org))?;
-            let verify = |root: &PublicKey| {
-                root.verify_labelled(labels::ROSTER_SIGNATURE, &[&body], signature)
-            };
-            verify(member.root())
-                .or_else(|error| {
-                    let former = member.roots().skip(1);
-                    former.map(verify).find(Result::is_ok).unwrap_or(Err(error))
-                })
+            let root = members.root(org).ok_or(RosterError::ForeignSigner(*org))?;
+            root.verify_labelled(labels::ROSTER_SIGNATURE, &[&body], signature)
                 .map_err(|source| RosterError::Signature { org: *org, source })?;
         }
         let has_signed = |org: &OrgId| {
@@ -296,15 +294,17 @@ impl SignedRoster {
                 let member = members.get(org);
                 member.is_some_and(|member| member.roots().any(|root| *root == entry.steward))
             };
-            let reused = entry.steward == federation.aggregator
-                || entry.steward == federation.log
+            let reused = members.federation_keys.contains(&entry.steward)
                 || members.founders.iter().any(is_root)
                 || self.roster.stewards.iter().any(|other| is_root(&other.org));
             if reused {
                 return Err(RosterError::KeyReused(entry.org));
             }
+            if let Some(member) = members.get(&entry.org) {
+                member.check_steward(&entry.id())?;
+            }
         }
-        let quorum = usize::from(federation.roster_quorum);
+        let quorum = usize::from(members.roster_quorum);
         let signed = self
             .signatures
             .iter()
@@ -354,6 +354,19 @@ impl VerifiedRoster {
     /// The stewards; the one at evaluation point `p` is at index `p - 1`.
     pub fn stewards(&self) -> &[RosterEntry] {
         &self.signed.roster.stewards
+    }
+
+    /// Whether rounds under `first` may go on under this roster: it is that one or of a later epoch, with the same
+    /// organisations at the same points and the same thresholds. Only stewards' keys may be others. So what a task or a
+    /// device has been told about who opens stays true.
+    pub fn continues(&self, first: &Self) -> bool {
+        let organisations = |roster: &Self| -> Vec<OrgId> {
+            roster.stewards().iter().map(|entry| entry.org).collect()
+        };
+        self.epoch() >= first.epoch()
+            && self.federation() == first.federation()
+            && self.threshold() == first.threshold()
+            && organisations(self) == organisations(first)
     }
 
     /// The steward at an evaluation point, 1 to m.

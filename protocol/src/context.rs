@@ -2,6 +2,7 @@
 //! round (`docs/protocol.md`, section 4.1).
 
 mod public_set;
+mod rosters;
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,8 +11,8 @@ use dawn_crypto::norm::NormParams;
 use dawn_crypto::params::Dimension;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
-    Members, PublicKey, Signed, SignedRoster, Statement, StewardId, TaskId, Verified,
-    VerifiedFederation, VerifiedRoster,
+    Members, PublicKey, Signed, Statement, StewardId, TaskId, Verified, VerifiedFederation,
+    VerifiedRoster,
 };
 use dawn_learn::{Model, PublicSet, RoundWay};
 
@@ -26,7 +27,7 @@ use crate::task::Task;
 use crate::terminal::{AbortReason, Aborted, Start, Terminal};
 use crate::violation::{Culprit, Rule, Violation};
 
-/// A verified task with its federation and roster. Cheap to clone.
+/// A verified task with its federation, under one of the rosters that its rounds may have. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TaskContext {
     inner: Arc<Inner>,
@@ -35,36 +36,34 @@ pub struct TaskContext {
 #[derive(Debug)]
 struct Inner {
     federation: VerifiedFederation,
-    members: Members,
-    roster: VerifiedRoster,
+    members: Arc<Members>,
+    /// The one that the task names.
+    first: Arc<VerifiedRoster>,
+    roster: Arc<VerifiedRoster>,
     task: Verified<Task>,
     id: TaskId,
     dimension: Dimension,
     proofs: ProofParams,
     charge_micro_rho: u64,
-    public: OnceLock<Arc<PublicSet>>,
+    public: Arc<OnceLock<Arc<PublicSet>>>,
 }
 
 impl TaskContext {
-    /// Verifies a task under a federation that the caller has pinned.
+    /// Verifies a task under a federation that the caller has pinned, under the roster that is in force for it as of
+    /// `members`, those of the register as far as the caller knows it: the newest one that continues what the task names.
     ///
-    /// `members` are those of the register as far as the caller knows it. A task stays what it is when its owner loses a key
-    /// or leaves: whether owner and issuer count is asked for every round ([`crate::RoundContext::verify_register`]).
+    /// A task stays what it is when its owner loses a key or leaves, and when a steward's keys are replaced: whether owner,
+    /// issuer and roster count is asked for every round ([`crate::RoundContext::verify_register`]).
     ///
     /// # Errors
-    /// A [`Violation`] of [`Rule::Roster`], [`Rule::TaskBinding`], [`Rule::TaskOwner`],
-    /// [`Rule::TaskIssuer`] or [`Rule::Signature`].
+    /// A [`Violation`] of [`Rule::TaskBinding`], [`Rule::TaskOwner`], [`Rule::TaskIssuer`] or [`Rule::Signature`].
     pub fn verify(
         federation: &VerifiedFederation,
         members: &Members,
-        roster: &SignedRoster,
         task: &Signed<Task>,
     ) -> Result<Self, Violation> {
         let body = task.peek();
         let owner = Culprit::Organisation(body.owner);
-        let roster = roster
-            .verify(federation, members)
-            .map_err(|e| Violation::new(Culprit::Founders, Rule::Roster, e))?;
         let member = members.get(&body.owner).ok_or_else(|| {
             Violation::new(owner, Rule::TaskOwner, "the task's owner is not a member")
         })?;
@@ -74,12 +73,13 @@ impl TaskContext {
             Rule::TaskBinding,
             "the task names another federation",
         )?;
-        Violation::unless(
-            body.roster == roster.digest(),
-            owner,
-            Rule::TaskBinding,
-            "the task names another roster",
-        )?;
+        let first = members.roster(&body.roster);
+        let (first, roster) = first
+            .zip(members.roster_in_force(&body.roster))
+            .ok_or_else(|| {
+                let detail = "the task names a roster that is not in the register";
+                Violation::new(owner, Rule::TaskBinding, detail)
+            })?;
         let issuer = member
             .verify_past_issuer(&body.issuer, body.created)
             .map_err(|e| Violation::new(owner, Rule::TaskIssuer, e))?;
@@ -97,14 +97,15 @@ impl TaskContext {
         Ok(Self {
             inner: Arc::new(Inner {
                 federation: federation.clone(),
-                members: members.clone(),
-                roster,
+                members: Arc::new(members.clone()),
+                first: Arc::clone(first),
+                roster: Arc::clone(roster),
                 id: task.id(),
                 task,
                 dimension,
                 proofs,
                 charge_micro_rho,
-                public: OnceLock::new(),
+                public: Arc::default(),
             }),
         })
     }
@@ -119,24 +120,21 @@ impl TaskContext {
         &self.inner.members
     }
 
-    /// Whether owner and issuer of the task count as of these members; if not, why. A round that is specified later is
-    /// nobody's.
+    /// Whether owner and issuer of the task count as of these members, and the issuer's certificate at a time (unix seconds),
+    /// when a round is opened; if not, why. A round that is specified later is nobody's. The time that the task states is
+    /// not enough: whoever has the key of an issuer that has ended chooses it.
     ///
     /// # Errors
     /// Why not, for people.
-    pub fn verify_standing(&self, members: &Members) -> Result<(), String> {
+    pub fn verify_standing(&self, members: &Members, at: u64) -> Result<(), String> {
         let task = self.task();
         let member = members.get(&task.owner);
         let member = member.ok_or("the task's owner is not a member")?;
         member
             .verify_issuer(&task.issuer, task.created)
+            .and_then(|_| member.verify_issuer(&task.issuer, at))
             .map(|_| ())
             .map_err(|error| error.to_string())
-    }
-
-    /// The roster whose stewards open.
-    pub fn roster(&self) -> &VerifiedRoster {
-        &self.inner.roster
     }
 
     /// The task.

@@ -334,7 +334,8 @@ impl RoundContext {
     }
 
     /// Verifies the place in the register that the specification names, given the members as of it: the task's owner and
-    /// issuer count, and no steward is seated that was revoked (`docs/protocol.md`, section 4.1).
+    /// issuer count, its roster is the one in force, and no steward is seated that was revoked (`docs/protocol.md`,
+    /// sections 4.1 and 4.11).
     ///
     /// # Errors
     /// [`Rule::Register`], by the aggregator.
@@ -347,8 +348,14 @@ impl RoundContext {
             ));
         }
         self.task_context()
-            .verify_standing(members)
+            .verify_standing(members, self.spec().opened_ms / 1000)
             .map_err(aggregator)?;
+        let in_force = members.roster_in_force(&self.first_roster().digest());
+        if in_force.map(|roster| roster.digest()) != Some(self.roster().digest()) {
+            return Err(aggregator(
+                "the roster is not the newest one that continues that of the task".into(),
+            ));
+        }
         for seat in self.seats() {
             let entry = self.roster().steward_at(seat.point);
             let member = entry.and_then(|entry| members.get(&entry.org));

@@ -34,7 +34,7 @@ impl StewardState {
         closed: &Signed<Closed>,
         rng: &mut R,
     ) -> Result<BeaconStep, StewardError> {
-        let task = self.task(&announcement.spec.peek().round.task)?;
+        let task = self.task_of(&announcement.spec)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         open.verify_closed(closed)?;
         let round = open.round_id();

@@ -7,11 +7,12 @@ use redb::{ReadableTable, WriteTransaction};
 
 use crate::answers::{AnswerFiles, ScratchFile};
 use crate::guard::{LogMemory, Memory};
-use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
+use crate::records::{Answer, AnswerKind, End, RoundRecord, TaskRecord};
 use crate::secrets::{SecretFiles, SecretKind};
 use crate::tables::{
-    ANSWERS, Bytes, FINDINGS, LEDGER, META, META_GUARD_LOST, META_IDENTITY, META_LOG_UNREAD,
-    META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key, decode, parse_round_key,
+    ANSWERS, Bytes, FINDINGS, LEDGER, META, META_FORMER, META_GUARD_LOST, META_IDENTITY,
+    META_LOG_UNREAD, META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key, decode,
+    parse_round_key,
 };
 use crate::vault::VaultError;
 use crate::witness::Witnessed;
@@ -145,6 +146,27 @@ impl<'t> Change<'t> {
             .map_err(VaultError::store)?;
         drop(table);
         self.set_log_unread(true)
+    }
+
+    /// Makes the store another key's of the same steward. Rounds that are going on are over for it: what was said in them was
+    /// said with the old key.
+    pub(crate) fn succeed(&mut self, former: &[KeyId], key: KeyId) -> Result<(), VaultError> {
+        for (round, mut record) in self.rounds(None)? {
+            if record.end.is_none() {
+                record.end = Some(End::Superseded);
+                self.put_round(&round, &record)?;
+            }
+        }
+        for (task, mut record) in self.tasks()? {
+            record.floor = record.floor.max(record.highest);
+            self.put_task(&task, &record)?;
+        }
+        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
+        table
+            .insert(META_FORMER, to_canonical(&former.to_vec()).as_slice())
+            .map_err(VaultError::store)?;
+        drop(table);
+        self.claim(key)
     }
 
     /// The answer of this kind in this round.

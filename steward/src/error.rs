@@ -74,6 +74,23 @@ pub enum Refusal {
         /// This steward.
         steward: StewardId,
     },
+    /// Somebody else was this organisation's steward when the task began, and left no memory here.
+    #[error(
+        "task {0} began under another key of this organisation's steward, of which this store remembers nothing: take part in tasks that begin under the new one, or bring the old store (`dawn steward replace-keys`)"
+    )]
+    ForgottenPast(TaskId),
+    /// The specification names fewer entries of the register than this steward knew when it gave its sealing key.
+    #[error(
+        "round {round}: the specification names a register of {named} entries, there were {known} when this steward gave its sealing key"
+    )]
+    OldRegister {
+        /// The round.
+        round: RoundId,
+        /// Entries that the specification names.
+        named: u64,
+        /// Entries that were known.
+        known: u64,
+    },
     /// The task has fewer rounds.
     #[error("the task of round {0} does not have so many rounds")]
     NoSuchRound(RoundId),

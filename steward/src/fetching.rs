@@ -1,13 +1,10 @@
-//! What a connected steward fetches so that it can verify: tasks, rosters, the register, models.
+//! What a connected steward fetches so that it can verify: tasks, the register, models.
 
-use dawn_identity::{Digest, SignedRoster, TaskId};
+use dawn_identity::TaskId;
 use dawn_protocol::RoundContext;
 
 use crate::run::RunError;
 use crate::session::{Session, decide};
-
-/// Most roster epochs that are looked through.
-const MAX_EPOCHS: u64 = 1000;
 
 impl Session {
     /// Fetches the models that the round's functional follows from, where it does.
@@ -33,26 +30,14 @@ impl Session {
         }
         let signed = self.api.task(task).await?;
         self.refresh_register().await?;
-        let roster = self.roster(&signed.peek().roster).await?;
         let id = *task;
         decide(&self.state, move |state, _| {
-            let context = state.learn_task(&roster, &signed)?;
+            let context = state.learn_task(&signed)?;
             tracing::info!(task = %context.id(), name = %context.task().name, "verified a task");
             // Another task under this name is learnt as what it is, and this one stays unknown.
             state.task(&id).map(|_| ())
         })
         .await
-    }
-
-    /// The roster with this digest.
-    async fn roster(&self, digest: &Digest) -> Result<SignedRoster, RunError> {
-        for epoch in 1..=MAX_EPOCHS {
-            let roster = self.api.roster(epoch).await?;
-            if roster.peek().digest() == *digest {
-                return Ok(roster);
-            }
-        }
-        Err(RunError::NoRoster(*digest))
     }
 
     /// Fetches what the register has more than this steward.

@@ -178,11 +178,11 @@ pub struct Guard {
 
 impl Guard {
     /// Opens and locks the guard in `dir`, creating the directory if need be. A missing file is no error: see
-    /// [`Guard::judge`].
+    /// [`Guard::judge`]. A guard of one of the steward's `former` keys becomes this key's with the next commit.
     ///
     /// # Errors
     /// [`GuardError`].
-    pub fn open(dir: &Path, key: KeyId) -> Result<Self, GuardError> {
+    pub fn open(dir: &Path, key: KeyId, former: &[KeyId]) -> Result<Self, GuardError> {
         let io = |source| GuardError::Io {
             path: dir.to_owned(),
             source,
@@ -206,7 +206,7 @@ impl Guard {
                 if contents.version != VERSION {
                     return Err(GuardError::Damaged(dir.to_owned()));
                 }
-                if contents.key != key {
+                if contents.key != key && !former.contains(&contents.key) {
                     return Err(GuardError::OtherKey {
                         path: dir.to_owned(),
                         key: contents.key,
@@ -292,6 +292,7 @@ impl Guard {
             return Ok(());
         };
         self.write(Contents {
+            key: self.key,
             done: pending,
             pending: None,
             ..contents
@@ -334,7 +335,7 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let first = Mark::after(0, &mut rng);
         let second = Mark::after(1, &mut rng);
-        let mut guard = Guard::open(dir.path(), KEY).expect("open");
+        let mut guard = Guard::open(dir.path(), KEY, &[]).expect("open");
         assert_eq!(guard.judge(None), Judgement::New);
         assert_eq!(
             guard.judge(Some(first)),
@@ -390,7 +391,7 @@ mod tests {
         );
 
         drop(guard);
-        let guard = Guard::open(dir.path(), KEY).expect("open again");
+        let guard = Guard::open(dir.path(), KEY, &[]).expect("open again");
         assert_eq!(guard.judge(Some(second)), Judgement::Current);
         assert_eq!(guard.memory(), memory(2));
         assert_eq!(guard.counter(), 2);
@@ -399,7 +400,7 @@ mod tests {
     #[test]
     fn one_process_one_key_and_no_damage() {
         let dir = tempfile::tempdir().expect("dir");
-        let mut guard = Guard::open(dir.path(), KEY).expect("open");
+        let mut guard = Guard::open(dir.path(), KEY, &[]).expect("open");
         guard
             .begin(
                 Mark {
@@ -410,21 +411,25 @@ mod tests {
             )
             .expect("begin");
         assert!(matches!(
-            Guard::open(dir.path(), KEY),
+            Guard::open(dir.path(), KEY, &[]),
             Err(GuardError::Locked(_))
         ));
         drop(guard);
         let other = KeyId(Digest([4; 32]));
         assert!(matches!(
-            Guard::open(dir.path(), other),
+            Guard::open(dir.path(), other, &[]),
             Err(GuardError::OtherKey { key: KEY, .. })
         ));
+        // It knows its successor.
+        let guard = Guard::open(dir.path(), other, &[KEY]).expect("a former key's");
+        assert_eq!(guard.memory(), memory(1));
+        drop(guard);
         let path = dir.path().join(FILE);
         let mut bytes = fs::read(&path).expect("read");
         bytes.push(0);
         fs::write(&path, bytes).expect("write");
         assert!(matches!(
-            Guard::open(dir.path(), KEY),
+            Guard::open(dir.path(), KEY, &[]),
             Err(GuardError::Damaged(_))
         ));
     }

@@ -55,6 +55,7 @@ pub mod secrets;
 mod seen;
 pub mod session;
 pub mod state;
+mod succession;
 pub mod tables;
 pub mod vault;
 pub mod vrf_key;

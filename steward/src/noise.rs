@@ -62,7 +62,7 @@ impl StewardState {
         announcement: &RoundAnnouncement,
         rng: &mut R,
     ) -> Result<NoiseWork, StewardError> {
-        let task = self.task(&announcement.spec.peek().round.task)?;
+        let task = self.task_of(&announcement.spec)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         let round = open.round_id();
         let asked = task.task().options.noise;

@@ -93,7 +93,7 @@ impl StewardState {
             reports,
             verdict,
         } = *asked;
-        let task = self.task(&announcement.spec.peek().round.task)?;
+        let task = self.task_of(&announcement.spec)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         open.verify_closed(closed)?;
         open.verify_aggregator(verdict)?;

@@ -35,10 +35,14 @@ impl StewardState {
     ) -> Result<Vec<u8>, StewardError> {
         let context = self.task(&round.task)?;
         // Nobody's round: its specification would not count either.
-        context.verify_standing(&self.members()).map_err(|detail| {
-            let owner = Culprit::Organisation(context.task().owner);
-            Violation::new(owner, Rule::Register, detail)
-        })?;
+        context
+            .verify_standing(&self.members(), now)
+            .map_err(|detail| {
+                let owner = Culprit::Organisation(context.task().owner);
+                Violation::new(owner, Rule::Register, detail)
+            })?;
+        self.point(&context)?;
+        let register = self.register_entries();
         // There is only one request for a sealing key: the round.
         let request = request(round, &[]);
         let secret = SealingSecretKey::generate(rng);
@@ -63,7 +67,11 @@ impl StewardState {
             task = change.task(&round.task)?;
             task.highest = round.number;
             change.put_task(&round.task, &task)?;
-            change.put_round(round, &RoundRecord::default())?;
+            let begun = RoundRecord {
+                register: Some(register),
+                ..RoundRecord::default()
+            };
+            change.put_round(round, &begun)?;
             let statement = SealingKey {
                 round: *round,
                 steward: self.id,
@@ -89,9 +97,9 @@ impl StewardState {
         rng: &mut R,
     ) -> Result<Vec<u8>, StewardError> {
         let round = spec.peek().round;
-        let task = self.task(&round.task)?;
-        let context = task.verify_spec(spec)?;
+        let context = self.task_of(spec)?.verify_spec(spec)?;
         context.verify_register(&self.members_at(&spec.peek().register)?)?;
+        self.point(&context)?;
         let known = self.vault.task(&round.task)?.known;
         self.explain(&context, history, known.as_ref())?;
         let session = context.session();
@@ -105,6 +113,17 @@ impl StewardState {
                 return Err(Refusal::LaterRound { round, highest }.into());
             }
             check_times(&context, now)?;
+            // What was revoked or replaced before this steward spoke in the round counts in it.
+            let known = change.round(&round)?.register.unwrap_or_default();
+            let named = context.spec().register.entries;
+            if named < known {
+                return Err(Refusal::OldRegister {
+                    round,
+                    named,
+                    known,
+                }
+                .into());
+            }
             self.take_part(change, &context)?;
             self.require_logged(&round, &[(RoundSpec::KIND, spec.bytes())])?;
             let statement = Endorsement {

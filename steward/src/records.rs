@@ -112,6 +112,9 @@ pub struct RoundRecord {
     /// What the round's challenge leaves for the next to draw from, when the task selects devices.
     #[n(5)]
     pub next_draw: Option<Draw>,
+    /// How many entries of the register were known when the sealing key was given.
+    #[n(6)]
+    pub register: Option<u64>,
 }
 
 /// The one verdict of a round that is looked at any more, and whose scalars are recomputed for it.

@@ -94,7 +94,7 @@ impl StewardState {
         challenge: &Signed<Challenge>,
         rng: &mut R,
     ) -> Result<ReportStep, StewardError> {
-        let task = self.task(&announcement.spec.peek().round.task)?;
+        let task = self.task_of(&announcement.spec)?;
         let open = RoundOpen::from_announcement(&task, announcement)?;
         open.verify_closed(closed)?;
         open.verify_aggregator(challenge)?;

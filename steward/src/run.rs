@@ -53,9 +53,6 @@ pub enum RunError {
     /// The key in the VRF key file is made of the signing key.
     #[error("the VRF key file {0} has the seed of the steward's signing key")]
     OneSeed(PathBuf),
-    /// No roster of the server has the digest that a task names.
-    #[error("the server has no roster {0}")]
-    NoRoster(Digest),
     /// The key file cannot be read.
     #[error("the steward's key file {path}: {why}")]
     KeyFile {
@@ -367,10 +364,7 @@ fn fatal(error: &RunError) -> bool {
         | RunError::OneSeed(_)
         | RunError::Internal(_) => true,
         RunError::Steward(StewardError::Vault(_)) => true,
-        RunError::Steward(_)
-        | RunError::Transport(_)
-        | RunError::NotShown { .. }
-        | RunError::NoRoster(_) => false,
+        RunError::Steward(_) | RunError::Transport(_) | RunError::NotShown { .. } => false,
     }
 }
 

@@ -11,11 +11,11 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use dawn_crypto::digest::{hash, labels};
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, Signed, SignedRoster,
-    Statement, StewardId, TaskId, VerifiedFederation,
+    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, Signed, Statement,
+    StewardId, TaskId, VerifiedFederation,
 };
 use dawn_protocol::{
-    Culprit, LogEntry, MAX_STATEMENT_BYTES, RoundId, Rule, Task, TaskContext, Violation,
+    Culprit, LogEntry, MAX_STATEMENT_BYTES, RoundId, RoundSpec, Rule, Task, TaskContext, Violation,
 };
 use rand_core::CryptoRng;
 
@@ -167,24 +167,14 @@ impl StewardState {
         members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
     }
 
-    /// Verifies a task and the roster that it names, and remembers them: the owner's issuer signed the task under a root
-    /// that the founding document or a registration shows, and the roster counts.
+    /// Verifies a task and remembers it: the owner's issuer signed it under a root that the founding document or a
+    /// registration shows, and the roster that it names is in the register.
     ///
     /// # Errors
     /// [`Refusal::Violation`]; [`Refusal::NotInRoster`] when this steward does not open for the task.
-    pub fn learn_task(
-        &self,
-        roster: &SignedRoster,
-        task: &Signed<Task>,
-    ) -> Result<TaskContext, StewardError> {
-        let context = TaskContext::verify(&self.federation, &self.members(), roster, task)?;
-        if context.roster().point_of(&self.id).is_none() {
-            return Err(Refusal::NotInRoster {
-                task: context.id(),
-                steward: self.id,
-            }
-            .into());
-        }
+    pub fn learn_task(&self, task: &Signed<Task>) -> Result<TaskContext, StewardError> {
+        let context = TaskContext::verify(&self.federation, &self.members(), task)?;
+        self.point(&context)?;
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.len() >= MAX_TASKS && !tasks.contains_key(&context.id()) {
             tasks.pop_first();
@@ -201,25 +191,48 @@ impl StewardState {
             .contains_key(task)
     }
 
-    /// A task that has been learnt.
+    /// A task that has been learnt, under the roster that is in force for it as far as the register is known.
     ///
     /// # Errors
     /// [`Refusal::UnknownTask`].
     pub fn task(&self, task: &TaskId) -> Result<TaskContext, StewardError> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks
-            .get(task)
-            .cloned()
-            .ok_or(StewardError::Refused(Refusal::UnknownTask(*task)))
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tasks.get_mut(task);
+        let known = known.ok_or(StewardError::Refused(Refusal::UnknownTask(*task)))?;
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        *known = known.under_roster_in_force(register.members())?;
+        Ok(known.clone())
     }
 
-    /// This steward's evaluation point in a task's roster.
+    /// The task of a round that has been learnt, under the roster that the round's specification names. Whether that one is
+    /// in force is asked before the specification is endorsed.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownTask`]; [`Refusal::Violation`] when there is no such roster.
+    pub(crate) fn task_of(&self, spec: &Signed<RoundSpec>) -> Result<TaskContext, StewardError> {
+        let task = self.task(&spec.peek().round.task)?;
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(task.under_roster(register.members(), &spec.peek().roster)?)
+    }
+
+    /// This steward's evaluation point in the roster of a context. Its organisation's memory has to go back to the task's
+    /// beginning: who opened the first rounds at this point was this steward, or had a key that this memory has had.
+    ///
+    /// # Errors
+    /// [`Refusal::NotInRoster`], [`Refusal::ForgottenPast`].
     pub(crate) fn point(&self, context: &TaskContext) -> Result<u8, StewardError> {
         let point = context.roster().point_of(&self.id);
-        point.ok_or(StewardError::Refused(Refusal::NotInRoster {
+        let point = point.ok_or(StewardError::Refused(Refusal::NotInRoster {
             task: context.id(),
             steward: self.id,
-        }))
+        }))?;
+        let first = context.first_roster().steward_at(point);
+        if let Some(first) = first.filter(|first| first.id() != self.id)
+            && !self.vault.former_keys()?.contains(&first.steward.id())
+        {
+            return Err(Refusal::ForgottenPast(context.id()).into());
+        }
+        Ok(point)
     }
 
     /// The gate: the answer that an identical request got, or `None` when something new may be said.

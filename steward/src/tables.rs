@@ -36,6 +36,8 @@ pub(crate) const RESTATED: TableDefinition<'static, &'static str, u64> =
 
 pub(crate) const VERSION: u16 = 1;
 pub(crate) const META_IDENTITY: &str = "identity";
+/// The keys that this memory's steward has had before, oldest first.
+pub(crate) const META_FORMER: &str = "former-keys";
 const META_MARK: &str = "mark";
 pub(crate) const META_GUARD_LOST: &str = "guard-lost-at";
 pub(crate) const META_LOG_UNREAD: &str = "log-unread";
@@ -98,6 +100,14 @@ pub(crate) fn identity(db: &Database) -> Result<Option<(KeyId, Mark)>, VaultErro
             .meta(META_MARK)?
             .ok_or(VaultError::Damaged("the last commit"))?;
         Ok(Some((key, decode(&mark, "the last commit")?)))
+    })
+}
+
+/// The keys that the store's steward has had before.
+pub(crate) fn former_keys(db: &Database) -> Result<Vec<KeyId>, VaultError> {
+    read(db, |view| match view.meta(META_FORMER)? {
+        Some(bytes) => decode(&bytes, "the keys before"),
+        None => Ok(Vec::new()),
     })
 }
 

@@ -74,7 +74,7 @@ pub enum Condition {
 /// The store, with its guard and its secrets.
 #[derive(Debug)]
 pub struct Vault {
-    db: Database,
+    pub(crate) db: Database,
     secrets: SecretFiles,
     pub(crate) answers: AnswerFiles,
     guard: Mutex<GuardCell>,
@@ -101,22 +101,23 @@ impl Vault {
         now: u64,
         rng: &mut R,
     ) -> Result<Self, VaultError> {
-        let mut guard = Guard::open(guard_dir, key)?;
-        let secrets = SecretFiles::open(guard_dir)?;
         durable::create_private_dir(data_dir)?;
-        let answers = AnswerFiles::open(data_dir)?;
         let mut db =
             Database::create(data_dir.join("steward.redb")).map_err(|error| match error {
                 redb::DatabaseError::DatabaseAlreadyOpen => VaultError::Locked(data_dir.to_owned()),
                 other => VaultError::store(other),
             })?;
-        // Rounds that were dropped since the last start give their space back; failing to is no harm.
-        if let Err(error) = db.compact() {
-            tracing::warn!(%error, "the store could not be compacted");
-        }
         let identity = tables::identity(&db)?;
         if let Some((owner, _)) = identity.filter(|(owner, _)| *owner != key) {
             return Err(VaultError::OtherKey(owner));
+        }
+        let former = tables::former_keys(&db)?;
+        let mut guard = Guard::open(guard_dir, key, &former)?;
+        let secrets = SecretFiles::open(guard_dir)?;
+        let answers = AnswerFiles::open(data_dir)?;
+        // Rounds that were dropped since the last start give their space back; failing to is no harm.
+        if let Err(error) = db.compact() {
+            tracing::warn!(%error, "the store could not be compacted");
         }
         let mark = identity.map(|(_, mark)| mark);
         let condition = match guard.judge(mark) {

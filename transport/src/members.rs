@@ -2,8 +2,8 @@
 
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, SecretKey, Signed,
-    SignedRoster, StewardEnrolment,
+    FoundingDocument, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, RosterPosting,
+    SecretKey, Signed, SignedRoster, StewardEnrolment,
 };
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -216,17 +216,17 @@ impl Api {
             .await
     }
 
-    /// `POST /v1/rosters`: publishes a roster, signed with the root key of an organisation that signed the roster.
+    /// `POST /v1/rosters`: puts a roster into the register, signed with the root key of the organisation that posts it.
     ///
     /// # Errors
     /// [`TransportError`].
     pub async fn post_roster(
         &self,
-        roster: &SignedRoster,
+        posting: &Signed<RosterPosting>,
         root: &SecretKey,
     ) -> Result<(), TransportError> {
-        let body = roster.to_bytes();
-        self.administer(Method::POST, "v1/rosters", &body, root, Purpose::PostRoster)
+        let body = posting.bytes();
+        self.administer(Method::POST, "v1/rosters", body, root, Purpose::PostRoster)
             .await
     }
 

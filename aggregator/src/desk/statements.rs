@@ -78,12 +78,12 @@ pub async fn put_statement(
 ) -> Result<Stored, Problem> {
     let outcome = match kind {
         StewardKind::SealingKey => {
-            let task = app.task_context(&id.task).await?;
+            let members = app.members().await?;
+            let task = app.task_in_force(&id.task, &members).await?;
             let signed = decode::<SealingKey>(bytes)?;
             let point = task
                 .verify_sealing_key(id, &signed)
                 .map_err(Problem::invalid)?;
-            let members = app.members().await?;
             let org = task.roster().steward_at(point).map(|entry| entry.org);
             if let Some(member) = org.and_then(|org| members.get(&org)) {
                 member

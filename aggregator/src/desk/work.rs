@@ -34,7 +34,10 @@ pub async fn wait_for_work(
             if items.len() == MAX_WORK_ITEMS {
                 break;
             }
-            items.extend(item(app, &row).await?);
+            let task = app.task_of_round(&row.round.round).await?;
+            if task.roster().point_of(steward) == Some(row.point) {
+                items.extend(item(app, &row).await?);
+            }
         }
         if !items.is_empty() || !changes.wait(until).await {
             return Ok(items);

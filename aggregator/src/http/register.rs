@@ -132,7 +132,10 @@ pub async fn post_approvals(
 }
 
 /// Who signed the request signed what is in it.
-fn same_signer(requester: &Requester, signer: dawn_identity::KeyId) -> Result<(), Problem> {
+pub(super) fn same_signer(
+    requester: &Requester,
+    signer: dawn_identity::KeyId,
+) -> Result<(), Problem> {
     if requester.key.id() == signer {
         return Ok(());
     }

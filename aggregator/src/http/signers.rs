@@ -4,8 +4,8 @@
 use axum::extract::FromRequestParts;
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, Member, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, Signed,
-    SignedRoster, StewardEnrolment,
+    FoundingDocument, Member, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey,
+    RosterPosting, Signed, StewardEnrolment,
 };
 use dawn_protocol::Task;
 use http::request::Parts;
@@ -52,7 +52,7 @@ pub(super) fn body_limit(purpose: Purpose) -> usize {
         Purpose::Found => FoundingDocument::MAX_BYTES,
         Purpose::Register => Signed::<OrgRegistration>::MAX_BYTES,
         Purpose::EnrolSteward => Signed::<StewardEnrolment>::MAX_BYTES,
-        Purpose::PostRoster => SignedRoster::MAX_BYTES,
+        Purpose::PostRoster => Signed::<RosterPosting>::MAX_BYTES,
         Purpose::CreateTask => registry::MOST_TASK_BYTES,
         Purpose::Rotate | Purpose::Revoke => Signed::<OrgEvent>::MAX_BYTES,
         Purpose::Approve => Signed::<OrgApproval>::MAX_BYTES,
@@ -118,14 +118,8 @@ pub(super) async fn candidates(
             Ok(keys)
         }
         Purpose::PostRoster => {
-            let signed = SignedRoster::from_bytes(body).map_err(Problem::malformed)?;
-            let members = app.members().await?;
-            let signers = signed.signatures().iter();
-            Ok(signers
-                .filter_map(|signature| members.get(&signature.org))
-                .filter(|member| !member.is_revoked())
-                .map(|member| Requester::of(member, *member.root()))
-                .collect())
+            let signed = Signed::<RosterPosting>::from_bytes(body).map_err(Problem::malformed)?;
+            root_of(app, &signed.peek().org).await
         }
         Purpose::Approve => {
             let signed = Signed::<OrgApproval>::from_bytes(body).map_err(Problem::malformed)?;

@@ -2,8 +2,8 @@
 
 use dawn_identity::register::MAX_ENTRY_BYTES;
 use dawn_identity::{
-    Envelope, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, Signed, Statement,
-    StewardEnrolment,
+    Envelope, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, RosterError, Signed,
+    Statement, StewardEnrolment,
 };
 
 use super::Stored;
@@ -110,7 +110,11 @@ async fn append(app: &App, bytes: &[u8], org: Option<&NewOrg>) -> Result<Stored,
 }
 
 /// The same again is fine; everything else says what is wrong.
-async fn refused(app: &App, bytes: &[u8], error: RegisterError) -> Result<Stored, Problem> {
+pub(super) async fn refused(
+    app: &App,
+    bytes: &[u8],
+    error: RegisterError,
+) -> Result<Stored, Problem> {
     if let Ok(envelope) = Envelope::parse(bytes, MAX_ENTRY_BYTES) {
         let org = match envelope.kind() {
             OrgEvent::KIND => Signed::<OrgEvent>::from_envelope(envelope)
@@ -138,12 +142,20 @@ async fn refused(app: &App, bytes: &[u8], error: RegisterError) -> Result<Stored
         | RegisterError::Sequence { .. }
         | RegisterError::Nothing(_)
         | RegisterError::Approval { .. } => Problem::conflict(error),
-        RegisterError::Full(_) | RegisterError::NoRoom => Problem::quota(error),
+        RegisterError::Epoch { newest, found } if found <= newest => Problem::conflict(error),
+        RegisterError::Full(_) | RegisterError::NoRoom | RegisterError::NoEpochs => {
+            Problem::quota(error)
+        }
+        RegisterError::Roster(ref why) if matches!(**why, RosterError::Revoked(_)) => {
+            Problem::forbidden(error)
+        }
         RegisterError::Registration(_)
         | RegisterError::OtherFederation(_)
         | RegisterError::Signature { .. }
         | RegisterError::Proof { .. }
-        | RegisterError::Issuer(_) => Problem::invalid(error),
+        | RegisterError::Issuer(_)
+        | RegisterError::Roster(_)
+        | RegisterError::Epoch { .. } => Problem::invalid(error),
     })
 }
 

@@ -1,42 +1,33 @@
 //! Rosters of stewards.
 
-use dawn_identity::SignedRoster;
+use dawn_identity::{RosterPosting, Signed, SignedRoster};
 
 use super::Stored;
+use super::orgs::{refused, register_entry};
 use crate::app::App;
-use crate::clock::now_ms;
 use crate::problem::Problem;
 use crate::store::orgs::StewardRow;
 
-/// Takes a roster that the organisations signed.
+/// Takes a roster into the register.
 ///
 /// # Errors
-/// Malformed, too few signatures, a steward that its organisation has not enrolled with its keys, or the epoch has
-/// another roster.
+/// Malformed, not of the next epoch, not signed as it has to be with the keys that count now, or with a steward that its
+/// organisation has not enrolled with its keys, or has revoked.
 pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
-    let federation = app.federation().await?;
-    let signed = SignedRoster::from_bytes(bytes).map_err(Problem::malformed)?;
-    let members = app.members().await?;
-    let roster = signed
-        .verify(&federation, &members)
-        .map_err(Problem::invalid)?;
-    // What was revoked counts in rosters that are there, as far as they go; into new ones it does not come.
-    for signature in signed.signatures() {
-        if members.root(&signature.org).is_none() {
-            return Err(Problem::forbidden(format!(
-                "organisation {} has left, and signs no new roster",
-                signature.org
-            )));
-        }
+    let signed = Signed::<RosterPosting>::from_bytes(bytes).map_err(Problem::malformed)?;
+    let roster = signed.peek().roster.peek();
+    // Whoever posts again dates again, and may bring other signatures: it is the same roster.
+    if let Some(stored) = app.store.roster_of_epoch(roster.epoch).await?
+        && SignedRoster::from_bytes(&stored)
+            .is_ok_and(|stored| stored.peek().digest() == roster.digest())
+    {
+        return Ok(Stored::Already);
     }
-    let mut stewards = Vec::new();
-    for (point, entry) in (1_u8..).zip(roster.stewards()) {
-        if let Some(member) = members.get(&entry.org) {
-            member
-                .check_steward(&entry.id())
-                .map_err(Problem::forbidden)?;
-        }
-        stewards.push((point, entry.id()));
+    let members = app.members().await?;
+    if let Err(error) = members.verify_entry(bytes) {
+        return refused(app, bytes, error).await;
+    }
+    for entry in &roster.stewards {
         let enrolled = app.store.steward(&entry.id()).await?;
         let same = |row: &StewardRow| {
             row.org == entry.org && row.vrf_key.as_deref() == Some(&entry.vrf.as_bytes()[..])
@@ -49,30 +40,9 @@ pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
             )));
         }
     }
-    // Without gaps: whoever looks for the newest one asks for one after the other.
-    let newest = app
-        .store
-        .newest_epoch()
-        .await?
-        .map_or(0, |(epoch, _)| epoch);
-    if roster.epoch() > newest + 1 {
-        return Err(Problem::invalid(format!(
-            "the newest epoch is {newest}: the next roster is of epoch {}",
-            newest + 1
-        )));
-    }
-    let inserted = app
-        .store
-        .add_roster(&roster.digest(), roster.epoch(), bytes, &stewards, now_ms())
-        .await?;
-    let stored = Stored::from_insert(
-        inserted,
-        "this epoch has another roster, and it stays",
-        "this server takes no more rosters",
-    )?;
+    let stored = register_entry(app, bytes).await?;
     if stored == Stored::Now {
-        tracing::info!(roster = %roster.digest(), epoch = roster.epoch(), "a roster is stored");
-        app.changed();
+        tracing::info!(roster = %roster.digest(), epoch = roster.epoch, "a roster is in the register");
     }
     Ok(stored)
 }

@@ -1,6 +1,6 @@
 //! Tasks: accepted, they begin at once.
 
-use dawn_identity::{Signed, SignedRoster, TaskId};
+use dawn_identity::{Signed, TaskId};
 use dawn_learn::way::public::MAX_PUBLIC_BYTES;
 use dawn_protocol::Task;
 use dawn_protocol::digests::model_digest;
@@ -50,17 +50,7 @@ pub async fn add_task(app: &App, body: &[u8]) -> Result<(TaskId, Stored), Proble
     let (bytes, public_set) = task_parts(body)?;
     let signed = Signed::<Task>::from_bytes(bytes).map_err(Problem::malformed)?;
     let body = signed.peek();
-    let roster = app
-        .store
-        .roster(&body.roster)
-        .await?
-        .ok_or_else(|| Problem::invalid("the task names a roster that is not stored here"))?;
-    let roster = SignedRoster::from_bytes(&roster)
-        .map_err(|_| Problem::internal("a stored roster does not decode"))?;
-    let context = app
-        .verify_task(&roster, &signed)
-        .await?
-        .map_err(Problem::invalid)?;
+    let context = app.verify_task(&signed).await?.map_err(Problem::invalid)?;
     let members = app.members().await?;
     let owner = members
         .get(&body.owner)
@@ -69,7 +59,7 @@ pub async fn add_task(app: &App, body: &[u8]) -> Result<(TaskId, Stored), Proble
         .verify_issuer(&body.issuer, now_s())
         .map_err(Problem::invalid)?;
     context
-        .verify_standing(&members)
+        .verify_standing(&members, now_s())
         .map_err(Problem::forbidden)?;
     if body.created > now_s() + CLOCK_SKEW_S {
         return Err(Problem::invalid("the task is dated in the future"));
@@ -87,12 +77,14 @@ pub async fn add_task(app: &App, body: &[u8]) -> Result<(TaskId, Stored), Proble
     if app.store.task(&context.id()).await?.is_some() {
         return Ok((context.id(), Stored::Already));
     }
-    // A steward whose keys were replaced opens for no task that comes after.
-    if let Some((epoch, newest)) = app.store.newest_epoch().await?
-        && newest != body.roster
+    // What a task names is what its owner has seen: who opens its first round.
+    if let Some(newest) = members.newest_roster()
+        && newest.digest() != body.roster
     {
         return Err(Problem::invalid(format!(
-            "the task names a roster that is not the newest: epoch {epoch} is {newest}"
+            "the task names a roster that is not the newest: epoch {} is {}",
+            newest.epoch(),
+            newest.digest()
         )));
     }
     let limit = app.config.limits.open_tasks_per_org;

@@ -13,18 +13,21 @@ use crate::store::transitions::Moved;
 /// Signs the specification from the sealing keys that arrived.
 pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
     let id = &row.round;
-    let task = app.task_context(&id.task).await?;
+    let members = app.members().await?;
+    let task = app.task_in_force(&id.task, &members).await?;
     let keys = app.statements::<SealingKey>(id).await?;
     let weighed = keys.len() as u32;
-    let members = app.members().await?;
     // Nobody's task: no steward would endorse the round.
-    if let Err(why) = task.verify_standing(&members) {
+    if let Err(why) = task.verify_standing(&members, now_ms() / 1000) {
         let detail: String = why.chars().take(200).collect();
         return abort(app, row, weighed, AbortReason::TooFewSealingKeys, &detail).await;
     }
     let mut seats = Vec::with_capacity(keys.len());
     for key in &keys {
-        let point = task.verify_sealing_key(id, key)?;
+        // One of a steward whose keys were replaced since is no one's.
+        let Ok(point) = task.verify_sealing_key(id, key) else {
+            continue;
+        };
         let org = task.roster().steward_at(point).map(|entry| entry.org);
         let member = org.and_then(|org| members.get(&org));
         // One that was revoked after it gave its key has no seat.

@@ -3,7 +3,7 @@
 use dawn_identity::{Entry, OrgId, RegisterHead};
 use sqlx::{PgConnection, Row};
 
-use super::{Store, StoreError, digest, log, signed, transaction, unsigned};
+use super::{Store, StoreError, digest, log, rosters, signed, transaction, unsigned};
 
 /// An entry that was verified against the members before it.
 #[derive(Debug, Clone)]
@@ -98,6 +98,10 @@ impl Store {
             let sequence = match &new.entry {
                 Entry::Event(event) => Some(signed(event.sequence)),
                 Entry::Registration(_) | Entry::Approval(_) => None,
+                Entry::Roster(_, roster) => {
+                    rosters::insert(conn, roster, new.now_ms).await?;
+                    None
+                }
             };
             let index = log::append(conn, new.entry.kind(), None, new.entry.bytes()).await?;
             sqlx::query(

@@ -387,20 +387,25 @@ impl Store {
         .transpose()
     }
 
-    /// Rounds that are not over and have this steward in their roster, its point, and which kinds of
-    /// statement it has made in them.
+    /// Rounds that are not over and may have this steward in their roster, with its point there, and which kinds of
+    /// statement it has made in them. Which roster a round has, its specification says.
     pub async fn desk(&self, steward: &StewardId) -> Result<Vec<DeskRow>, StoreError> {
         sqlx::query(
-            "select rounds.*, roster_stewards.point,
+            "select rounds.*, seat.point,
                  array(select kind from statements
                        where statements.task = rounds.task and statements.number = rounds.number
                          and statements.steward = $1) as said,
                  (select count(*)::integer from submissions
                   where submissions.task = rounds.task and submissions.number = rounds.number
-                    and submissions.noise_point = roster_stewards.point) as noise
+                    and submissions.noise_point = seat.point) as noise
              from rounds
              join tasks on tasks.task = rounds.task
-             join roster_stewards on roster_stewards.roster = tasks.roster and roster_stewards.steward = $1
+             join rosters named on named.digest = tasks.roster
+             join lateral (
+                 select distinct roster_stewards.point
+                 from roster_stewards join rosters on rosters.digest = roster_stewards.roster
+                 where roster_stewards.steward = $1 and rosters.epoch >= named.epoch
+             ) seat on true
              where rounds.phase not in ('done', 'aborted')
              order by rounds.deadline_ms, rounds.task, rounds.number",
         )
@@ -412,7 +417,8 @@ impl Store {
             let point: i16 = row.try_get("point")?;
             Ok(DeskRow {
                 round: super::rounds::round_row(row)?,
-                point: u8::try_from(point).map_err(|_| StoreError::Corrupt("a point is not a byte"))?,
+                point: u8::try_from(point)
+                    .map_err(|_| StoreError::Corrupt("a point is not a byte"))?,
                 said: row.try_get("said")?,
                 noise: super::unsigned32(row.try_get("noise")?)?,
             })

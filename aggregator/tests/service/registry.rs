@@ -123,7 +123,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         1,
     );
     assert_eq!(
-        status(api.post_roster(&smaller, world.orgs[0].root()).await),
+        status(
+            api.post_roster(&world.posting(&smaller), world.orgs[0].root())
+                .await
+        ),
         409
     );
     // A steward whom its organisation has not enrolled.
@@ -133,7 +136,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
     let threshold = Threshold::new(3, 0).unwrap();
     let unknown = roster(&world.federation, &world.orgs, &strangers, threshold, 2);
     assert_eq!(
-        status(api.post_roster(&unknown, world.orgs[0].root()).await),
+        status(
+            api.post_roster(&world.posting(&unknown), world.orgs[0].root())
+                .await
+        ),
         422
     );
     // One that exchanges the VRF keys of two stewards.
@@ -146,7 +152,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
         .collect();
     let exchanged = SignedRoster::assemble(exchanged, signatures).unwrap();
     assert_eq!(
-        status(api.post_roster(&exchanged, world.orgs[0].root()).await),
+        status(
+            api.post_roster(&world.posting(&exchanged), world.orgs[0].root())
+                .await
+        ),
         422
     );
     // A roster that too few signed.
@@ -160,7 +169,10 @@ async fn everything_may_be_said_again_and_nothing_may_be_changed() {
             3,
         );
         assert_eq!(
-            status(api.post_roster(&alone, world.orgs[0].root()).await),
+            status(
+                api.post_roster(&world.posting(&alone), world.orgs[0].root())
+                    .await
+            ),
             422
         );
     }

@@ -51,7 +51,10 @@ async fn a_root_key_that_was_replaced() {
         422
     );
     assert_eq!(
-        status(api.post_roster(&world.roster, old.root()).await),
+        status(
+            api.post_roster(&world.posting(&world.roster), old.root())
+                .await
+        ),
         401
     );
     let mut task = world.task(|_| {}).peek().clone();
@@ -196,7 +199,8 @@ async fn a_steward_that_was_revoked() {
     let sign = |body: &dawn_identity::Roster| {
         let orgs = round.world.orgs.iter();
         let signatures = orgs.map(|org| body.sign(org.root())).collect();
-        SignedRoster::assemble(body.clone(), signatures).unwrap()
+        let signed = SignedRoster::assemble(body.clone(), signatures).unwrap();
+        round.world.posting(&signed)
     };
     let root = round.world.orgs[0].root();
     assert_eq!(status(api.post_roster(&sign(&body), root).await), 403);

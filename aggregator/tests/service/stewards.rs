@@ -60,6 +60,11 @@ impl Steward {
         }
     }
 
+    /// Takes part in the task under another roster.
+    pub fn go_on(&mut self, task: &TaskContext) {
+        self.task = task.clone();
+    }
+
     /// Looks once, and does what there is to do; says what.
     pub async fn step(&mut self, api: &Api) -> Vec<&'static str> {
         self.look(api, None).await

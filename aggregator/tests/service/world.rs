@@ -11,8 +11,8 @@ use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::organisation::{Organisation, Validity};
 use dawn_identity::{
-    Admission, Federation, FoundingDocument, Roster, RosterEntry, RosterSignature, SecretKey,
-    Signed, SignedRoster, TaskId, VerifiedFederation,
+    Admission, Federation, FoundingDocument, Roster, RosterEntry, RosterPosting, RosterSignature,
+    SecretKey, Signed, SignedRoster, TaskId, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, Quantiser, TrainSpec};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundId, Task, TaskContext};
@@ -36,6 +36,8 @@ pub struct World {
     pub steward_keys: Vec<SecretKey>,
     pub federation: VerifiedFederation,
     pub roster: SignedRoster,
+    /// The rosters of the epochs before.
+    pub former: Vec<SignedRoster>,
     /// When everything was signed: signing again later gives the same bytes.
     created: u64,
 }
@@ -110,6 +112,7 @@ impl World {
             steward_keys,
             federation,
             roster,
+            former: Vec::new(),
             created: now_s(),
         }
     }
@@ -153,9 +156,14 @@ impl World {
                 .await
                 .unwrap();
         }
-        api.post_roster(&self.roster, self.orgs[0].root())
+        api.post_roster(&self.posting(&self.roster), self.orgs[0].root())
             .await
             .unwrap();
+    }
+
+    /// The first organisation puts a roster into the register.
+    pub fn posting(&self, roster: &SignedRoster) -> Signed<RosterPosting> {
+        self.orgs[0].post_roster(roster, now_s()).unwrap()
     }
 
     /// A task of the first organisation: a model of 15 parameters, long deadlines, 2 rounds, 4 devices.
@@ -217,13 +225,11 @@ impl World {
     }
 
     pub fn context(&self, task: &Signed<Task>) -> TaskContext {
-        TaskContext::verify(
-            &self.federation,
-            &dawn_identity::Members::founders_of(&self.federation),
-            &self.roster,
-            task,
-        )
-        .unwrap()
+        let mut members = dawn_identity::Members::founders_of(&self.federation);
+        for roster in self.former.iter().chain([&self.roster]) {
+            members.push(self.posting(roster).bytes()).unwrap();
+        }
+        TaskContext::verify(&self.federation, &members, task).unwrap()
     }
 
     pub fn stewards(&self, context: &TaskContext) -> Vec<Steward> {

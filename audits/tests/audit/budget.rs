@@ -115,6 +115,7 @@ fn rounds_that_ended_before_they_were_announced() {
             let mut draft = whole.clone();
             let beginning = [
                 Kind::Founding,
+                Kind::Register,
                 Kind::Roster,
                 Kind::Task,
                 Kind::PreviousResult,

@@ -11,6 +11,7 @@ mod directions;
 mod directories;
 mod distillation;
 mod documented;
+mod epochs;
 mod groups;
 mod honest;
 mod inclusion;

@@ -200,19 +200,6 @@ impl World {
             .iter()
             .map(|org| org.register(&federation.digest(), plan.created).unwrap())
             .collect();
-        let mut members = Members::founders_of(&federation);
-        let mut register: Vec<_> = registrations.iter().map(|r| r.bytes().to_vec()).collect();
-        if plan.eventful {
-            register.extend(events(
-                &federation,
-                &organisations,
-                &registrations,
-                validity,
-            ));
-        }
-        for entry in &register {
-            members.push(entry).unwrap();
-        }
         let stewards: Vec<SecretKey> = organisations
             .iter()
             .map(|_| SecretKey::generate(&mut rng))
@@ -242,6 +229,21 @@ impl World {
             .map(|org| roster.sign(org.root()))
             .collect();
         let roster = SignedRoster::assemble(roster, signatures).unwrap();
+        let posting = organisations[0].post_roster(&roster, plan.created);
+        let mut register: Vec<_> = registrations.iter().map(|r| r.bytes().to_vec()).collect();
+        register.push(posting.unwrap().bytes().to_vec());
+        if plan.eventful {
+            register.extend(events(
+                &federation,
+                &organisations,
+                &registrations,
+                validity,
+            ));
+        }
+        let mut members = Members::founders_of(&federation);
+        for entry in &register {
+            members.push(entry).unwrap();
+        }
         let owner = &organisations[0];
         let task = Task {
             version: PROTOCOL_VERSION,
@@ -290,7 +292,7 @@ impl World {
             },
         };
         let task = Signed::sign(&task, owner.issuer()).unwrap();
-        let context = TaskContext::verify(&federation, &members, &roster, &task).unwrap();
+        let context = TaskContext::verify(&federation, &members, &task).unwrap();
         if let Some(set) = &plan.public_set {
             context.learn_public_set(&set.to_bytes()).unwrap();
         }
@@ -337,6 +339,26 @@ impl World {
 
     pub fn document(&self) -> &FoundingDocument {
         self.federation.document()
+    }
+
+    /// The steward at a point gets other keys, in a roster of the next epoch.
+    pub fn replace_steward(&mut self, point: u8) {
+        let place = usize::from(point) - 1;
+        self.stewards[place] = SecretKey::generate(&mut self.rng);
+        self.vrfs[place] = VrfSecretKey::generate(&mut self.rng);
+        let mut roster = self.roster.peek().clone();
+        roster.epoch += 1;
+        roster.stewards[place].steward = self.stewards[place].public();
+        roster.stewards[place].vrf = self.vrfs[place].public().clone();
+        let signatures = self.organisations.iter().map(|o| roster.sign(o.root()));
+        self.roster = SignedRoster::assemble(roster.clone(), signatures.collect()).unwrap();
+        let posting = self.organisations[0].post_roster(&self.roster, NOW);
+        self.register.push(posting.unwrap().bytes().to_vec());
+        let mut members = Members::founders_of(&self.federation);
+        for entry in &self.register {
+            members.push(entry).unwrap();
+        }
+        self.context = self.context.under_roster_in_force(&members).unwrap();
     }
 
     pub fn steward_id(&self, point: u8) -> StewardId {

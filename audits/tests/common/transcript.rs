@@ -69,7 +69,11 @@ pub struct Draft {
 
 impl Draft {
     pub fn of(world: &World, round: &PlayedRound) -> Self {
-        let bytes = transcript(world, round);
+        Self::of_bytes(&transcript(world, round))
+    }
+
+    /// The records of a whole transcript.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut records = vec![];
         let mut rest = &bytes[6..];
         while let Some((code, after)) = rest.split_first() {

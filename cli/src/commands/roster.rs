@@ -82,11 +82,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             }
             let count =
                 u8::try_from(stewards.len()).context("more stewards than a roster holds")?;
-            let epoch = match (epoch, newest(&api).await?) {
-                (Some(epoch), _) => epoch,
-                (None, Some(newest)) => newest.peek().epoch + 1,
-                (None, None) => 1,
-            };
+            let next = register.members().rosters().len() as u64 + 1;
+            let epoch = epoch.unwrap_or(next);
             let roster = Roster {
                 federation: federation.digest(),
                 epoch,
@@ -96,10 +93,11 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             };
             let signatures = organisations
                 .iter()
-                .map(|o| roster.sign(o.root()))
+                .map(|o| roster.sign_for(o.id(), o.root()))
                 .collect();
             let signed = SignedRoster::assemble(roster, signatures)?;
-            api.post_roster(&signed, organisations[0].root()).await?;
+            let posting = organisations[0].post_roster(&signed, files::now())?;
+            api.post_roster(&posting, organisations[0].root()).await?;
             output::report(json, &describe(&signed), |v| format!("{v:#}"))
         }
         Command::Show {
@@ -150,7 +148,7 @@ fn describe(signed: &SignedRoster) -> serde_json::Value {
 const PAGE: u32 = 256;
 
 /// The stewards that these organisations enrolled last and have not revoked. They are looked up in the log, and count only when
-/// a root key of the organisation signed the enrolment: an aggregator that could name them would have its own stewards signed
+/// its current root key signed the enrolment: an aggregator that could name them would have its own stewards signed
 /// here.
 async fn enrolled(
     api: &Api,
@@ -188,9 +186,10 @@ fn note(
     let older = newest
         .get(&org)
         .is_some_and(|known| known.peek().created > created);
-    let verified = |root| signed.verify_enrolment(&org, root, federation).is_ok();
+    // Whoever has a root key that was replaced enrols nobody.
+    let verified = signed.verify_enrolment(&org, member.root(), federation);
     let counts = member.check_steward(&signed.peek().id()).is_ok();
-    if !older && counts && member.roots().any(verified) {
+    if !older && counts && verified.is_ok() {
         newest.insert(org, signed);
     }
 }

@@ -13,18 +13,19 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use dawn_client::{Client, ClientBuilder};
-use dawn_identity::{SecretKey, Signed, SignedRoster, to_canonical};
+use dawn_identity::{SecretKey, Signed, to_canonical};
 use dawn_learn::Model;
 use dawn_protocol::container::{ContainerHead, ContainerLimits};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::{Receipt, RoundAnnouncement, RoundOpen, SubmissionHeader, Task};
+use minicbor::bytes::ByteVec;
 
 use crate::common::{Plan, World};
 
 /// What the server shows and what it was sent.
 pub struct Stage {
     pub task: Signed<Task>,
-    pub rosters: Vec<SignedRoster>,
+    pub register: Vec<Vec<u8>>,
     pub announcement: Option<RoundAnnouncement>,
     pub models: BTreeMap<String, Vec<u8>>,
     pub open: Option<RoundOpen>,
@@ -71,7 +72,7 @@ impl Scene {
         let announced = world.announce(1, None, &model, &[], now() * 1000);
         let stage = Arc::new(Mutex::new(Stage {
             task: world.task.clone(),
-            rosters: vec![world.roster.clone()],
+            register: world.register.clone(),
             announcement: Some(announced.announcement),
             models: shelf(&model),
             open: Some(announced.open),
@@ -82,11 +83,7 @@ impl Scene {
             bodies: vec![],
         }));
         let router = Router::new()
-            .route(
-                "/v1/register",
-                get(|| async { to_canonical(&Vec::<Vec<u8>>::new()) }),
-            )
-            .route("/v1/rosters/{epoch}", get(roster))
+            .route("/v1/register", get(register))
             .route("/v1/tasks/{task}", get(task))
             .route("/v1/tasks/{task}/round", get(round))
             .route("/v1/models/{digest}", get(self::model))
@@ -140,16 +137,15 @@ pub fn shelf(model: &Model) -> BTreeMap<String, Vec<u8>> {
     BTreeMap::from([(model_digest(&bytes).to_string(), bytes)])
 }
 
-async fn roster(State(stage): State<Shared>, Path(epoch): Path<u64>) -> Response {
+async fn register(
+    State(stage): State<Shared>,
+    Query(query): Query<BTreeMap<String, usize>>,
+) -> Response {
     let stage = stage.lock().unwrap();
-    let found = stage
-        .rosters
-        .iter()
-        .find(|roster| roster.peek().epoch == epoch);
-    found.map_or_else(
-        || StatusCode::NOT_FOUND.into_response(),
-        |roster| roster.to_bytes().into_response(),
-    )
+    let after = query.get("after").copied().unwrap_or_default();
+    let entries = stage.register.iter().skip(after).cloned();
+    let entries: Vec<ByteVec> = entries.map(ByteVec::from).collect();
+    to_canonical(&entries).into_response()
 }
 
 async fn task(State(stage): State<Shared>) -> Response {

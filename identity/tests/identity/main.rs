@@ -14,6 +14,7 @@ mod keys;
 mod register_rules;
 mod registers;
 mod registrations;
+mod roster_places;
 mod rosters;
 mod signed_request;
 mod story;

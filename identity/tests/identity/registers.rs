@@ -2,7 +2,7 @@
 
 use dawn_identity::{
     Admission, ChainError, Change, DeviceId, Digest, IssuerError, KeyId, Organisation,
-    RegisterError, Revoked, RosterError, SecretKey, Signed, StewardId, Validity,
+    RegisterError, Revoked, SecretKey, Signed, StewardId, Validity,
 };
 
 use crate::fixture::{Fixture, NOW, organisation};
@@ -295,29 +295,67 @@ fn a_founder_that_approves_lets_in_with_enough_others() {
     );
 }
 
+/// Whoever has stolen an issuer key says as much as it may: the owner still takes it back.
 #[test]
-fn a_roster_outlives_the_root_keys_that_signed_it() {
-    let mut story = Story::new();
-    let fixture = Fixture::new();
-    for org in &fixture.admitted {
-        let registration = org.register(&story.digest(), NOW).unwrap();
-        story.register.push(registration.bytes()).unwrap();
+fn a_stolen_issuer_key_cannot_make_itself_irrevocable() {
+    for (org, founder) in [
+        (organisation("Alpha Clinic", 1), true),
+        (organisation("Epsilon", 11), false),
+    ] {
+        let mut story = Story::new();
+        if !founder {
+            let registration = org.register(&story.digest(), NOW).unwrap();
+            story.register.push(registration.bytes()).unwrap();
+        }
+        let mut said = 0_u64;
+        loop {
+            let mut id = [0; 32];
+            id[24..].copy_from_slice(&said.to_be_bytes());
+            let devices = vec![DeviceId(Digest(id))];
+            let change = Change::RevokeDevices { devices };
+            let event = org.event_by_issuer(&story.digest(), story.last(&org), change, NOW);
+            match story.push(&event.unwrap()) {
+                Ok(()) => said += 1,
+                Err(RegisterError::Full(_)) => break,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(said, if founder { 511 } else { 31 });
+        let issuer = org.issuer().public().id();
+        story.tell(&org, Change::RevokeIssuer { issuer }).unwrap();
+        let steward = StewardId(Digest([9; 32]));
+        story.tell(&org, Change::RevokeSteward { steward }).unwrap();
+        let change = org.rotation(&story.digest(), &key(60));
+        story.tell(&org, change).unwrap();
+        let org = with_root(&org, key(60));
+        let certificate = org.certificate().clone();
+        story.tell(&org, Change::Issuer { certificate }).ok();
+        let devices = vec![DeviceId(Digest([200; 32]))];
+        story.tell(&org, Change::RevokeDevices { devices }).unwrap();
     }
-    let roster = fixture.signed_roster();
-    let alpha = organisation("Alpha Clinic", 1);
-    let change = alpha.rotation(&story.digest(), &key(60));
+}
+
+#[test]
+fn an_approval_ends_with_the_key_that_gave_it() {
+    let mut story = Story::of(Fixture::with_admission(Admission::Approval { k: 2 }));
+    let digest = story.digest();
+    let (alpha, beta) = (organisation("Alpha Clinic", 1), organisation("Beta", 2));
+    let registration = organisation("Epsilon", 11).register(&digest, NOW).unwrap();
+    let waiting = registration.peek().org();
+    story.register.push(registration.bytes()).unwrap();
+    let approve = |story: &mut Story, by: &Organisation| {
+        let approval = by.approve(&registration, NOW).unwrap();
+        story.register.push(approval.bytes()).map(|_| ())
+    };
+    // With a stolen key; its owner replaces it.
+    approve(&mut story, &alpha).unwrap();
+    let change = alpha.rotation(&digest, &key(60));
     story.tell(&alpha, change).unwrap();
-    assert!(
-        roster
-            .verify(&fixture.federation, story.register.members())
-            .is_ok()
-    );
-    // A steward's key that is now or was a root key is refused.
-    let mut reused = fixture.roster();
-    reused.stewards[1].steward = key(60).public();
-    let signatures = fixture.signatures(&reused);
-    let reused = dawn_identity::SignedRoster::assemble(reused, signatures).unwrap();
-    let beta = fixture.founders[1].id();
-    let refused = reused.verify(&fixture.federation, story.register.members());
-    assert_eq!(refused.map(|_| ()), Err(RosterError::KeyReused(beta)));
+    assert_eq!(story.register.members().approvals(&waiting), 0);
+    approve(&mut story, &beta).unwrap();
+    assert!(story.register.members().is_pending(&waiting));
+    // With its new key the founder says so again.
+    let alpha = with_root(&alpha, key(60));
+    approve(&mut story, &alpha).unwrap();
+    assert!(!story.register.members().is_pending(&waiting));
 }

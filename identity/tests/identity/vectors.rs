@@ -18,6 +18,7 @@ struct Vectors {
     now: u64,
     identifiers: BTreeMap<String, String>,
     documents: BTreeMap<String, String>,
+    register: Vec<String>,
     refused: Refused,
 }
 
@@ -25,6 +26,7 @@ struct Vectors {
 struct Refused {
     credentials: BTreeMap<String, String>,
     rosters: BTreeMap<String, String>,
+    registers: BTreeMap<String, Vec<String>>,
 }
 
 fn vectors() -> Vectors {
@@ -138,6 +140,14 @@ fn documents_are_the_same_bytes() {
         ),
         ("founding_document", world.founding.to_bytes()),
         ("roster", world.roster.to_bytes()),
+        (
+            "roster_posting",
+            alpha
+                .post_roster(&world.roster, vectors.now)
+                .unwrap()
+                .bytes()
+                .to_vec(),
+        ),
     ];
     assert_eq!(made.len(), vectors.documents.len());
     for (name, bytes) in made {
@@ -165,6 +175,7 @@ fn identifiers_are_the_same() {
         ("roster", digest(world.roster.peek().digest())),
         ("credential_body", digest(credential.body_digest())),
         ("credential_envelope", digest(credential.envelope_digest())),
+        ("register", digest(register(&vectors).head().digest)),
     ];
     assert_eq!(made.len(), vectors.identifiers.len());
     for (name, text) in made {
@@ -195,11 +206,8 @@ fn damaged_rosters_are_refused() {
     let vectors = vectors();
     let federation = world(vectors.now).founding.verify().unwrap();
     let accepted = |text: &str| {
-        SignedRoster::from_bytes(&hex::decode(text).unwrap()).is_ok_and(|roster| {
-            roster
-                .verify(&federation, &Members::founders_of(&federation))
-                .is_ok()
-        })
+        SignedRoster::from_bytes(&hex::decode(text).unwrap())
+            .is_ok_and(|roster| roster.verify(&Members::founders_of(&federation)).is_ok())
     };
     assert!(accepted(&vectors.documents["roster"]));
     assert!(vectors.refused.rosters.len() >= 8);
@@ -213,4 +221,34 @@ fn damaged_rosters_are_refused() {
             .verify(&federation.founders[0].root, vectors.now)
             .is_ok()
     );
+}
+
+/// The register of the vectors: every entry is taken.
+fn register(vectors: &Vectors) -> Members {
+    let federation = world(vectors.now).founding.verify().unwrap();
+    let mut members = Members::founders_of(&federation);
+    for entry in &vectors.register {
+        members.push(&hex::decode(entry).unwrap()).unwrap();
+    }
+    members
+}
+
+#[test]
+fn registers_with_rosters_that_do_not_follow_are_refused() {
+    let vectors = vectors();
+    let members = register(&vectors);
+    assert_eq!(members.newest_roster().unwrap().epoch(), 2);
+    let federation = world(vectors.now).founding.verify().unwrap();
+    assert!(vectors.refused.registers.len() >= 12);
+    for (what, entries) in &vectors.refused.registers {
+        let mut members = Members::founders_of(&federation);
+        let (last, before) = entries.split_last().unwrap();
+        for entry in before {
+            let taken = members.push(&hex::decode(entry).unwrap());
+            assert!(taken.is_ok(), "{what}: {taken:?}");
+        }
+        let head = members.head();
+        assert!(members.push(&hex::decode(last).unwrap()).is_err(), "{what}");
+        assert_eq!(members.head(), head, "{what}");
+    }
 }

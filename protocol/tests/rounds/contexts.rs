@@ -16,15 +16,8 @@ fn a_task_counts_only_in_its_federation_and_by_its_owner() {
     let world = World::new(6, 1);
     let other = World::new(5, 1);
     let owner = Culprit::Organisation(world.organisations[0].id());
-    let verify = |task: &Signed<_>| {
-        TaskContext::verify(
-            &world.federation,
-            &Members::founders_of(&world.federation),
-            &world.roster,
-            task,
-        )
-        .map(|_| ())
-    };
+    let verify =
+        |task: &Signed<_>| TaskContext::verify(&world.federation, &world.members, task).map(|_| ());
     verify(&world.task).unwrap();
     let foreign = Culprit::Organisation(other.organisations[0].id());
     assert_violates!(verify(&other.task), Rule::TaskOwner, foreign);
@@ -57,17 +50,21 @@ fn a_roster_that_the_organisations_did_not_sign_is_refused() {
     let mut roster = world.roster.peek().clone();
     roster.stewards[0].steward = world.aggregator.public();
     let stolen = SignedRoster::assemble(roster, world.roster.signatures().to_vec()).unwrap();
-    assert_violates!(
-        TaskContext::verify(
-            &world.federation,
-            &Members::founders_of(&world.federation),
-            &stolen,
-            &world.task
-        )
-        .map(|_| ()),
-        Rule::Roster,
-        Culprit::Founders
-    );
+    let mut members = Members::founders_of(&world.federation);
+    let posting = world.organisations[0].post_roster(&stolen, NOW).unwrap();
+    assert!(members.push(posting.bytes()).is_err());
+    // It is in nobody's register, and a task that names it is no task.
+    let mut task = world.task.peek().clone();
+    task.roster = stolen.peek().digest();
+    let task = Signed::sign(&task, world.organisations[0].issuer()).unwrap();
+    let owner = Culprit::Organisation(world.organisations[0].id());
+    for members in [&members, &world.members] {
+        assert_violates!(
+            TaskContext::verify(&world.federation, members, &task).map(|_| ()),
+            Rule::TaskBinding,
+            owner
+        );
+    }
 }
 
 #[test]
@@ -467,4 +464,21 @@ fn a_quota_is_at_least_one_and_at_most_the_places_of_a_round() {
         dawn_identity::Statement::check(&task).is_ok()
     };
     assert_eq!([0, 1, 100, 101].map(with), [false, true, true, false]);
+}
+
+/// Whoever has the key of an issuer that has ended dates tasks back; no round of them is opened any more.
+#[test]
+fn an_issuer_that_has_ended_has_no_round() {
+    let mut world = World::new(6, 1);
+    let model = world.initial_model();
+    let (honest, _) = world.spec(1, None, model, &[1, 2, 3, 4, 5, 6]);
+    let ends = world.task.peek().issuer.peek().not_after;
+    let verify = |opened: u64| {
+        let mut spec = honest.clone();
+        spec.opened_ms = opened * 1000;
+        let round = world.context.verify_spec(&world.by_aggregator(&spec));
+        round.unwrap().verify_register(&world.members)
+    };
+    verify(ends - 1).unwrap();
+    assert_violates!(verify(ends), Rule::Register, Culprit::Aggregator);
 }

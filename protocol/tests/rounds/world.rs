@@ -127,18 +127,15 @@ impl World {
             .map(|o| roster.sign(o.root()))
             .collect();
         let roster = SignedRoster::assemble(roster, signatures).unwrap();
+        let mut members = Members::founders_of(&federation);
+        let posting = organisations[0].post_roster(&roster, NOW).unwrap();
+        members.push(posting.bytes()).unwrap();
         let mut task = honest_task(&organisations[0], &federation, &roster);
         change(&mut task);
         let task = Signed::sign(&task, organisations[0].issuer()).unwrap();
-        let context = TaskContext::verify(
-            &federation,
-            &Members::founders_of(&federation),
-            &roster,
-            &task,
-        )
-        .unwrap();
+        let context = TaskContext::verify(&federation, &members, &task).unwrap();
         Self {
-            members: Members::founders_of(&federation),
+            members,
             rng,
             organisations,
             stewards,

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use dawn_crypto::shamir::Threshold;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Admission, CredentialChain, DeviceRequest, Federation, FoundingDocument, Organisation, Roster,
-    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
+    Admission, CredentialChain, DeviceRequest, Federation, FoundingDocument, Members, Organisation,
+    Register, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity,
 };
 use dawn_protocol::{Task, TaskContext};
 use dawn_transport::Api;
@@ -55,6 +55,8 @@ pub struct Founded {
     pub founding: FoundingDocument,
     /// The signed roster of epoch 1.
     pub roster: SignedRoster,
+    /// The members as the register has them after that.
+    pub register: Members,
 }
 
 /// The most malicious stewards that m stewards can bear while one of them may be away:
@@ -97,7 +99,8 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
     api.post_federation(&founding, members[0].organisation.root())
         .await
         .context("posting the founding document")?;
-    let pin = founding.digest();
+    let federation = founding.verify()?;
+    let pin = federation.digest();
     for member in &members {
         let organisation = &member.organisation;
         api.register_org(&organisation.register(&pin, now)?, organisation.root())
@@ -128,13 +131,20 @@ pub async fn found<R: CryptoRng>(api: &Api, count: u8, now: u64, rng: &mut R) ->
         .map(|o| roster.sign(o.root()))
         .collect();
     let roster = SignedRoster::assemble(roster, signatures)?;
-    api.post_roster(&roster, members[0].organisation.root())
-        .await
-        .context("posting the roster")?;
+    let organisation = &members[0].organisation;
+    api.post_roster(
+        &organisation.post_roster(&roster, now)?,
+        organisation.root(),
+    )
+    .await
+    .context("posting the roster")?;
+    let mut register = Register::new(&federation);
+    api.extend_register(&mut register, None).await?;
     Ok(Founded {
         members,
         founding,
         roster,
+        register: register.members().clone(),
     })
 }
 
@@ -148,12 +158,7 @@ impl Founded {
     ) -> Result<LyingSteward> {
         let member = self.members.last().context("nobody is a member")?;
         let federation = self.founding.verify()?;
-        let task = TaskContext::verify(
-            &federation,
-            &dawn_identity::Members::founders_of(&federation),
-            &self.roster,
-            task,
-        )?;
+        let task = TaskContext::verify(&federation, &self.register, task)?;
         let key = SecretKey::from_seed(&member.steward.to_seed());
         let vrf = VrfSecretKey::from_seed(&member.vrf.to_seed());
         let id = member.steward_id();

@@ -130,7 +130,7 @@ fn recovering_again_after_a_crash() {
     std::fs::remove_dir_all(disk.0.path().join("guard")).expect("lost");
     {
         // The first recovery gets as far as announcing itself.
-        let mut guard = Guard::open(&disk.0.path().join("guard"), KEY).expect("guard");
+        let mut guard = Guard::open(&disk.0.path().join("guard"), KEY, &[]).expect("guard");
         guard
             .begin(
                 Mark {

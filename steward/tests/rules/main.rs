@@ -14,6 +14,7 @@ mod http;
 mod lies;
 mod noise;
 mod once;
+mod replaced;
 mod reporting;
 mod restored;
 mod rounds;

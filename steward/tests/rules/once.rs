@@ -159,7 +159,7 @@ fn one_roster_per_task() {
     let mut world = World::new();
     let state = world.start();
     let round = world.first_round(&state);
-    // Stewards that the aggregator made, in a roster that everybody signed: another roster, another task.
+    // Stewards that the aggregator made, in a roster that everybody signed and nobody put into the register.
     let mut stewards: Vec<SecretKey> = vec![SecretKey::from_seed(&world.stewards[0].to_seed())];
     stewards.extend((1..6).map(|_| SecretKey::generate(&mut world.rng)));
     let other = sign_roster(
@@ -169,29 +169,32 @@ fn one_roster_per_task() {
         &world.federation,
         2,
     );
-    let refused = state.learn_task(&other, &world.task).map(|_| Vec::new());
+    let mut task = world.task.peek().clone();
+    task.roster = other.peek().digest();
+    let task = Signed::sign(&task, world.organisations[0].issuer()).expect("task");
+    let refused = state.learn_task(&task).map(|_| Vec::new());
     assert_rule!(refusal(refused), Rule::TaskBinding);
     let mut spec = round.spec.peek().clone();
     spec.roster = other.peek().digest();
     let spec = world.by_aggregator(&spec);
     let rng = &mut world.rng.clone();
-    assert_rule!(
-        refusal(state.endorse(&spec, &[], now(), rng)),
-        Rule::SpecBinding
-    );
-    // A roster without this steward.
+    assert_rule!(refusal(state.endorse(&spec, &[], now(), rng)), Rule::Roster);
+    // A roster without this steward, which is in the register.
     stewards[0] = SecretKey::generate(&mut world.rng);
     let without = sign_roster(
         &world.organisations,
         &stewards,
         &world.vrfs,
         &world.federation,
-        3,
+        2,
     );
+    let posting = world.organisations[0].post_roster(&without, now());
+    let entry = posting.expect("posting").bytes().to_vec();
+    state.learn_register(1, &[entry]).expect("register");
     let mut task = world.task.peek().clone();
     task.roster = without.peek().digest();
     let task = Signed::sign(&task, world.organisations[0].issuer()).expect("task");
-    let refused = state.learn_task(&without, &task).map(|_| Vec::new());
+    let refused = state.learn_task(&task).map(|_| Vec::new());
     assert!(matches!(refusal(refused), Refusal::NotInRoster { .. }));
 }
 

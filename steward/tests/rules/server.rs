@@ -10,11 +10,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use dawn_crypto::merkle;
-use dawn_identity::{Digest, OrgRegistration, SecretKey, Signed, to_canonical};
+use dawn_identity::{Digest, SecretKey, to_canonical};
 use dawn_protocol::tlog::note::parse_signatures;
 use dawn_protocol::tlog::{AddCheckpoint, Checkpoint, SignedNote, TlogProof, origin};
 use dawn_protocol::work::work_to_bytes;
 use dawn_protocol::{LogEntry, PackagePage, RoundId, WorkItem};
+use minicbor::bytes::ByteVec;
 
 use crate::reporting::Shown;
 use crate::world::{ClosedRound, World};
@@ -22,7 +23,7 @@ use crate::world::{ClosedRound, World};
 #[derive(Default)]
 pub struct Script {
     federation: Vec<u8>,
-    roster: Vec<u8>,
+    register: Vec<Vec<u8>>,
     task: (String, Vec<u8>),
     work: Vec<WorkItem>,
     pages: Vec<PackagePage>,
@@ -74,7 +75,7 @@ impl Script {
                 ..Logged::default()
             },
             federation: world.federation.document().to_bytes(),
-            roster: world.roster.to_bytes(),
+            register: world.entries.clone(),
             task: (world.context.id().to_string(), world.task.bytes().to_vec()),
             ..Self::default()
         }
@@ -96,11 +97,7 @@ impl Server {
                 "/v1/federation",
                 get(|State(s): State<Shared>| async move { lock(&s).federation.clone() }),
             )
-            .route(
-                "/v1/register",
-                get(|| async { to_canonical(&Vec::<Signed<OrgRegistration>>::new()) }),
-            )
-            .route("/v1/rosters/{epoch}", get(roster))
+            .route("/v1/register", get(register))
             .route("/v1/tasks/{task}", get(task))
             .route("/v1/log/entries", get(log))
             .route("/v1/log/witness", get(to_cosign).post(cosigned))
@@ -276,12 +273,14 @@ fn number(query: &BTreeMap<String, String>, name: &str) -> Option<u32> {
     query.get(name).map(|text| text.parse().expect("a number"))
 }
 
-async fn roster(State(script): State<Shared>, Path(epoch): Path<u64>) -> Answer {
-    if epoch == 1 {
-        Ok(lock(&script).roster.clone())
-    } else {
-        Err(StatusCode::NOT_FOUND)
-    }
+async fn register(
+    State(script): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Vec<u8> {
+    let after = number(&query, "after").unwrap_or_default() as usize;
+    let entries = lock(&script).register.iter().skip(after).cloned().collect();
+    let entries: Vec<Vec<u8>> = entries;
+    to_canonical(&entries.into_iter().map(ByteVec::from).collect::<Vec<_>>())
 }
 
 async fn task(State(script): State<Shared>, Path(task): Path<String>) -> Answer {

@@ -38,6 +38,8 @@ pub struct World {
     pub federation: VerifiedFederation,
     pub members: Members,
     pub roster: SignedRoster,
+    /// The register.
+    pub entries: Vec<Vec<u8>>,
     pub task: Signed<Task>,
     pub context: TaskContext,
     pub budgets: BTreeMap<String, u64>,
@@ -111,15 +113,16 @@ impl World {
         let mut task = honest_task(&organisations[0], &federation, &roster);
         change(&mut task);
         let task = Signed::sign(&task, organisations[0].issuer()).expect("task");
-        let context = TaskContext::verify(
-            &federation,
-            &Members::founders_of(&federation),
-            &roster,
-            &task,
-        )
-        .expect("context");
+        let posting = organisations[0]
+            .post_roster(&roster, now())
+            .expect("posting");
+        let entries = vec![posting.bytes().to_vec()];
+        let mut members = Members::founders_of(&federation);
+        members.push(posting.bytes()).expect("the first roster");
+        let context = TaskContext::verify(&federation, &members, &task).expect("context");
         Self {
-            members: Members::founders_of(&federation),
+            members,
+            entries,
             rng,
             organisations,
             stewards,
@@ -142,13 +145,8 @@ impl World {
         let mut task = self.task.peek().clone();
         change(&mut task);
         self.task = Signed::sign(&task, self.organisations[0].issuer()).expect("task");
-        self.context = TaskContext::verify(
-            &self.federation,
-            &Members::founders_of(&self.federation),
-            &self.roster,
-            &self.task,
-        )
-        .expect("context");
+        self.context =
+            TaskContext::verify(&self.federation, &self.members, &self.task).expect("context");
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -190,6 +188,17 @@ impl World {
 
     /// Starts the real steward, at a time.
     pub fn start_at(&mut self, now: u64) -> StewardState {
+        let state = self.open_at(now);
+        state.learn_task(&self.task).expect("task");
+        state
+    }
+
+    /// Starts the real steward, which has seen the register and no task.
+    pub fn start_without_tasks(&mut self) -> StewardState {
+        self.open_at(now())
+    }
+
+    fn open_at(&mut self, now: u64) -> StewardState {
         let key = SecretKey::from_seed(&self.stewards[0].to_seed());
         let vault = Vault::open(
             &self.data_dir(),
@@ -208,7 +217,7 @@ impl World {
             self.federation.clone(),
             self.budgets.clone(),
         );
-        state.learn_task(&self.roster, &self.task).expect("task");
+        state.learn_register(0, &self.entries).expect("register");
         state
     }
 
@@ -230,7 +239,8 @@ impl World {
             self.federation.clone(),
             self.budgets.clone(),
         );
-        state.learn_task(&self.roster, &self.task).expect("task");
+        state.learn_register(0, &self.entries).expect("register");
+        state.learn_task(&self.task).expect("task");
         state
     }
 
