@@ -3,7 +3,7 @@
 use dawn_protocol::RoundId;
 
 use crate::app::App;
-use crate::clock::{now_ms, now_s};
+use crate::clock::now_s;
 use crate::round::EngineError;
 use crate::store::objects::ObjectKind;
 use crate::transcripts;
@@ -28,7 +28,7 @@ pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
 /// # Errors
 /// The database or the objects fail.
 pub async fn sweep(app: &App) -> Result<(), EngineError> {
-    app.store.forget_nonces(now_ms()).await?;
+    app.store.forget_nonces().await?;
     let before = now_s().saturating_sub(app.config.limits.orphan_age_s);
     let unfinished = app.payloads.delete_unfinished(before).await?;
     if unfinished > 0 {

@@ -36,6 +36,7 @@ pub mod enrolment;
 pub mod envelope;
 pub mod event;
 pub mod federation;
+pub mod founding_claim;
 pub mod http_signature;
 pub mod ids;
 pub mod issuer;
@@ -69,6 +70,7 @@ pub use event::{Change, OrgApproval, OrgEvent};
 pub use federation::{
     Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,
 };
+pub use founding_claim::FoundingClaim;
 pub use ids::{DeviceId, KeyId, OrgId, SessionId, StewardId, TaskId};
 pub use issuer::{IssuerCertificate, IssuerError};
 pub use jwk::Thumbprint;

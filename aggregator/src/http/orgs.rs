@@ -43,7 +43,7 @@ pub struct Org {
     issuers: Vec<String>,
     /// When it registered, unix milliseconds.
     registered_ms: u64,
-    /// Stewards that it enrolled, oldest first; absent in lists.
+    /// The newest 64 stewards that it enrolled, oldest first; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     stewards: Option<Vec<Steward>>,
 }

@@ -162,11 +162,8 @@ async fn head(app: &App, purpose: Purpose, parts: &Parts) -> Result<Head, Proble
         headers: &headers,
     };
     let claimed = ClaimedRequest::read(&seen, purpose.tag(), now_s()).map_err(unsigned)?;
-    let nonce = nonces::read(&app.keys.aggregator, claimed.nonce(), now_ms()).ok_or_else(|| {
-        Problem::unsigned(
-            "the nonce is not one of GET /v1/nonce, or too old: get a new one and sign again",
-        )
-    })?;
+    let nonce = nonces::read(&app.keys.aggregator, claimed.nonce(), now_ms())
+        .ok_or_else(not_ours_or_old)?;
     let key = match purpose {
         // Whoever founds or registers is not known before.
         Purpose::Found | Purpose::Register => None,
@@ -201,13 +198,14 @@ async fn take_nonce(
     };
     let taken = app
         .store
-        .take_nonce(&head.nonce, head.claimed.keyid(), purpose, quota, now_ms())
+        .take_nonce(&head.nonce, head.claimed.keyid(), purpose, quota)
         .await?;
     match taken {
         Taken::Now => Ok(()),
         Taken::Before => Err(used()),
+        Taken::Expired => Err(not_ours_or_old()),
         Taken::TooMany if requester.stranger => Err(Problem::quota(
-            "more organisations ask to be registered than this server takes in a minute; try again in a minute",
+            "more requests come with keys that are nobody's yet than this server takes in a minute; try again in a minute",
         )),
         Taken::TooMany => Err(Problem::quota(
             "this key sends more requests than this server takes in a minute; try again in a minute",
@@ -217,6 +215,12 @@ async fn take_nonce(
 
 fn used() -> Problem {
     Problem::unsigned("the nonce was used before: get a new one and sign again")
+}
+
+fn not_ours_or_old() -> Problem {
+    Problem::unsigned(
+        "the nonce is not one of GET /v1/nonce, or too old: get a new one and sign again",
+    )
 }
 
 fn unsigned(error: HttpSignatureError) -> Problem {

@@ -13,7 +13,7 @@ use http::request::Parts;
 use crate::app::App;
 use crate::clock::now_s;
 use crate::problem::Problem;
-use crate::registry;
+use crate::registry::{self, Founding};
 
 /// Who signed an administrative request. Only the layer makes one, so a handler that takes it cannot be reached without.
 #[derive(Clone, Debug)]
@@ -80,13 +80,23 @@ pub(super) async fn candidates(
 ) -> Result<Vec<Requester>, Problem> {
     match purpose {
         Purpose::Found => {
-            let document = FoundingDocument::from_bytes(body).map_err(Problem::malformed)?;
-            let founders = document.federation.founders.iter();
+            let standing = registry::check_founding(app, body).await?;
+            let stranger = matches!(standing, Founding::Unknown);
+            let founders = match standing {
+                Founding::Served(federation) => federation.founders.clone(),
+                Founding::Pinned | Founding::Unknown => {
+                    FoundingDocument::from_bytes(body)
+                        .map_err(Problem::malformed)?
+                        .federation
+                        .founders
+                }
+            };
             Ok(founders
+                .iter()
                 .map(|founder| Requester {
                     org: OrgId::of(&founder.root),
                     key: founder.root,
-                    stranger: false,
+                    stranger,
                 })
                 .collect())
         }

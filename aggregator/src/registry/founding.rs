@@ -1,36 +1,66 @@
 //! The founding document.
 
-use dawn_identity::FoundingDocument;
+use std::sync::Arc;
+
+use dawn_identity::{FoundingClaim, FoundingDocument, VerifiedFederation};
 
 use super::Stored;
 use crate::app::App;
 use crate::clock::now_ms;
+use crate::contexts::ContextError;
 use crate::problem::Problem;
 use crate::store::federation::Founded;
 
-/// Takes the founding document of the federation, once.
+/// What a founding document is to this aggregator, by the digest of its body.
+#[derive(Debug)]
+pub enum Founding {
+    /// The federation that it serves.
+    Served(Arc<VerifiedFederation>),
+    /// The one that the operator chose; it is not served yet.
+    Pinned,
+    /// One that nobody here knows, where none is served and none chosen.
+    Unknown,
+}
+
+/// What a founding document is to this aggregator. Of one that it would not take no key is decoded: anybody can invent those.
 ///
 /// # Errors
-/// Not one, not signed by every founder, not for this aggregator, or another one is served already.
-pub async fn found(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
-    let document = FoundingDocument::from_bytes(bytes).map_err(Problem::malformed)?;
-    let federation = document.verify().map_err(Problem::invalid)?;
-    if federation.aggregator != app.keys.aggregator.public()
-        || federation.log != app.keys.log.public()
+/// Not one, not for this aggregator, or another one is pinned or served.
+pub async fn check_founding(app: &App, bytes: &[u8]) -> Result<Founding, Problem> {
+    let claim = FoundingClaim::read(bytes).map_err(Problem::malformed)?;
+    if claim.aggregator != *app.keys.aggregator.public().as_bytes()
+        || claim.log != *app.keys.log.public().as_bytes()
     {
         return Err(Problem::invalid(
             "the founding document names other keys than this aggregator's; they are at GET /v1/aggregator",
         ));
     }
-    if app
-        .config
-        .federation
-        .is_some_and(|pinned| pinned != federation.digest())
-    {
+    let pinned = app.config.federation;
+    if pinned.is_some_and(|pinned| pinned != claim.digest) {
         return Err(Problem::forbidden(
             "this aggregator is configured for another federation",
         ));
     }
+    match app.federation().await {
+        Ok(served) if served.digest() == claim.digest => Ok(Founding::Served(served)),
+        Ok(served) => Err(Problem::conflict(format!(
+            "this aggregator serves federation {}",
+            served.digest()
+        ))),
+        Err(ContextError::NoFederation) if pinned.is_some() => Ok(Founding::Pinned),
+        Err(ContextError::NoFederation) => Ok(Founding::Unknown),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the founding document of the federation, once.
+///
+/// # Errors
+/// As [`check_founding`], or not signed by every founder.
+pub async fn found(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
+    check_founding(app, bytes).await?;
+    let document = FoundingDocument::from_bytes(bytes).map_err(Problem::malformed)?;
+    let federation = document.verify().map_err(Problem::invalid)?;
     match app
         .store
         .found(&federation.digest(), bytes, now_ms())
@@ -42,6 +72,7 @@ pub async fn found(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
             Ok(Stored::Now)
         }
         Founded::Already => Ok(Stored::Already),
+        // Whoever else founded at this moment was faster.
         Founded::Other(digest) => Err(Problem::conflict(format!(
             "this aggregator serves federation {digest}"
         ))),

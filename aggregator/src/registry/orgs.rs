@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::{now_ms, now_s};
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::orgs::{Inserted, OrgRow, StewardRow};
+use crate::store::orgs::{Inserted, MOST_STEWARDS, OrgRow, StewardRow};
 use crate::store::register::{Appended, NewEntry, NewOrg};
 
 /// Takes a self-signed registration.
@@ -162,7 +162,8 @@ pub(super) async fn refused(
 /// Takes the enrolment of a steward of `org`, signed by its root key.
 ///
 /// # Errors
-/// Unknown organisation, malformed, a signature or the proof of possession is wrong.
+/// Unknown organisation, malformed, a signature or the proof of possession is wrong, or the root key has enrolled as many as
+/// it may.
 pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Stored, Problem> {
     let federation = app.federation().await?;
     let members = app.members().await?;
@@ -182,6 +183,7 @@ pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Store
         org: *org,
         steward_key: enrolment.steward.as_bytes().to_vec(),
         vrf_key: Some(enrolment.vrf.as_bytes().to_vec()),
+        root: Some(member.root().id()),
         created_ms: now_ms(),
     };
     let mut inserted = app.store.enrol_steward(&row, bytes).await?;
@@ -196,7 +198,9 @@ pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Store
     let stored = Stored::from_insert(
         inserted,
         "this steward is enrolled with other contents, and they stay",
-        "the federation has as many members as this server takes",
+        &format!(
+            "this root key has enrolled {MOST_STEWARDS} stewards, which is the most; replace it (dawn org rotate --root) to enrol more"
+        ),
     )?;
     if stored == Stored::Now {
         tracing::info!(%org, steward = %row.steward, "a steward is enrolled");

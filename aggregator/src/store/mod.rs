@@ -1,7 +1,8 @@
 //! All SQL of the aggregator, one file per aggregate; every function is one named transaction.
 //!
-//! Transactions run at READ COMMITTED and take explicit row locks, always in this order: the task, the
-//! round, its submissions or statements, the head of the log, jobs. A serialisation failure or a deadlock
+//! Transactions run at READ COMMITTED. They take an advisory lock first, if one at all (`locks`), then explicit
+//! row locks, always in this order: the organisation, the task, the round, its submissions or statements, the head of the log,
+//! jobs. A serialisation failure or a deadlock
 //! repeats the transaction. Whoever can change the database can lie about liveness and statistics; every
 //! statement in it is signed and every number that matters is recomputed by stewards and auditors.
 
@@ -19,6 +20,7 @@ use crate::metrics::Metrics;
 pub mod budget;
 pub mod federation;
 pub mod jobs;
+mod locks;
 pub mod log;
 pub mod nonces;
 pub mod objects;

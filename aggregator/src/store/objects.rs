@@ -7,11 +7,9 @@
 use dawn_crypto::digest::Digest;
 use sqlx::PgConnection;
 
+use super::locks::Lock;
 use super::{Store, StoreError, transaction};
 use crate::payloads::{ObjectKey, Payloads};
-
-/// "dawn", as the key of the advisory lock.
-const LOCK: i64 = 0x6461_776e;
 
 /// Objects that are deleted under one lock.
 const BATCH: usize = 32;
@@ -40,14 +38,6 @@ impl ObjectKind {
             Self::Answers => "answers",
         }
     }
-}
-
-pub(super) async fn lock_shared(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_xact_lock_shared($1)")
-        .bind(LOCK)
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Those of `keys` that no row names at the moment.
@@ -121,10 +111,7 @@ impl Store {
         batch: &[ObjectKey],
     ) -> Result<usize, StoreError> {
         transaction!(self, "delete_unnamed", |conn| {
-            sqlx::query("select pg_advisory_xact_lock($1)")
-                .bind(LOCK)
-                .execute(&mut *conn)
-                .await?;
+            Lock::Objects.exclusive(conn).await?;
             let mut deleted = 0;
             for key in unnamed(conn, kind, batch).await? {
                 if payloads.delete(key).await.is_ok() {

@@ -1,6 +1,6 @@
 //! Organisations and the stewards that they enrol.
 
-use dawn_identity::{OrgId, StewardId};
+use dawn_identity::{KeyId, OrgId, StewardId};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -34,9 +34,15 @@ pub struct StewardRow {
     pub steward_key: Vec<u8>,
     /// The key of its parts of beacons; `None` when an older version enrolled it.
     pub vrf_key: Option<Vec<u8>>,
+    /// Identifier of the root key that enrolled it; `None` when an older version did.
+    pub root: Option<KeyId>,
     /// When it was enrolled.
     pub created_ms: u64,
 }
+
+/// Most stewards that one root key enrols. An organisation seats one at a time; a root key that was stolen, and is
+/// replaced, has used up its own places only.
+pub const MOST_STEWARDS: u32 = 64;
 
 /// What became of an insert that may happen once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +53,7 @@ pub enum Inserted {
     Already,
     /// Something else is stored under that name, and stays.
     Other,
-    /// The federation is full.
+    /// There is no room for more.
     Full,
 }
 
@@ -84,9 +90,36 @@ impl Store {
         enrolment: &[u8],
     ) -> Result<Inserted, StoreError> {
         transaction!(self, "enrol_steward", |conn| {
-            let inserted = sqlx::query(
-                "insert into stewards (steward, org, steward_key, enrolment, created_ms, vrf_key)
-                 values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            // The row of the organisation serialises its enrolments, so that the limit is exact.
+            sqlx::query("select 1 from orgs where org = $1 for no key update")
+                .bind(&row.org.as_bytes()[..])
+                .execute(&mut *conn)
+                .await?;
+            let stored: Option<Vec<u8>> =
+                sqlx::query_scalar("select enrolment from stewards where steward = $1")
+                    .bind(&row.steward.as_bytes()[..])
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            if let Some(stored) = stored {
+                return Ok(if stored == enrolment {
+                    Inserted::Already
+                } else {
+                    Inserted::Other
+                });
+            }
+            let root = row.root.map(|root| root.as_bytes().to_vec());
+            let enrolled: i64 =
+                sqlx::query_scalar("select count(*) from stewards where org = $1 and root = $2")
+                    .bind(&row.org.as_bytes()[..])
+                    .bind(&root)
+                    .fetch_one(&mut *conn)
+                    .await?;
+            if enrolled >= i64::from(MOST_STEWARDS) {
+                return Ok(Inserted::Full);
+            }
+            sqlx::query(
+                "insert into stewards (steward, org, steward_key, enrolment, created_ms, vrf_key, root)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(&row.steward.as_bytes()[..])
             .bind(&row.org.as_bytes()[..])
@@ -94,33 +127,24 @@ impl Store {
             .bind(enrolment)
             .bind(signed(row.created_ms))
             .bind(&row.vrf_key)
+            .bind(&root)
             .execute(&mut *conn)
-            .await?
-            .rows_affected();
-            if inserted == 0 {
-                let stored: Vec<u8> =
-                    sqlx::query_scalar("select enrolment from stewards where steward = $1")
-                        .bind(&row.steward.as_bytes()[..])
-                        .fetch_one(conn)
-                        .await?;
-                return Ok(if stored == enrolment {
-                    Inserted::Already
-                } else {
-                    Inserted::Other
-                });
-            }
+            .await?;
             log::append(conn, "steward-enrolment", None, enrolment).await?;
             Ok(Inserted::Now)
         })
     }
 
-    /// The stewards that an organisation has enrolled, oldest first.
+    /// The newest [`MOST_STEWARDS`] stewards that an organisation has enrolled, oldest first.
     pub async fn stewards_of(&self, org: &OrgId) -> Result<Vec<StewardRow>, StoreError> {
         sqlx::query(
-            "select steward, org, steward_key, vrf_key, created_ms from stewards where org = $1
-             order by created_ms, steward",
+            "select * from (
+                 select steward, org, steward_key, vrf_key, root, created_ms from stewards where org = $1
+                 order by created_ms desc, steward desc limit $2
+             ) as newest order by created_ms, steward",
         )
         .bind(&org.as_bytes()[..])
+        .bind(i64::from(MOST_STEWARDS))
         .fetch_all(&self.pool)
         .await?
         .iter()
@@ -131,7 +155,7 @@ impl Store {
     /// One steward.
     pub async fn steward(&self, steward: &StewardId) -> Result<Option<StewardRow>, StoreError> {
         sqlx::query(
-            "select steward, org, steward_key, vrf_key, created_ms from stewards where steward = $1",
+            "select steward, org, steward_key, vrf_key, root, created_ms from stewards where steward = $1",
         )
         .bind(&steward.as_bytes()[..])
         .fetch_optional(&self.pool)
@@ -159,6 +183,11 @@ fn steward_row(row: &PgRow) -> Result<StewardRow, StoreError> {
         org: OrgId(digest(row.try_get("org")?)?),
         steward_key: row.try_get("steward_key")?,
         vrf_key: row.try_get("vrf_key")?,
+        root: row
+            .try_get::<Option<&[u8]>, _>("root")?
+            .map(digest)
+            .transpose()?
+            .map(KeyId),
         created_ms: unsigned(row.try_get("created_ms")?)?,
     })
 }

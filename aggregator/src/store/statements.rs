@@ -6,10 +6,9 @@ use dawn_protocol::round_id::RoundId;
 use sqlx::{PgConnection, Row};
 
 use super::jobs::{self, JobKind};
+use super::locks::Lock;
 use super::rounds::{Phase, job};
-use super::{
-    Store, StoreError, digest, log, objects, signed, signed32, transaction, unsigned, unsigned32,
-};
+use super::{Store, StoreError, digest, log, signed, signed32, transaction, unsigned, unsigned32};
 use crate::payloads::{ObjectKey, Payloads};
 
 /// A statement of the aggregator, ready to be stored.
@@ -224,7 +223,7 @@ impl Store {
         let steward = &statement.steward.as_bytes()[..];
         transaction!(self, "put_statement", |conn| {
             if matches!(statement.beside, Some(Beside::Answers(_))) {
-                objects::lock_shared(conn).await?;
+                Lock::Objects.shared(conn).await?;
             }
             // Alone with the round: two statements of one steward cannot pass each other, and no phase ends
             // between the check and the insert.

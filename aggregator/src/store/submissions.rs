@@ -6,11 +6,10 @@ use dawn_protocol::round_id::RoundId;
 use sqlx::Row;
 
 use super::jobs::{self, JobKind};
+use super::locks::Lock;
 use super::rounds::{Phase, job};
 use super::statements::keep_evidence;
-use super::{
-    Store, StoreError, digest, objects, signed, signed32, transaction, unsigned, unsigned32,
-};
+use super::{Store, StoreError, digest, signed, signed32, transaction, unsigned, unsigned32};
 use crate::payloads::{ObjectKey, Payloads};
 
 /// A verified submission whose objects are durable.
@@ -122,7 +121,7 @@ impl Store {
     ) -> Result<Submitted, StoreError> {
         let id = &new.round;
         transaction!(self, "add_submission", |conn| {
-            objects::lock_shared(conn).await?;
+            Lock::Objects.shared(conn).await?;
             let row = sqlx::query(
                 "select phase, deadline_ms, submitted from rounds where task = $1 and number = $2 for no key update",
             )

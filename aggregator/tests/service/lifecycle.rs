@@ -306,3 +306,60 @@ async fn founders_let_in_by_approval() {
     assert_eq!(register(&world, &api).await.head().entries, 3 + 1 + 1 + 2);
     running.shutdown().await.unwrap();
 }
+
+/// Enrolments of one root key are bounded, however many are sent at once; what is enrolled stays, and another root key has
+/// room again: whoever steals one cannot keep the organisation from ever seating a steward.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_key_enrols_sixty_four_stewards() {
+    let world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let (org, digest) = (&world.orgs[0], world.federation.digest());
+    let path = format!("/v1/orgs/{}/steward", org.id());
+    let put = async |org: &Organisation, seed: u8| {
+        let key = SecretKey::from_seed(&[seed; 32]);
+        let vrf = crate::world::vrf_key(&key);
+        let enrolment = org
+            .enrol_steward(&digest, &key, vrf.public(), now_s())
+            .unwrap();
+        let (addr, body) = (running.local_addr(), enrolment.bytes());
+        raw::signed(addr, "PUT", &path, body, Purpose::EnrolSteward, org.root()).await
+    };
+    // One is enrolled already.
+    let answers = futures_util::future::join_all((0..70).map(|seed| put(org, seed))).await;
+    let with = |status: u16| answers.iter().filter(move |answer| answer.status == status);
+    assert_eq!((with(201).count(), with(429).count()), (63, 7));
+    let problem = with(429).next().unwrap().problem();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("64 stewards"), "{detail}");
+    let stewards = "select count(*) from stewards";
+    assert_eq!(world.number(stewards).await, 64 + 2);
+    // The same again is the same, whatever is full.
+    let enrolled = answers.iter().position(|answer| answer.status == 201);
+    let again = put(org, u8::try_from(enrolled.unwrap()).unwrap()).await;
+    assert_eq!(again.status, 200);
+    // Others have their own.
+    let key = SecretKey::from_seed(&[90; 32]);
+    let other = &world.orgs[1];
+    let vrf = crate::world::vrf_key(&key);
+    let enrolment = other
+        .enrol_steward(&digest, &key, vrf.public(), now_s())
+        .unwrap();
+    let outcome = api
+        .enrol_steward(&other.id(), &enrolment, other.root())
+        .await;
+    assert_eq!(status(outcome), 200);
+    // Another root key.
+    let root = SecretKey::from_seed(&[91; 32]);
+    assert_eq!(
+        tell(&world, &api, org, org.rotation(&digest, &root)).await,
+        200
+    );
+    let new = with_root(org, &root);
+    assert_eq!(put(&new, 92).await.status, 201);
+    let shown = api.org(&org.id()).await.unwrap();
+    let shown = shown["stewards"].as_array().unwrap();
+    assert_eq!(shown.len(), 64, "the newest");
+    let newest = SecretKey::from_seed(&[92; 32]).public().to_string();
+    assert_eq!(shown[63]["steward_key"], newest.as_str());
+    running.shutdown().await.unwrap();
+}

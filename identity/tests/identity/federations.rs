@@ -1,8 +1,8 @@
 //! The founding document: all founders, one digest.
 
 use dawn_identity::{
-    Admission, DecodeError, Federation, FederationError, FounderEntry, FoundingDocument, Members,
-    OrgId, SecretKey, to_canonical,
+    Admission, DecodeError, Federation, FederationError, FounderEntry, FoundingClaim,
+    FoundingDocument, Members, OrgId, SecretKey, to_canonical,
 };
 
 use crate::fixture::{Fixture, NOW, organisation, refuse_every_change};
@@ -17,6 +17,50 @@ fn a_federation_is_founded() {
     let verified = read.verify_pinned(&fixture.federation.digest()).unwrap();
     assert_eq!(verified, fixture.federation);
     assert_eq!(verified.name, "Test federation");
+}
+
+#[test]
+fn what_a_document_claims_is_read_without_its_keys() {
+    let fixture = Fixture::new();
+    let bytes = fixture.founding.to_bytes();
+    let claim = FoundingClaim::read(&bytes).unwrap();
+    let federation = &fixture.founding.federation;
+    assert_eq!(claim.digest, fixture.founding.digest());
+    assert_eq!(&claim.aggregator, federation.aggregator.as_bytes());
+    assert_eq!(&claim.log, federation.log.as_bytes());
+    // Whatever is changed in the body: it is not this federation's claim any more. Signatures are not part of it.
+    let body = to_canonical(federation).len();
+    for at in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        let same = FoundingClaim::read(&other).is_ok_and(|other| other == claim);
+        assert_eq!(same, at > body, "{at}");
+    }
+    for end in 0..=body {
+        assert!(FoundingClaim::read(&bytes[..end]).is_err(), "{end}");
+    }
+    // A key that is no point is not looked at; more founders than there may be are none.
+    let root = *federation.founders[0].root.as_bytes();
+    let at = bytes.windows(32).position(|window| window == root).unwrap();
+    let mut other = bytes.clone();
+    other[at..at + 32].copy_from_slice(&[0xff; 32]);
+    assert!(FoundingClaim::read(&other).is_ok());
+    assert!(FoundingDocument::from_bytes(&other).is_err());
+    let mut many = federation.clone();
+    let founder = many.founders[0].clone();
+    for (count, read) in [(0, false), (1, true), (64, true), (65, false)] {
+        many.founders = vec![founder.clone(); count];
+        let document = FoundingDocument {
+            federation: many.clone(),
+            signatures: Vec::new(),
+        };
+        assert_eq!(FoundingClaim::read(&document.to_bytes()).is_ok(), read);
+    }
+    let long = vec![0x80; FoundingDocument::MAX_BYTES + 1];
+    assert!(matches!(
+        FoundingClaim::read(&long),
+        Err(DecodeError::TooLarge { .. })
+    ));
 }
 
 #[test]
