@@ -58,16 +58,6 @@ pub fn overwrite(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     fs::rename(&new, path).with_context(|| format!("cannot replace {}", path.display()))
 }
 
-/// Puts the file `next` in the place of `path`, which is kept as `former`.
-pub fn replace(path: &Path, former: &Path, next: &Path) -> Result<()> {
-    let moved = |from: &Path, to: &Path| {
-        fs::rename(from, to)
-            .with_context(|| format!("cannot move {} to {}", from.display(), to.display()))
-    };
-    moved(path, former)?;
-    moved(next, path)
-}
-
 /// Creates a directory for one owner.
 pub fn private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -90,15 +80,19 @@ pub fn read_key(path: &Path) -> Result<SecretKey> {
         return SecretKey::from_pkcs8_pem(&text)
             .with_context(|| format!("{} holds no Ed25519 key", path.display()));
     }
+    SecretKey::from_encrypted_pem(&text, &passphrase_of(path)?)
+        .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// The passphrase of an encrypted key file.
+pub fn passphrase_of(path: &Path) -> Result<Passphrase> {
     let Some(file) = std::env::var_os(PASSPHRASE_FILE) else {
         bail!(
             "{} is encrypted: let {PASSPHRASE_FILE} name a file with its passphrase",
             path.display()
         );
     };
-    let passphrase = read_passphrase(Path::new(&file))?;
-    SecretKey::from_encrypted_pem(&text, &passphrase)
-        .with_context(|| format!("cannot open {}", path.display()))
+    read_passphrase(Path::new(&file))
 }
 
 /// Reads a passphrase, unless others may read it too.
@@ -157,7 +151,12 @@ pub fn load_organisation(dir: &Path) -> Result<Organisation> {
         read_key(&dir.join("issuer.pem"))?,
         certificate,
     )
-    .with_context(|| format!("the files in {} do not belong together", dir.display()))
+    .with_context(|| {
+        format!(
+            "the files in {} do not belong together; when a rotation broke off, run it again",
+            dir.display()
+        )
+    })
 }
 
 /// Saves a device: `device.pem`, `credential.cbor`, `federation.cbor`.

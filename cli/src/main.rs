@@ -4,6 +4,7 @@ mod arithmetic;
 mod commands;
 mod files;
 mod output;
+mod replacing;
 
 use clap::{Parser, Subcommand};
 use commands::{

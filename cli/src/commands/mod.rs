@@ -20,6 +20,7 @@ pub mod key;
 pub mod log;
 pub mod org;
 mod org_changes;
+mod org_rotation;
 pub mod roster;
 pub mod steward;
 pub mod task;

@@ -11,6 +11,7 @@ use rand_core::UnwrapErr;
 use serde_json::json;
 
 use super::org_changes::{self, Target};
+use super::org_rotation;
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -157,9 +158,9 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             json,
         } => {
             if root {
-                org_changes::rotate_root(&dir, &server, days, json).await
+                org_rotation::rotate_root(&dir, &server, days, json).await
             } else {
-                org_changes::rotate_issuer(&dir, &server, days, revoke, json).await
+                org_rotation::rotate_issuer(&dir, &server, days, revoke, json).await
             }
         }
         Command::Revoke {
