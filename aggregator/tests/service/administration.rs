@@ -73,7 +73,9 @@ async fn nothing_is_administered_without_a_signature() {
     let mut administrative = 0;
     for (path, operations) in description["paths"].as_object().unwrap() {
         for method in ["post", "put", "delete", "patch"] {
-            if operations.get(method).is_none() || path.starts_with("/v1/tasks/{task}/rounds/") {
+            // What stewards and devices say carries signatures of its own; a cosignature is one.
+            let speaks = path.starts_with("/v1/tasks/{task}/rounds/") || path == "/v1/log/witness";
+            if operations.get(method).is_none() || speaks {
                 continue;
             }
             administrative += 1;

@@ -411,6 +411,10 @@ async fn the_description_has_every_route_with_its_problems() {
         ("/v1/tasks/{task}/rounds/{round}/payloads/{digest}", 1),
         ("/v1/log/head", 1),
         ("/v1/log/entries", 1),
+        ("/v1/log/checkpoint", 1),
+        ("/v1/log/checkpoint/witnessed", 1),
+        ("/v1/log/proof/{index}", 1),
+        ("/v1/log/witness", 2),
         ("/healthz", 1),
         ("/metrics", 1),
     ];

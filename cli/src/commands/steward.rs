@@ -1,13 +1,14 @@
 //! `dawn steward`: the opener that an organisation runs.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{OrgId, SecretKey, StewardId};
-use dawn_steward::{Steward, StewardConfig, vrf_key};
+use dawn_steward::{Steward, StewardConfig, Vault, vrf_key};
 use dawn_transport::Api;
 use rand_core::UnwrapErr;
 use serde_json::json;
@@ -45,6 +46,16 @@ pub enum Command {
         org: PathBuf,
         #[arg(long)]
         server: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes new keys and hands the steward's memory to them, while it is stopped: what it has said, and what its ledger says was
+    /// spent, binds the new keys as well. They are to be enrolled and to come into the next roster; the old key files are kept. A run that
+    /// broke off is finished by the next one.
+    ReplaceKeys {
+        /// Folder of the steward.
+        #[arg(long)]
+        dir: PathBuf,
         #[arg(long)]
         json: bool,
     },
@@ -118,11 +129,17 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 format!("steward {id} is enrolled for {}", organisation.name())
             })
         }
+        Command::ReplaceKeys { dir, json } => {
+            let (before, now) = replace_keys(&dir)?;
+            let done = json!({"steward": now, "before": before});
+            output::report(json, &done, |_| {
+                format!(
+                    "steward {now} has the memory of {before}: enrol it (dawn steward enrol), then let the members sign the next roster"
+                )
+            })
+        }
         Command::Run { config } => {
-            let settings: StewardConfig = toml::from_str(&files::read_text(&config)?)
-                .with_context(|| {
-                    format!("{} is no configuration of a steward", config.display())
-                })?;
+            let settings = read_config(&config)?;
             let steward = Steward::open(settings)?;
             steward
                 .run(async {
@@ -132,4 +149,48 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn read_config(path: &Path) -> Result<StewardConfig> {
+    toml::from_str(&files::read_text(path)?)
+        .with_context(|| format!("{} is no configuration of a steward", path.display()))
+}
+
+/// Puts new keys in the place of a steward's, and its memory under them. Every step can be repeated: the new signing key, by which
+/// a run that broke off is known, takes its place last.
+fn replace_keys(dir: &Path) -> Result<(StewardId, StewardId)> {
+    let rng = &mut UnwrapErr(getrandom::SysRng);
+    let config = read_config(&dir.join("steward.toml"))?;
+    let (key_file, next_file) = (&config.key_file, dir.join("steward.next.pem"));
+    let before = files::read_key(key_file)?;
+    if !next_file.exists() {
+        files::write_key(&next_file, &SecretKey::generate(rng))?;
+    }
+    let next = files::read_key(&next_file)?;
+    let (vrf_file, next_vrf) = (&config.vrf_key_file, dir.join("vrf.next.key"));
+    if !next_vrf.exists() {
+        vrf_key::create(&next_vrf, &VrfSecretKey::generate(rng))
+            .with_context(|| format!("cannot write {}", next_vrf.display()))?;
+    }
+    // A steward that never ran remembers nothing.
+    if config.data_dir.exists() {
+        let dirs = (&*config.data_dir, &*config.guard_dir);
+        let (old, new) = (before.public().id(), next.public().id());
+        Vault::succeed(dirs, old, new, files::now(), rng)
+            .context("the steward's memory cannot be handed over; is it still running?")?;
+    }
+    let former = before.public().thumbprint();
+    for (file, next, kept) in [
+        (vrf_file, &next_vrf, format!("vrf.former-{former}.key")),
+        (key_file, &next_file, format!("steward.former-{former}.pem")),
+    ] {
+        let kept = dir.join(kept);
+        if !kept.exists() {
+            fs::hard_link(file, &kept)
+                .with_context(|| format!("cannot make {}", kept.display()))?;
+        }
+        fs::rename(next, file).with_context(|| format!("cannot replace {}", file.display()))?;
+    }
+    let id = |key: &SecretKey| StewardId::of(&config.org, &key.public());
+    Ok((id(&before), id(&next)))
 }
