@@ -2,7 +2,9 @@
 
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::{Digest, Signed, Statement};
-use dawn_protocol::{AbortReason, Aborted, Opening, RoundId, RoundResult, Task, WorkItem};
+use dawn_protocol::{
+    AbortReason, Aborted, Opening, RoundAnnouncement, RoundId, RoundResult, Task, WorkItem,
+};
 use dawn_transport::Api;
 
 use crate::devices::announcement;
@@ -36,7 +38,8 @@ impl Run {
     }
 
     /// Devices of the first organisations submit to a round.
-    async fn submit(&mut self, number: u32, devices: usize, orgs: usize) {
+    /// Gives what the devices saw of the round, which may be over once all have submitted.
+    async fn submit(&mut self, number: u32, devices: usize, orgs: usize) -> RoundAnnouncement {
         let id = self.context.round(number);
         work_through(&self.api, &mut self.stewards, &id, &["collecting"]).await;
         let announcement = announcement(&self.api, &self.context, number - 1).await;
@@ -48,6 +51,7 @@ impl Run {
                 .await
                 .unwrap();
         }
+        announcement
     }
 
     /// The digest of the statement that ended the round before.
@@ -164,9 +168,8 @@ async fn policy() {
         0
     );
     // The next round goes on from the same weights, to its end.
-    run.submit(2, 4, 3).await;
+    let announcement = run.submit(2, 4, 3).await;
     let second = run.context.round(2);
-    let announcement = announcement(&run.api, &run.context, 1).await;
     let spec = announcement.spec.peek();
     assert_eq!(spec.previous, run.end_before(&second).await);
     let initial = run.context.initial_model_digest().unwrap();
