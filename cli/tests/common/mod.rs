@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use dawn_client::{Client, OpenRound};
 use dawn_crypto::params::Sigma;
-use dawn_identity::{DeviceId, Signed, StewardId, TaskId};
+use dawn_identity::{DeviceId, Signed, StewardId, TaskId, to_canonical};
 use dawn_learn::data::{PartitionSpec, digits, partition};
 use dawn_learn::{Dataset, Preset};
 use dawn_protocol::{Deadlines, PROTOCOL_VERSION, Policy, PrivacyPlan, RoundId, Task};
-use dawn_sim::demo::federation::{Founded, found};
+use dawn_sim::demo::federation::{Founded, found, write_key};
 use dawn_sim::demo::observe::Observed;
 use dawn_sim::demo::server::Stage;
 use rand_chacha::ChaCha20Rng;
@@ -22,6 +22,7 @@ pub struct Testbed {
     pub stage: Stage,
     pub founded: Founded,
     pub task: TaskId,
+    /// The folder of the device at index `i` is `device-i` in `scratch`.
     pub clients: Vec<(Client, Dataset)>,
     pub points: BTreeMap<StewardId, u8>,
     pub scratch: TempDir,
@@ -97,11 +98,19 @@ impl Testbed {
                     &mut rng,
                 )
                 .unwrap();
+            // As `dawn device enrol` leaves it, so that `dawn client` finds what the device has kept.
+            let folder = scratch.path().join(format!("device-{index}"));
+            std::fs::create_dir(&folder).unwrap();
+            write_key(&folder.join("device.pem"), &device.key).unwrap();
+            let credential = to_canonical(&device.chain);
+            std::fs::write(folder.join("credential.cbor"), credential).unwrap();
+            let document = founded.founding.to_bytes();
+            std::fs::write(folder.join("federation.cbor"), document).unwrap();
             let client = Client::builder()
                 .server(stage.url())
                 .federation(founded.founding.clone(), founded.founding.digest())
                 .device(device.chain, device.key)
-                .state_dir(scratch.path().join(format!("device-{index}")))
+                .state_dir(folder.join("state"))
                 .build()
                 .unwrap();
             clients.push((client, split.train.subset(&shard.samples).unwrap()));
