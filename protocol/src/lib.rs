@@ -87,7 +87,7 @@ pub use groups::{GroupRule, Groups};
 pub use log::{LogEntry, LogHead};
 pub use noise::{Candidate, NoiseSecret, StewardNoise};
 pub use package::OpenedPackage;
-pub use phase::{Judged, Opened, RoundChallenged, RoundClosed, RoundOpen};
+pub use phase::{DrawProof, Judged, Opened, ProvenDraw, RoundChallenged, RoundClosed, RoundOpen};
 pub use round_context::{RoundContext, Seat};
 pub use round_id::RoundId;
 pub use selection::{Draw, NotSelected, Selection};

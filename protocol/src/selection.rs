@@ -106,6 +106,14 @@ impl TaskContext {
 }
 
 impl RoundContext {
+    /// What the next round's devices are drawn from when this one has this beacon, and a result.
+    pub(crate) fn leaves(&self, beacon: Digest) -> Draw {
+        Draw {
+            beacon,
+            before: self.spec().opened_ms / 1000,
+        }
+    }
+
     /// What the task asks and what this round draws from; none when it takes everybody.
     pub fn selection(&self) -> Option<(Selection, Draw)> {
         self.task().options.selection.zip(self.spec().draw)

@@ -119,6 +119,14 @@ pub enum Refusal {
     /// The ends of the earlier rounds that the log shows do not explain the model of the specification.
     #[error("the log does not explain why round {0} starts from its model")]
     Unexplained(RoundId),
+    /// The result of an earlier round leaves something to draw devices from that this steward did not see come about, and
+    /// that nothing proves.
+    #[error(
+        "what the result of round {0} leaves to draw devices from is not proven to this steward, which did not answer that round's challenge: \
+         the log has to have the round's specification with its endorsements, its closing and its challenge, and they have to give this draw; \
+         audit the round if they do not"
+    )]
+    UnprovenDraw(RoundId),
     /// This steward takes part in another session of this round.
     #[error("this steward takes part in another session of round {0}")]
     OtherSession(RoundId),

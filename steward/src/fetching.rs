@@ -1,7 +1,7 @@
-//! What a connected steward fetches so that it can verify: tasks, the register, models.
+//! What a connected steward fetches so that it can verify: tasks, the register, models, proofs of draws.
 
 use dawn_identity::TaskId;
-use dawn_protocol::RoundContext;
+use dawn_protocol::{DrawProof, RoundContext, Terminal};
 
 use crate::run::RunError;
 use crate::session::{Session, decide};
@@ -19,6 +19,23 @@ impl Session {
         decide(&self.state, move |_, _| {
             context.learn_models(&from, &to)?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Fetches the proof of what the last result leaves to draw devices from, where this steward does not know it. What the
+    /// log does not show is not learnt: then the state refuses.
+    pub(crate) async fn prove_draw(&self, history: &[Terminal]) -> Result<(), RunError> {
+        let Some((round, session)) = self.state.wants_draw(history)? else {
+            return Ok(());
+        };
+        let entries = self.api.statements(&round).await?;
+        decide(&self.state, move |state, _| {
+            let envelopes = entries.iter().map(|entry| entry.envelope.as_slice());
+            match DrawProof::find(&session, envelopes) {
+                Some(proof) => state.learn_draw(&proof),
+                None => Ok(()),
+            }
         })
         .await
     }

@@ -6,7 +6,8 @@
 //! another one to explain it:
 //!
 //! - a result, whose model is that of the opened sum, and which names the model that its round started from when the task asks for
-//!   directions: recomputed by every auditor, and compared with what this steward knows of that round;
+//!   directions: recomputed by every auditor, and compared with what this steward knows of that round. What it leaves to draw
+//!   devices from is believed only with proof ([`crate::drawing`]);
 //! - the abort of the round whose specification is the newest that this steward has verified, or the end that this
 //!   specification named;
 //! - the abort of round 1, which leaves the initial model.
@@ -53,7 +54,8 @@ impl StewardState {
     /// Verifies that a specification continues the rounds before it, and that the model is the one that they left.
     ///
     /// # Errors
-    /// [`Refusal::Violation`]; [`Refusal::OtherHistory`]; [`Refusal::Unexplained`] when `history` ends too early.
+    /// [`Refusal::Violation`]; [`Refusal::OtherHistory`]; [`Refusal::Unexplained`] when `history` ends too early;
+    /// [`Refusal::UnprovenDraw`].
     pub(crate) fn explain(
         &self,
         context: &RoundContext,
@@ -71,7 +73,8 @@ impl StewardState {
             if round.next() != later || named != Some(terminal.digest()) {
                 return Err(Refusal::OtherHistory(spec.round).into());
             }
-            check_history(&spec.round, terminal, &self.vault.round(&round)?)?;
+            let record = self.vault.round(&round)?;
+            check_history(&spec.round, terminal, &record)?;
             Violation::unless(
                 terminal.next_start() == spec.start(),
                 Culprit::Aggregator,
@@ -81,7 +84,7 @@ impl StewardState {
             let of_round = known_of(round.number);
             context.verify_leaves(terminal, of_round.map(Known::start))?;
             let Terminal::Aborted(aborted) = terminal else {
-                return Ok(());
+                return self.check_draw(terminal, &record, known);
             };
             let named_then = known.filter(|known| known.previous == named);
             context.verify_stays(aborted, named_then.map(Known::start))?;

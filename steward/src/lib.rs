@@ -11,6 +11,7 @@
 //! | [`state`] | the steward's decisions without HTTP: who it is, what it knows, the gate that every request passes |
 //! | [`preparation`] | the sealing key and the endorsement |
 //! | [`history`] | why a specification starts from the model that it names |
+//! | [`drawing`] | what devices are drawn from, proven to a steward that was away |
 //! | [`list`] | reading the closed list |
 //! | [`beacon`] | the part of the beacon |
 //! | [`report`] | opening the packages of a closed round and answering the challenge |
@@ -33,6 +34,7 @@ pub mod answers;
 pub mod beacon;
 pub mod change;
 pub mod config;
+pub mod drawing;
 mod durable;
 pub mod error;
 pub mod examination;

@@ -124,6 +124,7 @@ impl Session {
                 self.logged(&round, &entries, &[spec.bytes()]).await?;
                 drop(entries);
                 let history = self.history(&spec).await?;
+                self.prove_draw(&history).await?;
                 let bytes = decide(&self.state, move |state, rng| {
                     state.endorse(&spec, &history, now(), rng)
                 })

@@ -11,11 +11,12 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use dawn_crypto::digest::{hash, labels};
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, Signed, Statement,
-    StewardId, TaskId, VerifiedFederation,
+    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, SessionId, Signed,
+    Statement, StewardId, TaskId, VerifiedFederation,
 };
 use dawn_protocol::{
-    Culprit, LogEntry, MAX_STATEMENT_BYTES, RoundId, RoundSpec, Rule, Task, TaskContext, Violation,
+    Culprit, Draw, LogEntry, MAX_STATEMENT_BYTES, RoundId, RoundSpec, Rule, Task, TaskContext,
+    Violation,
 };
 use rand_core::CryptoRng;
 
@@ -52,6 +53,8 @@ pub struct StewardState {
     pub(crate) recompute_all_bytes: u64,
     /// Leaf hashes of statements that were shown to be in the log.
     pub(crate) logged: Mutex<BTreeSet<Digest>>,
+    /// What rounds leave to draw from, by proof.
+    pub(crate) draws: Mutex<BTreeMap<RoundId, (SessionId, Draw)>>,
     federation: VerifiedFederation,
     register: RwLock<Register>,
     tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
@@ -76,6 +79,7 @@ impl StewardState {
             budgets,
             recompute_all_bytes: RECOMPUTE_ALL_BYTES,
             logged: Mutex::default(),
+            draws: Mutex::default(),
             register: RwLock::new(Register::new(&federation)),
             federation,
             tasks: Mutex::default(),

@@ -48,10 +48,7 @@ impl RoundChallenged {
     /// What the next round's devices are drawn from when this one has a result. Nobody knew the beacon when the round was
     /// opened.
     pub fn next_draw(&self) -> Draw {
-        Draw {
-            beacon: self.beacon,
-            before: self.spec().opened_ms / 1000,
-        }
+        self.leaves(self.beacon)
     }
 
     /// The groups of the round, when its task asks for sums over groups.

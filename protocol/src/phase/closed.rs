@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use dawn_crypto::digest::Digest;
 use dawn_crypto::vrf::{self, VrfOutput, VrfSecretKey};
 use dawn_identity::{Signed, StewardId};
 
@@ -58,26 +59,8 @@ impl RoundClosed {
     /// # Errors
     /// A [`Violation`] by the steward.
     pub fn verify_beacon_share(&self, share: &Signed<BeaconShare>) -> Result<u8, Violation> {
-        self.beacon_output(share).map(|(point, _)| point)
-    }
-
-    fn beacon_output(&self, share: &Signed<BeaconShare>) -> Result<(u8, VrfOutput), Violation> {
-        let statement = share.peek();
-        let culprit = Culprit::Steward(statement.steward);
-        self.verify_session(culprit, &statement.round, &statement.session)?;
-        Violation::unless(
-            statement.root == self.closed.root,
-            culprit,
-            Rule::Root,
-            "the part of the beacon is about another root",
-        )?;
-        let point = self.verify_seated(share, &statement.steward)?;
-        let key = self.roster().steward_at(point).map(|entry| &entry.vrf);
-        let key = key.expect("the roster has the steward's point");
-        let input = beacon_input(&self.session(), &self.closed.root);
-        let output = vrf::verify(key, &input.0, &statement.proof)
-            .map_err(|e| Violation::new(culprit, Rule::BeaconShare, e))?;
-        Ok((point, output))
+        let (point, _) = self.open.beacon_output(&self.closed.root, share)?;
+        Ok(point)
     }
 
     /// The challenge that the first T of these parts make, given in any order. More may be given.
@@ -110,12 +93,38 @@ impl RoundClosed {
     /// # Errors
     /// A [`Violation`] by the aggregator, who collected the parts.
     pub fn challenged(self, challenge: &Signed<Challenge>) -> Result<RoundChallenged, Violation> {
+        let beacon = self.open.beacon_of(&self.closed.root, challenge)?;
+        let groups = self.task().options.groups;
+        Ok(RoundChallenged {
+            groups: groups.map(|rule| {
+                let entries = self.roll.entries().iter();
+                let verified = |entry: &Entry| entry.refused.is_none().then_some(entry.device);
+                Groups::draw(&rule, &beacon, entries.map(verified))
+            }),
+            beacon,
+            digest: challenge.body_digest(),
+            closed: self,
+        })
+    }
+}
+
+/// What follows from the closed root alone.
+impl RoundOpen {
+    /// The beacon of an aggregator's challenge of the list with this root.
+    ///
+    /// # Errors
+    /// A [`Violation`] by the aggregator, who collected the parts.
+    pub(super) fn beacon_of(
+        &self,
+        root: &Digest,
+        challenge: &Signed<Challenge>,
+    ) -> Result<Digest, Violation> {
         let statement = self.verify_aggregator(challenge)?;
         self.verify_session(Culprit::Aggregator, &statement.round, &statement.session)?;
         let aggregator =
             |detail: String| Violation::new(Culprit::Aggregator, Rule::Challenge, detail);
         Violation::unless(
-            statement.root == self.closed.root,
+            statement.root == *root,
             Culprit::Aggregator,
             Rule::Root,
             "the challenge is about another root",
@@ -129,7 +138,7 @@ impl RoundClosed {
         let mut last = 0;
         for share in &statement.shares {
             let (point, output) = self
-                .beacon_output(share)
+                .beacon_output(root, share)
                 .map_err(|e| aggregator(e.to_string()))?;
             if point <= last {
                 return Err(aggregator(format!(
@@ -139,17 +148,30 @@ impl RoundClosed {
             last = point;
             outputs.push(output);
         }
-        let beacon = beacon(&self.session(), &self.closed.root, &outputs);
-        let groups = self.task().options.groups;
-        Ok(RoundChallenged {
-            groups: groups.map(|rule| {
-                let entries = self.roll.entries().iter();
-                let verified = |entry: &Entry| entry.refused.is_none().then_some(entry.device);
-                Groups::draw(&rule, &beacon, entries.map(verified))
-            }),
-            beacon,
-            digest: challenge.body_digest(),
-            closed: self,
-        })
+        Ok(beacon(&self.session(), root, &outputs))
+    }
+
+    /// A steward's part of the beacon of the list with this root, with its point.
+    fn beacon_output(
+        &self,
+        root: &Digest,
+        share: &Signed<BeaconShare>,
+    ) -> Result<(u8, VrfOutput), Violation> {
+        let statement = share.peek();
+        let culprit = Culprit::Steward(statement.steward);
+        self.verify_session(culprit, &statement.round, &statement.session)?;
+        Violation::unless(
+            statement.root == *root,
+            culprit,
+            Rule::Root,
+            "the part of the beacon is about another root",
+        )?;
+        let point = self.verify_seated(share, &statement.steward)?;
+        let key = self.roster().steward_at(point).map(|entry| &entry.vrf);
+        let key = key.expect("the roster has the steward's point");
+        let input = beacon_input(&self.session(), root);
+        let output = vrf::verify(key, &input.0, &statement.proof)
+            .map_err(|e| Violation::new(culprit, Rule::BeaconShare, e))?;
+        Ok((point, output))
     }
 }

@@ -4,14 +4,15 @@
 
 mod challenged;
 mod closed;
+mod draw_proof;
 mod judged;
 mod noise;
 mod open;
-
 mod opened;
 
 pub use challenged::RoundChallenged;
 pub use closed::RoundClosed;
+pub use draw_proof::{DrawProof, ProvenDraw};
 pub use judged::Judged;
 pub use open::RoundOpen;
 pub use opened::Opened;

@@ -5,6 +5,7 @@ mod beacons;
 mod budget;
 mod challenges;
 mod directions;
+mod drawing;
 mod explained;
 mod founding;
 mod garbage;
