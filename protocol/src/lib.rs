@@ -103,6 +103,10 @@ pub use work::{PackageItem, PackagePage, WorkItem};
 /// Version of the protocol that this crate speaks. Another one is refused everywhere.
 pub const PROTOCOL_VERSION: u16 = 1;
 
+/// Difference between two honest clocks that is tolerated, in seconds: by so much may the time at which a task was created
+/// or a round opened be ahead of a steward's clock (`docs/protocol.md`, sections 4.1 and 4.10).
+pub const CLOCK_TOLERANCE: u64 = 600;
+
 /// Most bytes of one signed statement, so that every statement fits a log entry
 /// (`docs/protocol.md`, section 4.6).
 pub const MAX_STATEMENT_BYTES: usize = 65_535;

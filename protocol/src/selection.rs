@@ -9,11 +9,21 @@ use dawn_crypto::vrf::{VrfOutput, VrfProof, proof_to_hash, prove, verify};
 use dawn_identity::{BrokenRule, CredentialChain, DeviceId, SecretKey, VerifiedDevice, device_vrf};
 use minicbor::{Decode, Encode};
 
+use crate::CLOCK_TOLERANCE;
 use crate::context::TaskContext;
 use crate::round_context::RoundContext;
 use crate::round_id::RoundId;
 use crate::task::Task;
 use crate::violation::{Culprit, Rule, Violation};
+
+/// By how many seconds an organisation may date a credential back, for devices whose clocks are slow: `dawn device enrol`
+/// does, and no tool may by more.
+pub const ENROLMENT_BACKDATING: u64 = 60;
+
+/// How much older than a round a credential has to be, in seconds, to be drawn by the round's beacon, so that nobody knew the beacon when it was issued: a
+/// round may say that it was opened by [`CLOCK_TOLERANCE`] later than it was, and a credential that it was issued by
+/// [`ENROLMENT_BACKDATING`] earlier.
+const MARGIN: u64 = CLOCK_TOLERANCE + ENROLMENT_BACKDATING;
 
 /// What a task asks for. A task that wants everybody does not ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -48,7 +58,8 @@ pub struct Draw {
     /// The beacon of the last round with a result; before there is one, what follows from the task.
     #[n(0)]
     pub beacon: Digest,
-    /// When nobody knew it yet, in unix seconds: credentials that count from later have no part.
+    /// When nobody knew it yet, in unix seconds, whoever was wrong about the time by as much as is tolerated: credentials
+    /// that count from later have no part.
     #[n(1)]
     pub before: u64,
 }
@@ -58,7 +69,7 @@ impl Draw {
     pub fn initial(task: &Task) -> Self {
         Self {
             beacon: hash(labels::SELECTION_START, &[task.id().as_bytes()]),
-            before: task.created,
+            before: task.created.saturating_sub(MARGIN),
         }
     }
 
@@ -87,7 +98,7 @@ pub enum NotSelected {
     NoKey,
     /// Its credential is younger than what the round draws from.
     #[error(
-        "the device's credential counts from {issued} and this round draws among those from {before} and earlier: wait for a round after the next result"
+        "the device's credential counts from {issued} and this round draws among those from {before} and earlier, eleven minutes before its beacon could be known: wait for a round after the next result"
     )]
     Enrolled {
         /// First second at which the credential counts.
@@ -110,7 +121,7 @@ impl RoundContext {
     pub(crate) fn leaves(&self, beacon: Digest) -> Draw {
         Draw {
             beacon,
-            before: self.spec().opened_ms / 1000,
+            before: (self.spec().opened_ms / 1000).saturating_sub(MARGIN),
         }
     }
 

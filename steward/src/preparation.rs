@@ -4,8 +4,8 @@
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_identity::{Digest, Signed, Statement, TaskId};
 use dawn_protocol::{
-    Culprit, Endorsement, RoundContext, RoundId, RoundSpec, Rule, SealingKey, TaskContext,
-    Terminal, Violation,
+    CLOCK_TOLERANCE, Culprit, Endorsement, RoundContext, RoundId, RoundSpec, Rule, SealingKey,
+    TaskContext, Terminal, Violation,
 };
 use rand_core::CryptoRng;
 
@@ -14,7 +14,7 @@ use crate::error::{Refusal, StewardError};
 use crate::history::wanted;
 use crate::records::{AnswerKind, End, Known, RoundRecord};
 use crate::secrets::SecretKind;
-use crate::state::{CLOCK_TOLERANCE, StewardState, request};
+use crate::state::{StewardState, request};
 
 /// How many rounds of a task are remembered with their answers; older ones are refused altogether.
 const REMEMBERED_ROUNDS: u32 = 16;

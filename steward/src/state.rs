@@ -27,8 +27,6 @@ use crate::records::{Answer, AnswerKind, End};
 use crate::seen::own_statement;
 use crate::vault::Vault;
 
-/// Difference between two honest clocks that is tolerated, in seconds.
-pub const CLOCK_TOLERANCE: u64 = 600;
 /// Most tasks whose context is kept in memory; an evicted one is shown again.
 const MAX_TASKS: usize = 256;
 

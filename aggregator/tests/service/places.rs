@@ -45,7 +45,7 @@ async fn only_who_is_selected_and_proves_it_is_taken() {
     while selected.len() < 2 || others.is_empty() {
         let key = SecretKey::generate(&mut round.world.rng);
         let org = &round.world.orgs[0];
-        let validity = Validity::starting(crate::world::now_s() - 600, 86_400);
+        let validity = Validity::starting(crate::world::now_s() - 1000, 86_400);
         let request = DeviceRequest::of(&key, "device");
         let chain = org.enrol_device(&request, validity).unwrap();
         let drawn = open.select(&chain, &key);

@@ -15,6 +15,7 @@ use dawn_identity::{
     BatchReader, BatchWriter, DeviceRequest, EnrolmentPlan, Organisation, PublicKey, Validity,
     attestation_digest, device_vrf, to_canonical,
 };
+use dawn_protocol::selection::ENROLMENT_BACKDATING;
 use rand_core::UnwrapErr;
 use serde_json::json;
 
@@ -128,7 +129,10 @@ fn enrol(enrolment: Enrolment) -> Result<ExitCode> {
     let plan = EnrolmentPlan {
         count: enrolment.count,
         label: enrolment.label.clone(),
-        validity: Validity::starting(files::now() - 60, enrolment.days * 24 * 3600),
+        validity: Validity::starting(
+            files::now() - ENROLMENT_BACKDATING,
+            enrolment.days * 24 * 3600,
+        ),
         attestation: (!attestation.is_empty()).then(|| attestation_digest(&attestation)),
     };
     match (&enrolment.batch, &enrolment.public_key) {

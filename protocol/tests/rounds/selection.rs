@@ -3,8 +3,10 @@
 use dawn_crypto::vrf::{VrfOutput, VrfProof, VrfSecretKey, proof_to_hash, prove};
 use dawn_identity::{DeviceId, DeviceRequest, SecretKey, Signed, Statement as _, Validity};
 use dawn_protocol::prepare::{PrepareError, PreparedSubmission};
+use dawn_protocol::selection::ENROLMENT_BACKDATING;
 use dawn_protocol::{
-    Candidate, Culprit, Draw, NotSelected, Rule, Selection, StewardNoise, SubmissionHeader,
+    CLOCK_TOLERANCE, Candidate, Culprit, Digest, Draw, NotSelected, RoundResult, Rule, Selection,
+    StewardNoise, SubmissionHeader, Terminal,
 };
 
 use crate::assert_violates;
@@ -173,21 +175,23 @@ fn a_credential_without_the_key_or_younger_than_the_beacon_has_no_part() {
     };
     let request = DeviceRequest::of(&key, "device");
     let foreign = VrfSecretKey::from_seed(&[3; 32]).public().clone();
-    let honest = enrol(&request, NOW);
-    let without = enrol(&DeviceRequest::of_key(key.public(), "device"), NOW);
+    // A round may say that it was opened by 600 s later than it was, and a credential that it was issued by 60 s earlier.
+    let before = NOW - 660;
+    let honest = enrol(&request, before);
+    let without = enrol(&DeviceRequest::of_key(key.public(), "device"), before);
     let with_another = enrol(
         &DeviceRequest {
             vrf: Some(foreign),
             ..request.clone()
         },
-        NOW,
+        before,
     );
-    let late = enrol(&request, NOW + 1);
+    let late = enrol(&request, before + 1);
     let select = |device: &Device| round.open.select(&device.credential, &device.key);
     let proof = select(&honest).unwrap();
     assert_eq!(select(&without), Err(NotSelected::NoKey));
     assert_eq!(select(&with_another), Err(NotSelected::NoKey));
-    let (issued, before) = (NOW + 1, NOW);
+    let issued = before + 1;
     assert_eq!(select(&late), Err(NotSelected::Enrolled { issued, before }));
     // And nobody takes their word for it.
     let submission = submit(&mut world, &round, &honest);
@@ -248,7 +252,7 @@ fn a_specification_says_what_is_drawn_from_when_it_is_asked_for_and_no_other() {
     for other in [
         Draw { beacon, ..draw },
         Draw {
-            before: NOW + 1,
+            before: draw.before + 1,
             ..draw
         },
     ] {
@@ -262,6 +266,52 @@ fn a_specification_says_what_is_drawn_from_when_it_is_asked_for_and_no_other() {
             Culprit::Aggregator
         );
     }
+}
+
+/// What an organisation with an honest clock issues when the beacon of a round may be known, dated back as far as it may be,
+/// has no part in what is drawn from that beacon, although the round says that it was opened as late as stewards let it.
+#[test]
+fn a_key_that_was_tried_after_the_beacon_has_no_part() {
+    let mut world = world(Selection { rate: u32::MAX });
+    let round = world.first_round();
+    let submissions = world.submissions(&round, &[0, 1, 2]);
+    let closed = world.close(&round, submissions);
+    let draw = closed.challenged.next_draw();
+    let end = Terminal::Result(world.by_aggregator(&RoundResult {
+        round: round.open.round_id(),
+        session: round.open.session(),
+        verdict: Digest([1; 32]),
+        openings: vec![Digest([2; 32]); 2],
+        points: vec![1, 2],
+        culprits: Vec::new(),
+        accepted: 3,
+        sum: Digest([3; 32]),
+        model: Digest([4; 32]),
+        direction: None,
+        draw: Some(draw),
+        evaluation: None,
+    }));
+    let next = world.round(2, Some(&end), Digest([4; 32]), &[1, 2, 3]);
+    assert_eq!(next.open.selection().unwrap().1, draw);
+    let opened = round.open.spec().opened_ms / 1000;
+    // By the stewards' clocks the round was opened at this second at the earliest, and ended in a later one.
+    let earliest = opened - CLOCK_TOLERANCE;
+    let mut enrolled = |at: u64| {
+        let key = SecretKey::generate(&mut world.rng);
+        let request = DeviceRequest::of(&key, "device");
+        let validity = Validity::starting(at - ENROLMENT_BACKDATING, 500_000);
+        let credential = world.organisations[0].enrol_device(&request, validity);
+        next.open.select(&credential.unwrap(), &key)
+    };
+    for after in [1, 10, CLOCK_TOLERANCE, CLOCK_TOLERANCE + 100] {
+        let refused = enrolled(earliest + after);
+        assert!(
+            matches!(refused, Err(NotSelected::Enrolled { .. })),
+            "{refused:?}"
+        );
+    }
+    // Before the round was opened nobody knew anything.
+    assert!(enrolled(earliest - 1).is_ok());
 }
 
 fn value(output: &VrfOutput) -> u32 {

@@ -154,7 +154,7 @@ impl World {
 
     pub fn device(&mut self, organisation: usize) -> Device {
         let key = SecretKey::generate(&mut self.rng);
-        let validity = Validity::starting(NOW - 10, 500_000);
+        let validity = Validity::starting(NOW - 1000, 500_000);
         let credential = self.organisations[organisation]
             .enrol_device(&DeviceRequest::of(&key, "device"), validity)
             .unwrap();

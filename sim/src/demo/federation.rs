@@ -165,16 +165,16 @@ impl Founded {
         Ok(LyingSteward::new(id, key, vrf, task, attacks, seed))
     }
 
-    /// Enrols one device of a member.
+    /// Enrols one device of a member, with a credential that counts from `from`, unix seconds.
     pub fn enrol<R: CryptoRng>(
         &self,
         member: usize,
         label: &str,
-        now: u64,
+        from: u64,
         rng: &mut R,
     ) -> Result<Device> {
         let key = SecretKey::generate(rng);
-        let validity = Validity::starting(now - 60, VALIDITY_SECONDS);
+        let validity = Validity::starting(from, VALIDITY_SECONDS);
         let chain = self.members[member]
             .organisation
             .enrol_device(&DeviceRequest::of(&key, label), validity)?;
