@@ -40,6 +40,18 @@ pub enum ServerError {
     /// The server shows another register than the round names, or than it showed before.
     #[error("the server does not show the register with {} entries and head {} that the round names", .0.entries, .0.digest)]
     OtherRegister(RegisterHead),
+    /// The round names less of the register than a round of the task that this device was shown before.
+    #[error(
+        "round {round} names a register of {named} entries, an earlier one of the task named {known}: a revocation may be left out; do not take part, and audit the task"
+    )]
+    OldRegister {
+        /// The round.
+        round: RoundId,
+        /// Entries that its specification names.
+        named: u64,
+        /// Entries that were named before.
+        known: u64,
+    },
     /// The round on offer is not after the ones already seen.
     #[error("the server offers round {0} again")]
     OldRound(RoundId),

@@ -12,14 +12,16 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{DeviceId, Signed};
-use dawn_protocol::{Receipt, RoundId, SessionId};
+use dawn_identity::{DeviceId, RegisterHead, Signed};
+use dawn_protocol::{Receipt, RoundId, SessionId, TaskId};
 use minicbor::{Decode, Encode};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use thiserror::Error;
 
 /// Canonical round id -> canonical [`Claim`].
 const CLAIMS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("claims");
+/// Task -> how much of the register the newest of its specifications named that this device has verified.
+const REGISTERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("registers");
 /// Facts about the file itself.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_DEVICE: &str = "device";
@@ -130,11 +132,45 @@ impl Ledger {
                 }
             }
             transaction.open_table(CLAIMS)?;
+            transaction.open_table(REGISTERS)?;
         }
         transaction.commit()?;
         // The file's own name must survive a power cut as well.
         File::open(state_dir)?.sync_all()?;
         Ok(Self { database })
+    }
+
+    /// The place in the register that a verified specification of the task named, the latest.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn register(&self, task: &TaskId) -> Result<Option<RegisterHead>, LedgerError> {
+        let transaction = self.database.begin_read()?;
+        let registers = transaction.open_table(REGISTERS)?;
+        registers
+            .get(task.as_bytes().as_slice())?
+            .map(|value| decode(value.value()))
+            .transpose()
+    }
+
+    /// Keeps the place that a verified specification of the task names, when it is later than the one before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn keep_register(&self, task: &TaskId, head: &RegisterHead) -> Result<(), LedgerError> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut registers = transaction.open_table(REGISTERS)?;
+            let stored = registers.get(task.as_bytes().as_slice())?;
+            let known: Option<RegisterHead> =
+                stored.map(|value| decode(value.value())).transpose()?;
+            if known.is_some_and(|known| known.entries >= head.entries) {
+                return Ok(());
+            }
+            registers.insert(task.as_bytes().as_slice(), encode(head).as_slice())?;
+        }
+        transaction.commit()?;
+        Ok(())
     }
 
     /// Claims `round` for one submission. Committed and fsynced when this returns. The same claim

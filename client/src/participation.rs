@@ -71,6 +71,7 @@ impl Participation {
         if round.number <= self.seen {
             return Err(ServerError::OldRound(round).into());
         }
+        self.check_register(&open).await?;
         if round.number == 1 {
             open.verify_previous(None, None)?;
         }
@@ -94,6 +95,26 @@ impl Participation {
         }
         self.seen = round.number;
         Ok(Some(OpenRound::new(Arc::clone(&self.inner), open, model)))
+    }
+
+    /// That a verified specification names the register that the ones before named, and no less of it, also before a
+    /// restart of this device: then what was revoked stays revoked.
+    async fn check_register(&self, open: &RoundOpen) -> Result<(), ClientError> {
+        let (task, register) = (self.task_id(), &open.spec().register);
+        if let Some(known) = self.inner.ledger.register(&task)? {
+            if register.entries < known.entries {
+                let (round, named, known) = (open.round_id(), register.entries, known.entries);
+                return Err(ServerError::OldRegister {
+                    round,
+                    named,
+                    known,
+                }
+                .into());
+            }
+            // Another register would not have that place.
+            self.inner.members_at(&known).await?;
+        }
+        Ok(self.inner.ledger.keep_register(&task, register)?)
     }
 
     /// The model that this device uses, given a published one: where the task leaves layers to the devices

@@ -1,7 +1,7 @@
 //! One change of the store: what a decision may read and write before it is made durable by
 //! [`crate::vault::Vault::write`].
 
-use dawn_identity::{Digest, KeyId, TaskId, to_canonical};
+use dawn_identity::{Digest, KeyId, RegisterHead, TaskId, to_canonical};
 use dawn_protocol::RoundId;
 use redb::{ReadableTable, WriteTransaction};
 
@@ -11,8 +11,8 @@ use crate::records::{Answer, AnswerKind, End, RoundRecord, TaskRecord};
 use crate::secrets::{SecretFiles, SecretKind};
 use crate::tables::{
     ANSWERS, Bytes, FINDINGS, LEDGER, META, META_FORMER, META_GUARD_LOST, META_IDENTITY,
-    META_LOG_UNREAD, META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key, decode,
-    parse_round_key,
+    META_LOG_UNREAD, META_REGISTER, META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key,
+    decode, parse_round_key,
 };
 use crate::vault::VaultError;
 use crate::witness::Witnessed;
@@ -34,6 +34,17 @@ pub(crate) fn newer(stored: Option<Witnessed>, guard: Option<LogMemory>) -> Opti
         }),
         (stored, None) => stored,
     }
+}
+
+/// What store and guard remember of the register, the longer one.
+pub(crate) fn longer(
+    stored: Option<RegisterHead>,
+    guard: Option<RegisterHead>,
+) -> Option<RegisterHead> {
+    [stored, guard]
+        .into_iter()
+        .flatten()
+        .max_by_key(|head| head.entries)
 }
 
 /// One transaction: reads the store as it is, and changes it.
@@ -133,6 +144,33 @@ impl<'t> Change<'t> {
         let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
         table
             .insert(META_WITNESSED, to_canonical(log).as_slice())
+            .map_err(VaultError::store)?;
+        Ok(())
+    }
+
+    /// How far the register was known when something was said, as far as store or guard remember it.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn register(&self) -> Result<Option<RegisterHead>, VaultError> {
+        let table = self.txn.open_table(META).map_err(VaultError::store)?;
+        let stored = table.get(META_REGISTER).map_err(VaultError::store)?;
+        let stored = stored
+            .map(|bytes| decode(bytes.value(), "the register that was known"))
+            .transpose()?;
+        Ok(longer(stored, self.memory.register))
+    }
+
+    /// Remembers how far the register is known; the guard will too. The caller has seen that it is further than before.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn put_register(&mut self, head: &RegisterHead) -> Result<(), VaultError> {
+        self.changed = true;
+        self.memory.register = Some(*head);
+        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
+        table
+            .insert(META_REGISTER, to_canonical(head).as_slice())
             .map_err(VaultError::store)?;
         Ok(())
     }

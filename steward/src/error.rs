@@ -91,6 +91,30 @@ pub enum Refusal {
         /// Entries that were known.
         known: u64,
     },
+    /// The closing names fewer entries of the register than this steward knew when it endorsed the round.
+    #[error(
+        "round {round}: the closing names a register of {named} entries, and this steward knew {known} before: a revocation may be left out; \
+         audit the round with the log"
+    )]
+    OldClosing {
+        /// The round.
+        round: RoundId,
+        /// Entries that the closing names.
+        named: u64,
+        /// Entries that were known.
+        known: u64,
+    },
+    /// The register is shorter than it was when this steward last spoke.
+    #[error(
+        "the register has shrunk: {known} entries were shown before, now there are {shown}; unless the aggregator's database was put back, \
+         it leaves something out: keep this steward's files as evidence"
+    )]
+    RegisterShrank {
+        /// Entries that are shown.
+        shown: u64,
+        /// Entries that were known.
+        known: u64,
+    },
     /// The task has fewer rounds.
     #[error("the task of round {0} does not have so many rounds")]
     NoSuchRound(RoundId),

@@ -32,7 +32,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use dawn_identity::{Digest, KeyId, TaskId, from_canonical, to_canonical};
+use dawn_identity::{Digest, KeyId, RegisterHead, TaskId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
@@ -94,6 +94,9 @@ pub struct Memory {
     /// The largest log that was cosigned.
     #[n(3)]
     pub log: Option<LogMemory>,
+    /// How far the register was known when something was said.
+    #[n(4)]
+    pub register: Option<RegisterHead>,
 }
 
 /// A log that was cosigned: none that does not continue it will be.

@@ -12,6 +12,7 @@
 //! | [`preparation`] | the sealing key and the endorsement |
 //! | [`history`] | why a specification starts from the model that it names |
 //! | [`drawing`] | what devices are drawn from, proven to a steward that was away |
+//! | [`registering`] | the register, which only grows |
 //! | [`list`] | reading the closed list |
 //! | [`beacon`] | the part of the beacon |
 //! | [`report`] | opening the packages of a closed round and answering the challenge |
@@ -51,6 +52,7 @@ pub mod preparation;
 pub mod recomputing;
 pub mod records;
 mod recovery;
+pub mod registering;
 pub mod report;
 pub mod run;
 pub mod secrets;

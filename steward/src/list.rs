@@ -124,13 +124,15 @@ pub(crate) fn check_count(round: RoundId, seen: usize, count: u32) -> Result<(),
 }
 
 impl StewardState {
-    /// That nothing has been said about another closed list of the round.
+    /// That nothing has been said about another closed list of the round, and that this one leaves out nothing of the
+    /// register that was known before.
     pub(crate) fn check_list(
         &self,
         change: &Change<'_>,
         round: &RoundId,
         closed: &Signed<Closed>,
     ) -> Result<(), StewardError> {
+        self.check_closing(change, round, closed)?;
         match change.round(round)?.closed {
             Some(known) if known != closed.body_digest() => Err(Refusal::OtherList(*round).into()),
             _ => Ok(()),

@@ -42,7 +42,6 @@ impl StewardState {
                 Violation::new(owner, Rule::Register, detail)
             })?;
         self.point(&context)?;
-        let register = self.register_entries();
         // There is only one request for a sealing key: the round.
         let request = request(round, &[]);
         let secret = SealingSecretKey::generate(rng);
@@ -50,6 +49,7 @@ impl StewardState {
             if let Some(bytes) = self.serve(change, round, AnswerKind::SealingKey, &request)? {
                 return Ok(bytes);
             }
+            let register = self.remember_register(change)?;
             self.check_age(&context, now)?;
             if !(1..=context.task().rounds).contains(&round.number) {
                 return Err(Refusal::NoSuchRound(*round).into());
@@ -124,8 +124,12 @@ impl StewardState {
                 }
                 .into());
             }
+            let endorsed = self.remember_register(change)?;
             self.take_part(change, &context)?;
             self.require_logged(&round, &[(RoundSpec::KIND, spec.bytes())])?;
+            let mut record = change.round(&round)?;
+            record.endorsed = Some(endorsed);
+            change.put_round(&round, &record)?;
             let statement = Endorsement {
                 round,
                 session,

@@ -115,6 +115,9 @@ pub struct RoundRecord {
     /// How many entries of the register were known when the sealing key was given.
     #[n(6)]
     pub register: Option<u64>,
+    /// How many were known when the specification was endorsed.
+    #[n(7)]
+    pub endorsed: Option<u64>,
 }
 
 /// The one verdict of a round that is looked at any more, and whose scalars are recomputed for it.

@@ -11,13 +11,10 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use dawn_crypto::digest::{hash, labels};
 use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
-    Digest, Envelope, Members, OrgId, Register, RegisterHead, SecretKey, SessionId, Signed,
-    Statement, StewardId, TaskId, VerifiedFederation,
+    Digest, Envelope, OrgId, Register, SecretKey, SessionId, Signed, Statement, StewardId, TaskId,
+    VerifiedFederation,
 };
-use dawn_protocol::{
-    Culprit, Draw, LogEntry, MAX_STATEMENT_BYTES, RoundId, RoundSpec, Rule, Task, TaskContext,
-    Violation,
-};
+use dawn_protocol::{Draw, LogEntry, MAX_STATEMENT_BYTES, RoundId, RoundSpec, Task, TaskContext};
 use rand_core::CryptoRng;
 
 use crate::change::Change;
@@ -54,7 +51,7 @@ pub struct StewardState {
     /// What rounds leave to draw from, by proof.
     pub(crate) draws: Mutex<BTreeMap<RoundId, (SessionId, Draw)>>,
     federation: VerifiedFederation,
-    register: RwLock<Register>,
+    pub(crate) register: RwLock<Register>,
     tasks: Mutex<BTreeMap<TaskId, TaskContext>>,
 }
 
@@ -115,58 +112,6 @@ impl StewardState {
     pub fn log_has_been_read<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
         self.vault
             .write(rng, |change| Ok(change.set_log_unread(false)?))
-    }
-
-    /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
-    /// that later shows another register is refused.
-    ///
-    /// # Errors
-    /// [`Refusal::Violation`] by the aggregator, for an entry that does not follow.
-    pub fn learn_register(&self, after: u64, entries: &[Vec<u8>]) -> Result<(), StewardError> {
-        let mut register = self
-            .register
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Another item of work may have fetched the same.
-        let known = register.head().entries.saturating_sub(after);
-        for entry in entries
-            .iter()
-            .skip(usize::try_from(known).unwrap_or(usize::MAX))
-        {
-            register
-                .push(entry)
-                .map_err(|error| Violation::new(Culprit::Aggregator, Rule::Register, error))?;
-        }
-        Ok(())
-    }
-
-    /// How many entries of the register this steward has.
-    pub fn register_entries(&self) -> u64 {
-        self.register
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .head()
-            .entries
-    }
-
-    /// The members as far as they are known now.
-    pub(crate) fn members(&self) -> Members {
-        self.register
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .members()
-            .clone()
-    }
-
-    /// The members as of a place that a round names.
-    ///
-    /// # Errors
-    /// [`Refusal::Violation`] by the aggregator, when it is not one of the register that this steward was shown.
-    pub(crate) fn members_at(&self, head: &RegisterHead) -> Result<Members, StewardError> {
-        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
-        let detail = "the round names another register than this steward was shown";
-        let members = register.at(head);
-        members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
     }
 
     /// Verifies a task and remembers it: the owner's issuer signed it under a root that the founding document or a

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dawn_identity::{Digest, KeyId, TaskId, from_canonical, to_canonical};
+use dawn_identity::{Digest, KeyId, RegisterHead, TaskId, from_canonical, to_canonical};
 use dawn_protocol::RoundId;
 use minicbor::{Decode, Encode};
 use redb::{
@@ -41,6 +41,8 @@ pub(crate) const META_FORMER: &str = "former-keys";
 const META_MARK: &str = "mark";
 pub(crate) const META_GUARD_LOST: &str = "guard-lost-at";
 pub(crate) const META_LOG_UNREAD: &str = "log-unread";
+/// [`RegisterHead`].
+pub(crate) const META_REGISTER: &str = "register-known";
 /// [`Witnessed`].
 pub(crate) const META_WITNESSED: &str = "log-witnessed";
 
@@ -211,6 +213,12 @@ impl View {
     pub(crate) fn witnessed(&self) -> Result<Option<Witnessed>, VaultError> {
         self.meta(META_WITNESSED)?
             .map(|bytes| decode(&bytes, "the log that was cosigned"))
+            .transpose()
+    }
+
+    pub(crate) fn register(&self) -> Result<Option<RegisterHead>, VaultError> {
+        self.meta(META_REGISTER)?
+            .map(|bytes| decode(&bytes, "the register that was known"))
             .transpose()
     }
 

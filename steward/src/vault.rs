@@ -10,14 +10,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use dawn_identity::{KeyId, TaskId};
+use dawn_identity::{KeyId, RegisterHead, TaskId};
 use dawn_protocol::RoundId;
 use rand_core::CryptoRng;
 use redb::{Database, Durability, WriteTransaction};
 use zeroize::Zeroizing;
 
 use crate::answers::{AnswerFiles, ScratchFile};
-use crate::change::{Change, newer};
+use crate::change::{Change, longer, newer};
 use crate::durable;
 use crate::guard::{Guard, GuardError, Judgement, Mark};
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
@@ -219,6 +219,16 @@ impl Vault {
         let cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = tables::read(&self.db, |view| view.witnessed())?;
         Ok(newer(stored, cell.guard.memory().log))
+    }
+
+    /// How far the register was known when something was said last; `None` when nothing was.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn register(&self) -> Result<Option<RegisterHead>, VaultError> {
+        let cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = tables::read(&self.db, |view| view.register())?;
+        Ok(longer(stored, cell.guard.memory().register))
     }
 
     /// A secret of a round; `None` when there is none (any more).

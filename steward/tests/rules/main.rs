@@ -15,6 +15,7 @@ mod http;
 mod lies;
 mod noise;
 mod once;
+mod registers;
 mod replaced;
 mod reporting;
 mod restored;

@@ -1,0 +1,122 @@
+//! The federation's register as far as this steward was shown it (`docs/protocol.md`, section 4.11). It only grows, also over
+//! restarts: how far it was known when something was said is in the memory, and who shows less afterwards is refused.
+
+use std::sync::PoisonError;
+
+use dawn_identity::{Members, RegisterHead, Signed};
+use dawn_protocol::{Closed, Culprit, RoundId, Rule, Violation};
+
+use crate::change::Change;
+use crate::error::{Refusal, StewardError};
+use crate::state::StewardState;
+
+impl StewardState {
+    /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
+    /// that later shows another register is refused, also after a restart.
+    ///
+    /// # Errors
+    /// [`Refusal::Violation`] by the aggregator, for an entry that does not follow, and for another register than the one
+    /// that the memory knows; [`StewardError::Vault`].
+    pub fn learn_register(&self, after: u64, entries: &[Vec<u8>]) -> Result<(), StewardError> {
+        // First: who decides holds the memory while it looks at the register.
+        let seen = self.vault.register()?;
+        let mut register = self
+            .register
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let violation = |detail: &dyn std::fmt::Display| {
+            Violation::new(Culprit::Aggregator, Rule::Register, detail)
+        };
+        // Another item of work may have fetched the same.
+        let known = register.head().entries.saturating_sub(after);
+        for entry in entries
+            .iter()
+            .skip(usize::try_from(known).unwrap_or(usize::MAX))
+        {
+            register.push(entry).map_err(|error| violation(&error))?;
+        }
+        match seen {
+            Some(seen)
+                if seen.entries <= register.head().entries && register.at(&seen).is_none() =>
+            {
+                let other =
+                    "this is another register than the one that this steward was shown before";
+                Err(violation(&other).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many entries of the register this steward has.
+    pub fn register_entries(&self) -> u64 {
+        self.register_head().entries
+    }
+
+    pub(crate) fn register_head(&self) -> RegisterHead {
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        register.head()
+    }
+
+    /// The members as far as they are known now.
+    pub(crate) fn members(&self) -> Members {
+        self.register
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .members()
+            .clone()
+    }
+
+    /// The members as of a place that a round names.
+    ///
+    /// # Errors
+    /// [`Refusal::Violation`] by the aggregator, when it is not one of the register that this steward was shown.
+    pub(crate) fn members_at(&self, head: &RegisterHead) -> Result<Members, StewardError> {
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        let detail = "the round names another register than this steward was shown";
+        let members = register.at(head);
+        members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
+    }
+
+    /// Remembers how far the register is known while something is said; gives the number of its entries. What was known when
+    /// something was said before has been shown again.
+    ///
+    /// # Errors
+    /// [`Refusal::RegisterShrank`].
+    pub(crate) fn remember_register(&self, change: &mut Change<'_>) -> Result<u64, StewardError> {
+        let head = self.register_head();
+        let known = change.register()?.map_or(0, |known| known.entries);
+        if head.entries < known {
+            let shown = head.entries;
+            return Err(Refusal::RegisterShrank { shown, known }.into());
+        }
+        if head.entries > known {
+            change.put_register(&head)?;
+        }
+        Ok(head.entries)
+    }
+
+    /// That a closing does not leave out what this steward knew of the register when it endorsed the round, or when it gave
+    /// its sealing key to one that others endorsed. Nobody is blamed: the list may have been closed while it endorsed.
+    ///
+    /// # Errors
+    /// [`Refusal::OldClosing`].
+    pub(crate) fn check_closing(
+        &self,
+        change: &Change<'_>,
+        round: &RoundId,
+        closed: &Signed<Closed>,
+    ) -> Result<(), StewardError> {
+        let record = change.round(round)?;
+        let known = record.endorsed.or(record.register).unwrap_or_default();
+        let named = closed.peek().register.entries;
+        if named < known {
+            return Err(Refusal::OldClosing {
+                round: *round,
+                named,
+                known,
+            }
+            .into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The register only grows, and nobody is shown less of it than before: over restarts, and from one statement to the next.
+
+use dawn_identity::{Members, Signed};
+use dawn_protocol::{Closed, Rule};
+use dawn_steward::{BeaconStep, Refusal, StewardError, StewardState};
+
+use crate::world::{ClosedRound, World, refusal};
+use crate::{assert_rule, now};
+
+/// One entry more, of this organisation's registration: the members after it, and the entry.
+fn registered(world: &World, organisation: usize) -> (Members, Vec<u8>) {
+    let registration = world.organisations[organisation]
+        .register(&world.federation.digest(), now())
+        .expect("registration");
+    let mut members = world.members.clone();
+    members.push(registration.bytes()).expect("follows");
+    (members, registration.bytes().to_vec())
+}
+
+fn share(
+    world: &mut World,
+    state: &StewardState,
+    round: &ClosedRound,
+    closed: &Signed<Closed>,
+) -> Result<Vec<u8>, StewardError> {
+    let spec = round.announcement.spec.bytes();
+    world.logged(state, &[spec, closed.bytes()]);
+    let step = state.share_beacon(&round.announcement, closed, &mut world.rng)?;
+    assert!(matches!(step, BeaconStep::Pages(_)));
+    Ok(Vec::new())
+}
+
+#[test]
+fn a_register_that_shrank_is_refused_after_a_restart_too() {
+    let mut world = World::new();
+    let state = world.start();
+    let ((_, entry), (_, other)) = (registered(&world, 5), registered(&world, 4));
+    state
+        .learn_register(1, std::slice::from_ref(&entry))
+        .expect("follows");
+    world.sealing_key(&state, 1).expect("key");
+    drop(state);
+    let shrank = Refusal::RegisterShrank { shown: 1, known: 2 };
+
+    let state = world.start();
+    assert_eq!(refusal(world.sealing_key(&state, 2)), shrank);
+    // Another entry in its place is another register.
+    let refused = state.learn_register(1, std::slice::from_ref(&other));
+    assert_rule!(refusal(refused.map(|()| Vec::new())), Rule::Register);
+    drop(state);
+    // The guard knows it when the store is gone.
+    std::fs::remove_dir_all(world.data_dir()).expect("lost");
+    let state = world.start();
+    assert_eq!(refusal(world.sealing_key(&state, 2)), shrank);
+    state.learn_register(1, &[entry]).expect("follows");
+    world
+        .sealing_key(&state, 2)
+        .expect("all of it is shown again");
+}
+
+#[test]
+fn a_closing_that_names_less_than_was_known_at_the_endorsement() {
+    let mut world = World::new();
+    let state = world.start();
+    let round = world.first_round(&state);
+    // Between the specification and the endorsement: nothing is wrong with the specification.
+    let (members, entry) = registered(&world, 5);
+    state
+        .learn_register(1, std::slice::from_ref(&entry))
+        .expect("follows");
+    world.endorse(&state, &round).expect("endorse");
+    let closed = world.closed(&round, &[0, 1, 2, 3]);
+    assert_eq!(closed.statement.peek().register.entries, 1);
+    let old = Refusal::OldClosing {
+        round: world.id(1),
+        named: 1,
+        known: 2,
+    };
+    assert_eq!(
+        refusal(share(&mut world, &state, &closed, &closed.statement)),
+        old
+    );
+    assert_eq!(refusal(world.report(&state, &closed)), old);
+    drop(state);
+
+    // Also when only so much is shown after a restart.
+    let state = world.start();
+    assert_eq!(
+        refusal(share(&mut world, &state, &closed, &closed.statement)),
+        old
+    );
+    state.learn_register(1, &[entry]).expect("follows");
+    let mut whole = closed.statement.peek().clone();
+    whole.register = members.head();
+    let whole = world.by_aggregator(&whole);
+    share(&mut world, &state, &closed, &whole).expect("leaves nothing out");
+}
+
+/// Others endorsed a specification that this steward refused: it goes on from there only with what it knew.
+#[test]
+fn a_closing_that_names_less_than_was_known_at_the_sealing_key() {
+    let mut world = World::new();
+    let state = world.start();
+    let (members, entry) = registered(&world, 5);
+    state.learn_register(1, &[entry]).expect("follows");
+    let round = world.first_round(&state);
+    assert!(world.endorse(&state, &round).is_err());
+    let closed = world.closed(&round, &[0, 1, 2, 3]);
+    let old = Refusal::OldClosing {
+        round: world.id(1),
+        named: 1,
+        known: 2,
+    };
+    assert_eq!(
+        refusal(share(&mut world, &state, &closed, &closed.statement)),
+        old
+    );
+    let mut whole = closed.statement.peek().clone();
+    whole.register = members.head();
+    let whole = world.by_aggregator(&whole);
+    share(&mut world, &state, &closed, &whole).expect("leaves nothing out");
+}
