@@ -11,9 +11,7 @@ use std::io::{self, BufReader, Read, Write};
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
-use dawn_identity::{
-    Envelope, KeyId, Register, Signed, Statement, VerifiedFederation, VerifiedRoster,
-};
+use dawn_identity::{Envelope, KeyId, Members, Register, Signed, Statement, VerifiedFederation};
 use dawn_protocol::log::LogHead;
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening,
@@ -169,12 +167,9 @@ impl VerifiedLog {
         self.root_at
     }
 
-    /// The newest roster of the register.
-    pub(crate) fn roster(&self) -> Option<&VerifiedRoster> {
-        self.register
-            .members()
-            .newest_roster()
-            .map(|roster| &**roster)
+    /// The register as of the end.
+    pub(crate) fn members(&self) -> &Members {
+        self.register.members()
     }
 
     pub(crate) fn report(

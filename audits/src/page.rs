@@ -9,14 +9,23 @@ use crate::checks::Check;
 use crate::report::{AuditReport, RoundReport};
 use crate::verify::Mode;
 
-const STYLE: &str = "body{font:15px/1.5 Georgia,serif;color:#1b1b1b;max-width:56em;margin:2em auto;padding:0 1.2em}\
-h1{font-size:1.7em;margin:0}h2{font-size:1.25em;margin:2em 0 .4em;border-bottom:1px solid #bbb}h3{font-size:1em;margin:1.4em 0 .3em}\
-table{border-collapse:collapse;width:100%;font-size:.92em}th{text-align:left;font-weight:600;border-bottom:1px solid #888}\
-td,th{padding:.25em .7em .25em 0;vertical-align:top}tr+tr td{border-top:1px solid #e4e4e4}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
-code{font:12px/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}.answer{font-size:1.2em;padding:.7em 1em;margin:1em 0;border-left:6px solid}\
-.pass{border-color:#1a7f37;background:#eef8f0}.fail{border-color:#b3261e;background:#fdf0ef}.holds{color:#1a7f37}.broken{color:#b3261e;font-weight:700}\
-.unchecked{color:#8a5a00}.absent,.not-reached{color:#666}ul{padding-left:1.2em}.small{font-size:.88em;color:#444}\
-@media print{body{margin:0;max-width:none;font-size:11pt}h2,h3,tr{break-inside:avoid;break-after:auto}.answer{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
+const STYLE: &str = ":root{color-scheme:light dark;--text:#1b1b1b;--page:#fff;--soft:#555;--rule:#888;--line:#e2e2e2;\
+--good:#1a7f37;--good-page:#eef8f0;--bad:#b3261e;--bad-page:#fdf0ef;--open:#8a5a00}\
+@media (prefers-color-scheme:dark){:root{--text:#e4e4e2;--page:#16181b;--soft:#a9adb3;--rule:#70757c;--line:#2d3136;\
+--good:#63c97c;--good-page:#16291c;--bad:#ff8a80;--bad-page:#331a1a;--open:#e0ac4f}}\
+body{font:15px/1.5 Georgia,serif;color:var(--text);background:var(--page);max-width:56em;margin:2em auto;padding:0 1.2em}\
+h1{font-size:1.7em;line-height:1.25;margin:0}h2{font-size:1.25em;margin:2em 0 .4em;border-bottom:1px solid var(--rule)}h3{font-size:1em;margin:1.4em 0 .3em}\
+table{border-collapse:collapse;width:100%;font-size:.92em}td,th{padding:.25em .9em .25em 0;vertical-align:top;text-align:left;font-weight:400}\
+th{font-weight:600}.facts th{white-space:nowrap;width:6em}.facts tr+tr>*,.checks tr+tr>*,.people tbody+tbody tr:first-child>*{border-top:1px solid var(--line)}\
+.people thead th{border-bottom:1px solid var(--rule)}.people .id td{padding-top:0;color:var(--soft)}.checks td:nth-child(-n+2){width:1.6em}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{font:12px/1.4 ui-monospace,Menlo,Consolas,monospace;overflow-wrap:anywhere}\
+.answer{font-size:1.2em;padding:.7em 1em;margin:1em 0;border-left:6px solid;overflow-wrap:anywhere}.pass{border-color:var(--good);background:var(--good-page)}\
+.fail{border-color:var(--bad);background:var(--bad-page)}.holds{color:var(--good)}.broken{color:var(--bad);font-weight:700}.unchecked{color:var(--open)}\
+.absent,.not-reached,.small{color:var(--soft)}.small{font-size:.88em}ul{padding-left:1.2em}li{overflow-wrap:anywhere}\
+@media (max-width:36em){body{margin:1em auto;padding:0 .8em}.people{font-size:.84em}td,th{padding-right:.6em}.facts th,.facts td{display:block;width:auto}\
+.facts th{padding-bottom:0}.facts td{border-top:0!important}}\
+@media print{:root{--text:#000;--page:#fff;--soft:#444;--good:#1a7f37;--good-page:#eef8f0;--bad:#b3261e;--bad-page:#fdf0ef;--open:#8a5a00;--line:#ccc}\
+body{margin:0;max-width:none;font-size:11pt}h2,h3,tr{break-inside:avoid;break-after:auto}.answer{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
 
 /// The page, as HTML.
 pub fn page(report: &AuditReport) -> String {
@@ -28,7 +37,7 @@ pub fn page(report: &AuditReport) -> String {
     let title = escape(&title);
     let _ = write!(
         out,
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
     );
     answer(&mut out, report);
@@ -71,7 +80,7 @@ fn answer(out: &mut String, report: &AuditReport) {
             );
         }
     }
-    out.push_str("<table>");
+    out.push_str("<table class=\"facts\">");
     if let Some(federation) = &report.federation {
         let trust = match report.federation_pinned {
             true => "pinned by the auditor",
@@ -84,28 +93,38 @@ fn answer(out: &mut String, report: &AuditReport) {
         );
     }
     if let Some(log) = &report.log {
-        let text = format!(
+        let mut text = format!(
             "{} entries under root <code>{}</code>; the {} statements of these rounds are all in it",
             log.size, log.root, log.statements_found
         );
+        if let Some(seen) = &log.witnesses {
+            let needed = seen
+                .needed
+                .map_or(String::new(), |needed| format!(", T is {needed}"));
+            let _ = write!(
+                text,
+                "<br>the first {} entries are cosigned by {} stewards of the newest roster{needed}",
+                seen.size, seen.cosigned
+            );
+        }
         row(out, "Log", &text);
     }
     out.push_str("</table>");
 }
 
 fn checks(out: &mut String, report: &AuditReport) {
-    out.push_str("<h2>Every check</h2><table>");
+    out.push_str("<h2>Every check</h2><table class=\"checks\">");
     for (rule, check) in report.checks() {
         let (class, sign, said) = match check {
             Check::Holds => ("holds", "\u{2713}", ""),
-            Check::Broken => ("broken", "\u{2717}", "broken"),
-            Check::Unchecked => ("unchecked", "?", "not checked"),
-            Check::NotReached => ("not-reached", "\u{2013}", "not reached"),
-            Check::Absent => ("absent", "\u{2013}", "nothing here"),
+            Check::Broken => ("broken", "\u{2717}", " \u{2014} broken"),
+            Check::Unchecked => ("unchecked", "?", " \u{2014} not checked"),
+            Check::NotReached => ("not-reached", "\u{2013}", " \u{2014} not reached"),
+            Check::Absent => ("absent", "\u{2013}", " \u{2014} nothing here"),
         };
         let _ = write!(
             out,
-            "<tr><td class=\"{class}\">{sign}</td><td>{}</td><td>{}</td><td class=\"{class}\">{said}</td></tr>",
+            "<tr><td class=\"{class}\">{sign}</td><td>{}</td><td>{}<span class=\"{class}\">{said}</span></td></tr>",
             rule.number(),
             escape(rule.title())
         );
@@ -118,7 +137,7 @@ fn round(out: &mut String, round: &RoundReport) {
     let id = RoundId::new(round.task, round.number);
     let _ = write!(
         out,
-        "<h2>Round {} of {}</h2><table>",
+        "<h2>Round {} of {}</h2><table class=\"facts\">",
         round.number,
         escape(&task(round))
     );
@@ -153,13 +172,16 @@ fn round(out: &mut String, round: &RoundReport) {
         let text = format!("{}{closed}, by the aggregator's clock", moment(opened));
         row(out, "Opened", &text);
     }
-    let mut budget = format!("{} micro-rho for this round", round.charge_micro_rho);
+    let mut budget = format!(
+        "{} micro-rho for this round",
+        grouped(round.charge_micro_rho)
+    );
     if let Some(spent) = round.spent_micro_rho {
-        let _ = write!(budget, ", {spent} spent with it");
+        let _ = write!(budget, ", {} spent with it", grouped(spent));
     }
     match details.budget_micro_rho {
         Some(most) => {
-            let _ = write!(budget, " of a budget of {most}");
+            let _ = write!(budget, " of a budget of {}", grouped(most));
         }
         None => budget.push_str("; the task has no budget"),
     }
@@ -196,8 +218,8 @@ fn organisations(out: &mut String, round: &RoundReport) {
         return;
     }
     out.push_str(
-        "<h3>Who took part</h3><table><tr><th>Organisation</th><th class=\"n\">Submitted</th><th class=\"n\">In the sum</th>\
-         <th class=\"n\">Left out</th><th>Why</th></tr>",
+        "<h3>Who took part</h3><table class=\"people\"><thead><tr><th>Organisation</th><th class=\"n\">Submitted</th>\
+         <th class=\"n\">In the sum</th><th class=\"n\">Left out</th><th>Why</th></tr></thead>",
     );
     for org in organisations {
         let left_out: u32 = org.rejected.values().sum();
@@ -212,12 +234,13 @@ fn organisations(out: &mut String, round: &RoundReport) {
         };
         let _ = write!(
             out,
-            "<tr><td>{}<br><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{left_out}</td><td>{}</td></tr>",
+            "<tbody><tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{left_out}</td><td>{}</td></tr>\
+             <tr class=\"id\"><td colspan=\"5\"><code>{}</code></td></tr></tbody>",
             escape(name),
-            org.id,
             org.submitted,
             org.accepted,
-            escape(&why)
+            escape(&why),
+            org.id
         );
     }
     out.push_str("</table>");
@@ -225,7 +248,8 @@ fn organisations(out: &mut String, round: &RoundReport) {
 
 fn stewards(out: &mut String, round: &RoundReport) {
     out.push_str(
-        "<h3>Stewards</h3><table><tr><th>Steward of</th><th>Sealing key</th><th>Endorsed</th><th>Reported</th><th>Opened</th><th></th></tr>",
+        "<h3>Stewards</h3><table class=\"people\"><thead><tr><th>Steward of</th><th>Sealing key</th><th>Endorsed</th>\
+         <th>Reported</th><th>Opened</th><th></th></tr></thead>",
     );
     for steward in &round.details.stewards {
         let tick = |did| if did { "\u{2713}" } else { "\u{2013}" };
@@ -238,14 +262,15 @@ fn stewards(out: &mut String, round: &RoundReport) {
         }
         let _ = write!(
             out,
-            "<tr><td>{}<br><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"broken\">{}</td></tr>",
+            "<tbody><tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"broken\">{}</td></tr>\
+             <tr class=\"id\"><td colspan=\"6\"><code>{}</code></td></tr></tbody>",
             escape(&steward.organisation),
-            steward.id,
             tick(steward.seated),
             tick(steward.endorsed),
             tick(steward.reported),
             tick(steward.opened),
-            said.join(", ")
+            said.join(", "),
+            steward.id
         );
     }
     out.push_str("</table>");
@@ -261,6 +286,19 @@ fn task(round: &RoundReport) -> String {
         "" => format!("task {}", round.task),
         name => format!("\u{201c}{name}\u{201d}"),
     }
+}
+
+/// A number with a thin space between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// A time in UTC: `2027-01-15 08:00:00 UTC`.
@@ -303,7 +341,14 @@ fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, moment};
+    use super::{escape, grouped, moment};
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_201_028), "1\u{202f}201\u{202f}028");
+    }
 
     #[test]
     fn moments_are_dates() {

@@ -1,12 +1,14 @@
-//! Following a log that grows: every head extends the last, nobody is heard twice, and what is spent adds up.
+//! Following a log that grows: every head extends the last, what stewards have cosigned is this log, nobody is heard twice, and
+//! what is spent adds up.
 //!
 //! A monitor needs no transcripts. It keeps what it has seen in a folder, so that after a restart it still knows what the
 //! service has promised: `federation` (the founding document), `head` (the last signed head), `entries` (`length u32 LE | entry`
-//! for each), and in `evidence/` the signed heads that contradict each other. Where entries come from is behind [`LogSource`].
+//! for each), `checkpoint` (the longest one that stewards have cosigned, a signed note), and in `evidence/` what was signed and
+//! contradicts each other. Where entries come from is behind [`LogSource`].
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use dawn_crypto::digest::Digest;
@@ -14,17 +16,25 @@ use dawn_crypto::merkle::{Frontier, leaf_hash};
 use dawn_identity::{FoundingDocument, Signed, VerifiedFederation};
 use dawn_protocol::MAX_STATEMENT_BYTES;
 use dawn_protocol::log::LogHead;
+use dawn_protocol::tlog::{Checkpoint, SignedNote};
 use dawn_transport::{Api, TransportError};
-use thiserror::Error;
 
 use crate::finding::{Finding, Party};
+use crate::report::Witnesses;
 use crate::rule::AuditRule;
+use crate::verify::DEFAULT_MAX_BYTES;
 use crate::watched::{Told, Watched};
+
+mod folder;
+mod witnessed;
+
+pub use folder::WatchError;
+use folder::{at, kept, replace};
 
 /// Entries asked for at a time.
 const PAGE: u32 = 500;
-/// Longest founding document and signed head that are read back.
-const MAX_KEPT_BYTES: u64 = 1 << 20;
+/// New entries that one look tells of; more are counted. A first look at a long log would fill the memory.
+pub const MAX_TOLD: usize = 10_000;
 
 /// Where a log comes from.
 pub trait LogSource {
@@ -32,6 +42,8 @@ pub trait LogSource {
     fn federation(&self) -> impl Future<Output = Result<FoundingDocument, TransportError>> + Send;
     /// The newest signed head.
     fn head(&self) -> impl Future<Output = Result<Signed<LogHead>, TransportError>> + Send;
+    /// The newest checkpoint that is said to have the cosignatures of T stewards; none while there is none.
+    fn witnessed(&self) -> impl Future<Output = Result<Option<SignedNote>, TransportError>> + Send;
     /// At most `limit` entries from index `from` on.
     fn entries(
         &self,
@@ -49,44 +61,27 @@ impl LogSource for Api {
         self.log_head().await
     }
 
+    async fn witnessed(&self) -> Result<Option<SignedNote>, TransportError> {
+        match self.witnessed_checkpoint().await {
+            Ok(note) => Ok(Some(note)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn entries(&self, from: u64, limit: u32) -> Result<Vec<Vec<u8>>, TransportError> {
         let entries = self.log_entries(from, limit).await?;
         Ok(entries.into_iter().map(|entry| entry.envelope).collect())
     }
 }
 
-/// Why a monitor cannot go on. Says nothing about the log.
-#[derive(Debug, Error)]
-pub enum WatchError {
-    /// The source cannot be asked.
-    #[error("the log cannot be asked: {0}")]
-    Source(#[from] TransportError),
-    /// The folder cannot be used.
-    #[error("{path}: {source}")]
-    Folder {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// What is in the folder is not what a monitor wrote.
-    #[error("{0} is not the state of a monitor: use another folder")]
-    Foreign(PathBuf),
-    /// The source is of another federation than the folder, or than the pinned one.
-    #[error("the service is not of federation {expected}: {why}")]
-    OtherFederation {
-        /// The federation that is watched.
-        expected: String,
-        /// What is wrong.
-        why: String,
-    },
-}
-
 /// What one look at the log found.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
-    /// What is new, entry by entry.
+    /// What is new, entry by entry, at most [`MAX_TOLD`].
     pub told: Vec<Told>,
+    /// How many more entries are new.
+    pub untold: u64,
     /// Rules that are broken; what was found before a restart is found again when the state is opened.
     pub findings: Vec<Finding>,
     /// The log is not an extension of what was seen: nothing of it was taken.
@@ -99,9 +94,13 @@ pub struct Watch {
     federation: VerifiedFederation,
     head: Option<Signed<LogHead>>,
     frontier: Frontier,
+    /// The leaves under it, for the roots of checkpoints that are behind the head.
+    leaves: Vec<Digest>,
+    checkpoint: Option<(Checkpoint, Witnesses)>,
     entries: File,
     /// Bytes of the entries that the last head promises.
     bytes: u64,
+    max_bytes: u64,
     watched: Watched,
     standing: Vec<Finding>,
 }
@@ -154,12 +153,22 @@ impl Watch {
             federation,
             head: None,
             frontier: Frontier::new(),
+            leaves: Vec::new(),
+            checkpoint: None,
             entries,
             bytes: 0,
+            max_bytes: DEFAULT_MAX_BYTES,
             standing: Vec::new(),
         };
         watch.read_again(&path)?;
+        watch.read_checkpoint()?;
+        watch.read_evidence()?;
         Ok(watch)
+    }
+
+    /// Keeps at most so many bytes of entries; [`DEFAULT_MAX_BYTES`] when nothing is said.
+    pub fn limit(&mut self, max_bytes: u64) {
+        self.max_bytes = max_bytes;
     }
 
     /// The federation that is watched.
@@ -183,6 +192,8 @@ impl Watch {
     /// [`WatchError`]; what was taken before it stays.
     pub async fn look<S: LogSource>(&mut self, source: &S) -> Result<Look, WatchError> {
         let mut look = Look::default();
+        // Before the head: a log never becomes smaller.
+        let shown = source.witnessed().await?;
         let head = source.head().await?;
         if let Err(error) = head.verify(&self.federation.log) {
             look.findings.push(broken(format_args!(
@@ -191,12 +202,21 @@ impl Watch {
             look.forked = true;
             return Ok(look);
         }
-        if let Some(before) = &self.head
-            && before.peek().size >= head.peek().size
+        let is_longer = match &self.head {
+            Some(before) => head.peek().size > before.peek().size,
+            None => true,
+        };
+        let mut look = if is_longer {
+            self.extend(source, head, look).await?
+        } else {
+            self.not_longer(&head, look)?
+        };
+        if let Some(note) = shown
+            && !look.forked
         {
-            return self.not_longer(&head, look);
+            self.compare(&note, &mut look)?;
         }
-        self.extend(source, head, look).await
+        Ok(look)
     }
 
     /// A head over no more entries than the last one.
@@ -223,7 +243,7 @@ impl Watch {
                 new.size, old.size
             )
         };
-        self.contradiction(head, &what, &mut look)?;
+        self.contradiction(&head_file(head), &what, &mut look)?;
         Ok(look)
     }
 
@@ -238,6 +258,7 @@ impl Watch {
         let mut frontier = self.frontier.clone();
         // Written as they come, so that no log is too long for the memory; cut off again when they do not lead to the head.
         self.entries.set_len(self.bytes).map_err(at(&self.folder))?;
+        let mut bytes = self.bytes;
         while frontier.size() < size {
             let left = u32::try_from(size - frontier.size())
                 .unwrap_or(PAGE)
@@ -251,6 +272,10 @@ impl Watch {
                 return Ok(look);
             }
             for entry in page.into_iter().take(left as usize) {
+                bytes += 4 + entry.len() as u64;
+                if bytes > self.max_bytes {
+                    return Err(WatchError::TooMuch(self.max_bytes));
+                }
                 frontier.push(leaf_hash(&entry));
                 self.keep(&entry)?;
             }
@@ -259,7 +284,7 @@ impl Watch {
             let what = format!(
                 "the entries up to the signed head over {size} do not lead to its root from those that were seen"
             );
-            self.contradiction(&head, &what, &mut look)?;
+            self.contradiction(&head_file(&head), &what, &mut look)?;
             return Ok(look);
         }
         self.entries.sync_data().map_err(at(&self.folder))?;
@@ -276,28 +301,41 @@ impl Watch {
         self.entries.write_all(&record).map_err(at(&self.folder))
     }
 
-    /// Two signed heads that cannot both be of one log: both are kept.
+    /// What the log's key has signed now (a file's name and bytes) and the last head cannot both be of one log: both are kept,
+    /// and it stays found.
     fn contradiction(
         &mut self,
-        head: &Signed<LogHead>,
+        (name, bytes): &(String, Vec<u8>),
         what: &str,
         look: &mut Look,
     ) -> Result<(), WatchError> {
-        let evidence = self.folder.join("evidence");
+        let evidence = self.folder.join(EVIDENCE);
         fs::create_dir_all(&evidence).map_err(at(&evidence))?;
-        for signed in self.head.iter().chain([head]) {
-            let name = format!(
-                "head-{}-{}.cose",
-                signed.peek().size,
-                signed.envelope_digest()
-            );
-            replace(&evidence.join(name), signed.bytes())?;
+        if let Some((name, bytes)) = self.head.as_ref().map(head_file) {
+            replace(&evidence.join(name), &bytes)?;
         }
+        replace(&evidence.join(name), bytes)?;
         look.forked = true;
-        look.findings.push(broken(format_args!(
-            "{what}; both signed heads are in {}",
-            evidence.display()
-        )));
+        let finding = broken(format_args!("{what}; both are in {}", evidence.display()));
+        self.standing.push(finding.clone());
+        look.findings.push(finding);
+        Ok(())
+    }
+
+    /// A fork that was found is not forgotten because the service shows the first history again.
+    fn read_evidence(&mut self) -> Result<(), WatchError> {
+        let evidence = self.folder.join(EVIDENCE);
+        let found = match fs::read_dir(&evidence) {
+            Ok(mut files) => files.next().is_some(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(at(&evidence)(error)),
+        };
+        if found {
+            self.standing.push(broken(format_args!(
+                "the log's key has signed what cannot be of one log: see {}",
+                evidence.display()
+            )));
+        }
         Ok(())
     }
 
@@ -345,46 +383,30 @@ impl Watch {
             let mut entry = vec![0; len];
             input.read_exact(&mut entry).map_err(|_| foreign())?;
             self.bytes += 4 + len as u64;
-            self.frontier.push(leaf_hash(&entry));
+            let leaf = leaf_hash(&entry);
+            self.frontier.push(leaf);
+            self.leaves.push(leaf);
             let (told, findings) = self.watched.note(index, &entry);
-            look.told.push(told);
+            if look.told.len() < MAX_TOLD {
+                look.told.push(told);
+            } else {
+                look.untold += 1;
+            }
             look.findings.extend(findings);
         }
         Ok(())
     }
 }
 
+/// The folder of what contradicts each other.
+const EVIDENCE: &str = "evidence";
+
+/// What a signed head is called in the folder of evidence.
+fn head_file(head: &Signed<LogHead>) -> (String, Vec<u8>) {
+    let name = format!("head-{}-{}.cose", head.peek().size, head.envelope_digest());
+    (name, head.bytes().to_vec())
+}
+
 fn broken(detail: std::fmt::Arguments<'_>) -> Finding {
     Finding::new(AuditRule::Log, Party::Aggregator, detail)
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> WatchError + use<> {
-    let path = path.to_owned();
-    move |source| WatchError::Folder {
-        path: path.clone(),
-        source,
-    }
-}
-
-fn kept(path: &Path) -> Result<Option<Vec<u8>>, WatchError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(at(path)(error)),
-    };
-    let mut bytes = Vec::new();
-    let read = file.take(MAX_KEPT_BYTES).read_to_end(&mut bytes);
-    read.map_err(at(path))?;
-    Ok(Some(bytes))
-}
-
-/// Whole or not at all, also when the power is cut.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), WatchError> {
-    let next = path.with_extension("next");
-    let written = File::create(&next).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(at(&next))?;
-    fs::rename(&next, path).map_err(at(path))
 }

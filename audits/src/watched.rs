@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use dawn_identity::{Envelope, KeyId, Signed, Statement, TaskId, VerifiedFederation};
+use dawn_identity::{
+    Envelope, KeyId, Members, Register, Signed, Statement, TaskId, VerifiedFederation,
+};
 use dawn_protocol::{Aborted, MAX_STATEMENT_BYTES, RoundId, RoundResult, RoundSpec, Task, Verdict};
 use serde::Serialize;
 
@@ -36,16 +38,19 @@ impl fmt::Display for Told {
 }
 
 /// What a task may spend and has spent, in micro-rho.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Spending {
     budget: Option<u64>,
     spent: u64,
+    /// What each round costs, as its specification says.
+    charges: BTreeMap<u32, u64>,
 }
 
 /// Everything that was said so far.
 pub(crate) struct Watched {
     heard: Heard,
     register: LoggedRegister,
+    members: Register,
     tasks: BTreeMap<TaskId, Spending>,
     federation: VerifiedFederation,
 }
@@ -55,9 +60,15 @@ impl Watched {
         Self {
             heard: Heard::new(federation.aggregator.id()),
             register: LoggedRegister::new(federation),
+            members: Register::new(federation),
             tasks: BTreeMap::new(),
             federation: federation.clone(),
         }
+    }
+
+    /// The members and rosters as of the last entry.
+    pub(crate) fn members(&self) -> &Members {
+        self.members.members()
     }
 
     /// Notes the next entry: what it says, and what is wrong with it.
@@ -78,6 +89,8 @@ impl Watched {
         };
         findings.extend(self.heard.note(&envelope).err());
         findings.extend(self.register.note(&envelope).err());
+        // What is no entry of the register, or a wrong one, is not taken.
+        let _ = self.members.push(entry);
         let about = self.about(&envelope, &mut findings);
         let told = Told {
             index,
@@ -92,11 +105,11 @@ impl Watched {
         match envelope.kind() {
             Task::KIND => read::<Task>(envelope).map(|task| self.task(&task)),
             RoundSpec::KIND => self.spoken::<RoundSpec>(envelope, findings).map(|spec| {
-                let round = spec.peek().round;
-                format!(
-                    "round {round} begins, {} micro-rho",
-                    spec.peek().charge_micro_rho
-                )
+                let (round, charge) = (spec.peek().round, spec.peek().charge_micro_rho);
+                if let Some(task) = self.tasks.get_mut(&round.task) {
+                    task.charges.entry(round.number).or_insert(charge);
+                }
+                format!("round {round} begins, {charge} micro-rho")
             }),
             Verdict::KIND => {
                 let verdict = self.spoken::<Verdict>(envelope, findings);
@@ -141,40 +154,61 @@ impl Watched {
     fn task(&mut self, task: &Signed<Task>) -> String {
         let body = task.peek();
         let budget = body.privacy.budget_micro_rho;
-        let spending = Spending { budget, spent: 0 };
+        let spending = Spending {
+            budget,
+            spent: 0,
+            charges: BTreeMap::new(),
+        };
         self.tasks.entry(body.id()).or_insert(spending);
         let budget = budget.map_or("no budget".to_owned(), |most| format!("{most} micro-rho"));
         format!("task {} of {} rounds, {budget}", body.id(), body.rounds)
     }
 
-    /// A16, from the log alone: every verdict is in it, so that all of them add up.
+    /// A16, from the log alone: every task, specification and verdict is in it, in this order, so that all verdicts add up.
     fn verdict(&mut self, verdict: &Verdict, findings: &mut Vec<Finding>) -> String {
-        let RoundId { task, .. } = verdict.round;
-        let known = self.tasks.entry(task).or_default();
-        let spent = known.spent.saturating_add(verdict.charge_micro_rho);
-        let mut broken = |detail: String| {
-            findings.push(Finding::new(AuditRule::Budget, Party::Aggregator, detail));
+        let RoundId { task, number } = verdict.round;
+        let round = verdict.round;
+        let accepted = verdict.accepted_count();
+        let mut broken = |rule, detail: String| {
+            findings.push(Finding::new(rule, Party::Aggregator, detail));
         };
+        let Some(known) = self.tasks.get_mut(&task) else {
+            let what = format!("the log has a verdict of round {round}, and no task before it");
+            broken(AuditRule::Log, what);
+            return format!("round {round}: {accepted} accepted");
+        };
+        match known.charges.get(&number) {
+            None => broken(
+                AuditRule::Log,
+                format!("the log has a verdict of round {round}, and no specification before it"),
+            ),
+            Some(charge) if *charge != verdict.charge_micro_rho => broken(
+                AuditRule::Budget,
+                format!(
+                    "the verdict of round {round} charges {} micro-rho, its specification says {charge}",
+                    verdict.charge_micro_rho
+                ),
+            ),
+            Some(_) => {}
+        }
+        let spent = known.spent.saturating_add(verdict.charge_micro_rho);
         if verdict.spent_micro_rho != spent {
-            broken(format!(
-                "the verdict of round {} says that {} micro-rho are spent, the verdicts in the log add up to {spent}",
-                verdict.round, verdict.spent_micro_rho
-            ));
+            broken(
+                AuditRule::Budget,
+                format!(
+                    "the verdict of round {round} says that {} micro-rho are spent, the verdicts in the log add up to {spent}",
+                    verdict.spent_micro_rho
+                ),
+            );
         }
         let most = known.budget;
         if most.is_some_and(|most| spent > most) {
-            broken(format!(
-                "round {} spends more than the budget of its task",
-                verdict.round
-            ));
+            let what = format!("round {round} spends more than the budget of its task");
+            broken(AuditRule::Budget, what);
         }
         known.spent = spent;
         let budget = most.map_or(String::new(), |most| format!(" of {most}"));
-        format!(
-            "round {}: {} accepted, {spent} micro-rho{budget} spent",
-            verdict.round,
-            verdict.accepted_count()
-        )
+        format!("round {round}: {accepted} accepted, {spent} micro-rho{budget} spent")
     }
 }
 

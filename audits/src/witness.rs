@@ -1,8 +1,8 @@
 //! Who stands behind the log besides its own key (A18; `docs/protocol.md`, section 4.6.1): a checkpoint that stewards have
 //! cosigned is one of the log that is here, or there are two logs.
 
-use dawn_identity::VerifiedFederation;
-use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, origin};
+use dawn_identity::{Members, RosterEntry, VerifiedFederation};
+use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogError, cosignature, origin};
 
 use crate::finding::{Finding, Party};
 use crate::log::VerifiedLog;
@@ -45,20 +45,35 @@ impl Shown {
             Party::Aggregator,
             format_args!("the log's key has signed two different logs of {size} entries"),
         )?;
-        let Some(roster) = log.roster() else {
-            return Ok(Witnesses {
-                size,
-                cosigned: 0,
-                needed: None,
-            });
-        };
-        let cosigned = cosignature::cosigners(&self.note, roster.stewards()).map_err(provider)?;
-        Ok(Witnesses {
-            size,
-            cosigned: cosigned.len(),
-            needed: Some(roster.threshold().t()),
-        })
+        count(&self.note, size, log.members()).map_err(provider)
     }
+}
+
+/// Counts the stewards of the newest roster, as of the register, that have cosigned a checkpoint; one whose trust was taken back
+/// counts for nothing. A line that claims to be of a steward and does not verify spoils the note.
+pub(crate) fn count(
+    note: &SignedNote,
+    size: u64,
+    members: &Members,
+) -> Result<Witnesses, TlogError> {
+    let Some(roster) = members.newest_roster() else {
+        return Ok(Witnesses {
+            size,
+            cosigned: 0,
+            needed: None,
+        });
+    };
+    let cosigners = cosignature::cosigners(note, roster.stewards())?;
+    let counts = |entry: &&RosterEntry| {
+        let id = entry.id();
+        let member = members.get(&entry.org);
+        cosigners.contains(&id) && member.is_some_and(|member| member.check_steward(&id).is_ok())
+    };
+    Ok(Witnesses {
+        size,
+        cosigned: roster.stewards().iter().filter(counts).count(),
+        needed: Some(roster.threshold().t()),
+    })
 }
 
 fn provider(detail: impl std::fmt::Display) -> Finding {

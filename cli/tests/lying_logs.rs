@@ -35,6 +35,8 @@ struct Log {
     flipped: bool,
     /// The origin that is signed.
     origin: String,
+    /// What stewards are said to have cosigned.
+    witnessed: Option<SignedNote>,
 }
 
 type Served = Arc<Mutex<Log>>;
@@ -65,6 +67,7 @@ impl Log {
             time_ms: 1_000,
             flipped: false,
             origin: origin(&federation),
+            witnessed: None,
         };
         log.grow_to(300);
         log
@@ -162,6 +165,14 @@ async fn serve(log: &Served) -> String {
             get(|State(log): Log| async move { log.lock().unwrap().checkpoint().to_text() }),
         )
         .route(
+            "/v1/log/checkpoint/witnessed",
+            get(|State(log): Log| async move {
+                let log = log.lock().unwrap();
+                let note = log.witnessed.as_ref().map(SignedNote::to_text);
+                note.ok_or(StatusCode::NOT_FOUND)
+            }),
+        )
+        .route(
             "/v1/log/tile/entries/{*path}",
             get(|State(log): Log, Part(path): Part<String>| async move {
                 let bytes = log.lock().unwrap().bundle(&path);
@@ -217,7 +228,7 @@ fn refused(dir: &Path, arguments: &str, words: &str) {
 async fn a_monitor_finds_forks_gaps_and_rewritten_heads() {
     // What is done to a log of 300 entries, what is said of it, and whether the monitor can go on.
     type Lie = fn(&mut Log);
-    let lies: [(&str, Lie, &str, bool); 4] = [
+    let lies: [(&str, Lie, &str, bool); 5] = [
         (
             "another entry in the past",
             |log| {
@@ -243,6 +254,16 @@ async fn a_monitor_finds_forks_gaps_and_rewritten_heads() {
                 log.time_ms += 1;
             },
             "over 290 entries after one over 300",
+            true,
+        ),
+        (
+            "another log for the stewards",
+            |log| {
+                log.entries.swap(3, 4);
+                log.witnessed = Some(log.checkpoint());
+                log.entries.swap(3, 4);
+            },
+            "is of another log than the signed head",
             true,
         ),
         (
@@ -277,6 +298,18 @@ async fn a_monitor_finds_forks_gaps_and_rewritten_heads() {
         assert!(detail.contains(words), "{name}: {detail}");
         let kept = std::fs::read_dir(dir.join("state/evidence")).map_or(0, Iterator::count);
         assert_eq!(kept, if forked { 2 } else { 0 }, "{name}");
+        if forked {
+            // The first history again does not make it forgotten.
+            let first = Log::new();
+            *log.lock().unwrap() = first;
+            let (seen, code) = json(dir, &format!("{watch} --once"));
+            assert_eq!(
+                (code, &seen["findings"]),
+                (1, &Value::Array(vec![])),
+                "{name}"
+            );
+            assert_eq!(seen["standing"][0]["rule"], "A18");
+        }
         refused(
             dir,
             &format!(

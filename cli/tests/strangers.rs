@@ -160,6 +160,23 @@ async fn devices_and_strangers_check_a_round_from_the_command_line() {
     assert!(seen["size"].as_u64().unwrap() > before);
     assert_eq!(seen["new"][0]["index"].as_u64().unwrap(), before);
     assert_eq!(seen["forked"], false);
+    assert_eq!(
+        fields(&seen),
+        [
+            "findings",
+            "forked",
+            "new",
+            "size",
+            "standing",
+            "untold",
+            "witnessed"
+        ]
+    );
+    // Stewards cosign before they say anything, and have all said something.
+    let witnessed = &seen["witnessed"];
+    assert_eq!(witnessed["needed"], 2);
+    assert!(witnessed["cosigned"].as_u64().unwrap() >= 2, "{witnessed}");
+    assert!(witnessed["size"].as_u64().unwrap() > before, "{witnessed}");
     for kind in ["closed", "verdict", "result"] {
         let mut told = seen["new"].as_array().unwrap().iter();
         assert!(told.any(|told| told["kind"] == kind), "{kind}: {seen}");

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use dawn_audits::{AuditRule, Finding, LogSource, Look, Party, Watch, WatchError};
+use dawn_crypto::merkle;
 use dawn_identity::{FoundingDocument, Signed};
 use dawn_protocol::LogHead;
+use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, cosigner, origin};
 use dawn_transport::TransportError;
 
 use crate::common::World;
@@ -18,6 +20,7 @@ struct Source {
     document: FoundingDocument,
     head: Signed<LogHead>,
     entries: Vec<Vec<u8>>,
+    witnessed: Option<SignedNote>,
 }
 
 impl Source {
@@ -26,6 +29,7 @@ impl Source {
             document: world.document().clone(),
             head: head(entries, &world.log),
             entries: entries.to_vec(),
+            witnessed: None,
         }
     }
 }
@@ -37,6 +41,10 @@ impl LogSource for Source {
 
     async fn head(&self) -> Result<Signed<LogHead>, TransportError> {
         Ok(self.head.clone())
+    }
+
+    async fn witnessed(&self) -> Result<Option<SignedNote>, TransportError> {
+        Ok(self.witnessed.clone())
     }
 
     /// Pages of three, whatever is asked for.
@@ -160,10 +168,13 @@ async fn a_fork_and_a_shrink_keep_both_heads() {
                 "{name}"
             );
         }
-        // The honest log goes on from what was seen.
-        let (seen, size) = look(&world, folder.path(), &Source::of(&world, &all)).await;
+        // The honest log goes on from what was seen; that there was another is not forgotten.
+        let honest = Source::of(&world, &all);
+        let (seen, size) = look(&world, folder.path(), &honest).await;
         assert!(!seen.forked);
         assert_eq!(size, all.len() as u64, "{name}");
+        let again = open(&world, folder.path(), &honest).await;
+        assert_found(again.standing(), AuditRule::Log);
     }
 }
 
@@ -238,6 +249,174 @@ async fn contradictions_and_overspending_are_remembered() {
         let again = open(&world, folder.path(), &source).await;
         assert_found(again.standing(), rule);
     }
+}
+
+/// The checkpoint of the first entries, signed by the log and cosigned by the first stewards.
+fn checkpoint(world: &World, entries: &[Vec<u8>], cosigned: usize) -> SignedNote {
+    let leaves: Vec<_> = entries
+        .iter()
+        .map(|entry| merkle::leaf_hash(entry))
+        .collect();
+    let checkpoint = Checkpoint {
+        origin: origin(&world.federation.digest()),
+        size: entries.len() as u64,
+        root: merkle::root(&leaves),
+    };
+    let mut note = checkpoint.sign(&world.log);
+    let stewards = &world.roster.peek().stewards;
+    for (entry, key) in stewards.iter().zip(&world.stewards).take(cosigned) {
+        let line = cosignature::cosign(&note.text, &cosigner(&entry.id()), key, 9);
+        note.signatures.push(line);
+    }
+    note
+}
+
+/// What stewards have cosigned is followed across restarts: counted, kept when it is longer, and never mixed up.
+#[tokio::test]
+async fn cosigned_checkpoints_are_followed_across_restarts() {
+    let mut world = World::new(507);
+    let played = rounds(&mut world, &[Script::default(), Script::default()]);
+    let all = log(&world, &played);
+    let half = log(&world, &played[..1]).len();
+    let folder = tempfile::tempdir().unwrap();
+    let t = world.roster.peek().threshold.t();
+    let mut source = Source::of(&world, &all[..half]);
+    let seen = async |source: &Source| {
+        let (look, _) = look(&world, folder.path(), source).await;
+        assert!(look.findings.is_empty() && !look.forked, "{look:?}");
+        let watch = open(&world, folder.path(), source).await;
+        watch
+            .witnesses()
+            .map(|w| (w.size as usize, w.cosigned, w.needed))
+    };
+    assert_eq!(seen(&source).await, None);
+    // Behind the head, with one cosignature and with all.
+    source.witnessed = Some(checkpoint(&world, &all[..half - 2], 1));
+    assert_eq!(seen(&source).await, Some((half - 2, 1, Some(t))));
+    source.witnessed = Some(checkpoint(&world, &all[..half - 2], 4));
+    assert_eq!(seen(&source).await, Some((half - 2, 4, Some(t))));
+    // A line of somebody else counts for nothing.
+    let mut foreign = checkpoint(&world, &all[..half - 1], 3);
+    let id = world.roster.peek().stewards[3].id();
+    let line = cosignature::cosign(&foreign.text, &cosigner(&id), &world.aggregator, 9);
+    foreign.signatures.push(line);
+    source.witnessed = Some(foreign);
+    assert_eq!(seen(&source).await, Some((half - 1, 3, Some(t))));
+    // The log grows; an older checkpoint, and then none, takes nothing back.
+    source = Source::of(&world, &all);
+    source.witnessed = Some(checkpoint(&world, &all, 4));
+    assert_eq!(seen(&source).await, Some((all.len(), 4, Some(t))));
+    source.witnessed = Some(checkpoint(&world, &all[..half], 4));
+    assert_eq!(seen(&source).await, Some((all.len(), 4, Some(t))));
+    source.witnessed = None;
+    assert_eq!(seen(&source).await, Some((all.len(), 4, Some(t))));
+    // What is kept is verified when it is read.
+    let path = folder.path().join("checkpoint");
+    let other = checkpoint(&world, &all[1..], 4);
+    fs::write(&path, other.to_text()).unwrap();
+    let pin = world.federation.digest();
+    let refused = Watch::open(folder.path(), &source, Some(&pin)).await;
+    assert!(matches!(refused, Err(WatchError::Foreign(_))));
+}
+
+/// Two logs: one for whoever looks, one for the stewards. The checkpoint that they have cosigned shows it.
+#[tokio::test]
+async fn a_checkpoint_of_another_log_is_a_fork() {
+    let mut world = World::new(508);
+    let played = rounds(&mut world, &[Script::default()]);
+    let all = log(&world, &played);
+    let mut other = all.clone();
+    other.swap(1, 2);
+    let half = all.len() / 2;
+    for size in [half, all.len()] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut source = Source::of(&world, &all);
+        source.witnessed = Some(checkpoint(&world, &other[..size], 4));
+        let (seen, _) = look(&world, folder.path(), &source).await;
+        assert!(seen.forked, "{seen:?}");
+        assert_found(&seen.findings, AuditRule::Log);
+        assert_eq!(evidence(folder.path()), 2);
+        let again = open(&world, folder.path(), &source).await;
+        assert_found(again.standing(), AuditRule::Log);
+        assert!(again.witnesses().is_none());
+    }
+    // One that the log did not sign, one with a forged cosignature, and one over more than the head.
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = Source::of(&world, &all[..half]);
+    let mut unsigned = checkpoint(&world, &all[..half], 4);
+    unsigned.signatures.remove(0);
+    source.witnessed = Some(unsigned);
+    assert!(look(&world, folder.path(), &source).await.0.forked);
+    let mut forged = checkpoint(&world, &all[..half], 4);
+    *forged.signatures[2].signature.last_mut().unwrap() ^= 1;
+    for note in [forged, checkpoint(&world, &all, 4)] {
+        source.witnessed = Some(note);
+        let (seen, _) = look(&world, folder.path(), &source).await;
+        assert_found(&seen.findings, AuditRule::Log);
+        assert!(!seen.forked);
+        assert!(
+            open(&world, folder.path(), &source)
+                .await
+                .witnesses()
+                .is_none()
+        );
+    }
+    assert_eq!(evidence(folder.path()), 0);
+}
+
+/// The budget holds whatever comes first in the log, and nothing is charged that no specification says.
+#[tokio::test]
+async fn a_verdict_needs_its_task_and_its_specification() {
+    let mut world = World::new(509);
+    let played = rounds(&mut world, &[Script::default()]);
+    let honest = log(&world, &played);
+    let place = |bytes: &[u8]| honest.iter().position(|entry| entry == bytes).unwrap();
+    let verdict = played[0].verdict.as_ref().unwrap();
+    let moved = |from: usize, to: usize| {
+        let mut lie = honest.clone();
+        let entry = lie.remove(from);
+        lie.insert(to, entry);
+        lie
+    };
+    let task = place(world.task.bytes());
+    let spec = place(played[0].spec.bytes());
+    let at = place(verdict.bytes());
+    let mut charged = honest.clone();
+    let mut body = verdict.peek().clone();
+    body.charge_micro_rho += 1;
+    body.spent_micro_rho += 1;
+    charged[at] = Signed::sign(&body, &world.aggregator)
+        .unwrap()
+        .bytes()
+        .to_vec();
+    for (lie, words, rule) in [
+        (moved(task, at), "no task before it", AuditRule::Log),
+        (
+            moved(spec, at),
+            "no specification before it",
+            AuditRule::Log,
+        ),
+        (charged, "its specification says", AuditRule::Budget),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (seen, _) = look(&world, folder.path(), &Source::of(&world, &lie)).await;
+        assert_found(&seen.findings, rule);
+        let mut details = seen.findings.iter().map(|finding| &finding.detail);
+        assert!(
+            details.any(|detail| detail.contains(words)),
+            "{:?}",
+            seen.findings
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::of(&world, &honest);
+    let mut watch = open(&world, folder.path(), &source).await;
+    watch.limit(1000);
+    assert!(matches!(
+        watch.look(&source).await,
+        Err(WatchError::TooMuch(1000))
+    ));
+    assert_eq!(watch.size(), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use dawn_audits::verify::LOG_FILE;
 use dawn_audits::witness::CHECKPOINT_FILE;
 use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_path};
 use dawn_crypto::merkle;
-use dawn_identity::SecretKey;
+use dawn_identity::{Change, SecretKey};
 use dawn_protocol::Digest;
 use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, cosigner, origin};
 
@@ -143,4 +143,28 @@ fn what_nobody_signed_is_the_providers() {
     let longer = scene.checkpoint(size + 1, &scene.world.log, 6);
     scene.entries.pop();
     check(&scene, longer.to_text().as_bytes());
+}
+
+/// A steward whose organisation was revoked in the log that it cosigns counts for nothing.
+#[test]
+fn cosignatures_of_revoked_stewards_do_not_count() {
+    let mut scene = Scene::new(64);
+    let all = scene.world.stewards.len();
+    let counted = |scene: &Scene| {
+        let size = scene.entries.len();
+        let report = scene.audit(
+            scene
+                .checkpoint(size, &scene.world.log, all)
+                .to_text()
+                .as_bytes(),
+        );
+        assert!(report.passed(), "{report}");
+        report.log.unwrap().witnesses.unwrap().cosigned
+    };
+    assert_eq!(counted(&scene), all);
+    let pin = scene.world.federation.digest();
+    let change = Change::RevokeOrganisation;
+    let event = scene.world.organisations[0].event(&pin, (0, Digest([0; 32])), change, 1);
+    scene.entries.push(event.unwrap().bytes().to_vec());
+    assert_eq!(counted(&scene), all - 1);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use dawn_audits::{Look, WatchError};
+use dawn_audits::{DEFAULT_MAX_BYTES, Look, WatchError};
 use dawn_identity::Digest;
 use dawn_transport::Api;
 use serde_json::json;
@@ -23,6 +23,9 @@ pub struct Watch {
     /// Digest of the founding document that you trust; without it the service's is taken at the first look, and kept.
     #[arg(long)]
     federation: Option<Digest>,
+    /// Most bytes of entries that are kept; a log that has more is not watched any further.
+    #[arg(long, default_value_t = DEFAULT_MAX_BYTES)]
+    max_bytes: u64,
     /// Looks once and ends.
     #[arg(long)]
     once: bool,
@@ -39,6 +42,7 @@ impl Watch {
         let api = Api::new(&self.url)?;
         let pin = self.federation.as_ref();
         let mut watch = dawn_audits::Watch::open(&self.state, &api, pin).await?;
+        watch.limit(self.max_bytes);
         if self.federation.is_none() {
             eprintln!(
                 "federation {} is the service's own word: compare it, or give --federation",
@@ -83,6 +87,7 @@ impl Watch {
         }
     }
 
+    /// Tells what is new; once it says what is known already, too.
     fn tell(&self, watch: &dawn_audits::Watch, look: &Look) -> Result<()> {
         if !self.once && look.told.is_empty() && look.findings.is_empty() {
             return Ok(());
@@ -90,6 +95,8 @@ impl Watch {
         let shown = json!({
             "size": watch.size(),
             "new": look.told,
+            "untold": look.untold,
+            "witnessed": watch.witnesses(),
             "findings": look.findings,
             "standing": watch.standing(),
             "forked": look.forked,
@@ -101,7 +108,23 @@ impl Watch {
                     .iter()
                     .map(|finding| format!("VIOLATION {finding}")),
             );
-            lines.push(format!("{} entries", watch.size()));
+            if look.untold > 0 {
+                lines.push(format!("and {} more entries", look.untold));
+            }
+            lines.push(match watch.witnesses() {
+                None => format!(
+                    "{} entries, of which stewards have cosigned none",
+                    watch.size()
+                ),
+                Some(seen) => format!(
+                    "{} entries, of which {} stewards (T is {}) have cosigned {}",
+                    watch.size(),
+                    seen.cosigned,
+                    seen.needed
+                        .map_or("not known".to_owned(), |needed| needed.to_string()),
+                    seen.size
+                ),
+            });
             lines.join("\n")
         })?;
         Ok(())
