@@ -6,7 +6,7 @@ use dawn_audits::verify::LOG_FILE;
 use dawn_audits::witness::CHECKPOINT_FILE;
 use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_path};
 use dawn_crypto::merkle;
-use dawn_identity::{Change, SecretKey};
+use dawn_identity::{Change, Register, SecretKey};
 use dawn_protocol::Digest;
 use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, cosigner, origin};
 
@@ -164,7 +164,17 @@ fn cosignatures_of_revoked_stewards_do_not_count() {
     assert_eq!(counted(&scene), all);
     let pin = scene.world.federation.digest();
     let change = Change::RevokeOrganisation;
-    let event = scene.world.organisations[0].event(&pin, (0, Digest([0; 32])), change, 1);
+    let org = &scene.world.organisations[0];
+    let mut register = Register::new(&scene.world.federation);
+    for entry in &scene.world.register {
+        register.push(entry).unwrap();
+    }
+    let registration = org.register(&pin, 1_800_000_000).unwrap().bytes().to_vec();
+    register.push(&registration).unwrap();
+    scene.entries.push(registration);
+    let member = register.members().get(&org.id()).unwrap();
+    let last = (member.sequence(), member.head().unwrap());
+    let event = org.event(&pin, last, change, 1_800_000_001);
     scene.entries.push(event.unwrap().bytes().to_vec());
     assert_eq!(counted(&scene), all - 1);
 }
