@@ -1,10 +1,13 @@
 //! Who has a place in a round: within the quota of its organisation, and selected where the task selects devices.
 
-use dawn_identity::{DeviceRequest, SecretKey, Signed, Validity};
-use dawn_protocol::{NotSelected, RoundOpen, Selection, SubmissionHeader};
+use dawn_identity::{DeviceRequest, Register, SecretKey, SessionId, Signed, Validity};
+use dawn_protocol::{Digest, DrawProof, NotSelected, RoundOpen, Selection, SubmissionHeader};
 
-use crate::devices::Device;
+use crate::devices::{Device, announcement};
+use crate::rounds::{result, vector};
+use crate::stewards::work_through;
 use crate::submissions::Collecting;
+use crate::world::{World, now_s};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_organisation_takes_no_more_places_than_its_quota() {
@@ -45,7 +48,7 @@ async fn only_who_is_selected_and_proves_it_is_taken() {
     while selected.len() < 2 || others.is_empty() {
         let key = SecretKey::generate(&mut round.world.rng);
         let org = &round.world.orgs[0];
-        let validity = Validity::starting(crate::world::now_s() - 1000, 86_400);
+        let validity = Validity::starting(now_s() - 1000, 86_400);
         let request = DeviceRequest::of(&key, "device");
         let chain = org.enrol_device(&request, validity).unwrap();
         let drawn = open.select(&chain, &key);
@@ -92,4 +95,56 @@ async fn only_who_is_selected_and_proves_it_is_taken() {
         open.select(&plain.chain, &plain.key),
         Err(NotSelected::NoKey)
     );
+}
+
+/// A steward that was away for the round finds there what it needs to endorse the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_proves_what_a_round_leaves_to_draw_from() {
+    let mut world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let task = world.task(|task| {
+        task.rounds = 1;
+        // Nearly everybody.
+        task.options.selection = Some(Selection { rate: u32::MAX });
+    });
+    let context = world.context(&task);
+    api.post_task(&task, world.orgs[0].issuer()).await.unwrap();
+    let mut stewards = world.stewards(&context);
+    let id = context.round(1);
+    work_through(&api, &mut stewards, &id, &["collecting"]).await;
+    let announcement = announcement(&api, &context, 0).await;
+    for i in 0..4 {
+        let key = SecretKey::generate(&mut world.rng);
+        let org = &world.orgs[i % world.orgs.len()];
+        let validity = Validity::starting(now_s() - 1000, 86_400);
+        let chain = org.enrol_device(&DeviceRequest::of(&key, "device"), validity);
+        let device = Device::new(org.id(), key, chain.unwrap());
+        let submission = device.prepare(&context, &announcement, &vector(i), i as u64);
+        let taken = device.submit(&api, &announcement, &submission).await;
+        taken.unwrap();
+    }
+    work_through(&api, &mut stewards, &id, &["done", "aborted"]).await;
+    let result = result(&api, &id).await.peek().clone();
+    let mut register = Register::new(&world.federation);
+    api.extend_register(&mut register, None).await.unwrap();
+    let members = register.at(&announcement.spec.peek().register).unwrap();
+
+    let entries = api.statements(&id).await.unwrap();
+    let envelopes: Vec<&[u8]> = entries.iter().map(|entry| &entry.envelope[..]).collect();
+    let proof = DrawProof::find(&result.session, envelopes.iter().copied()).unwrap();
+    let proven = proof.verify(&context, &members).unwrap();
+    assert_eq!((proven.round(), proven.session()), (id, result.session));
+    assert_eq!(Some(proven.draw()), result.draw);
+    // Every part of it is there once, and of no other session.
+    for part in [
+        proof.closed.bytes(),
+        proof.challenge.bytes(),
+        proof.announcement.spec.bytes(),
+    ] {
+        let rest = envelopes.iter().copied().filter(|bytes| *bytes != part);
+        assert_eq!(DrawProof::find(&result.session, rest), None);
+    }
+    let other = SessionId(Digest([1; 32]));
+    assert_eq!(DrawProof::find(&other, envelopes), None);
+    running.shutdown().await.unwrap();
 }
