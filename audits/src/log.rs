@@ -97,8 +97,8 @@ pub(crate) fn read<R: Read>(
     let mut leaves = BTreeSet::new();
     let mut heard = Heard::new(federation.aggregator.id());
     let mut register = LoggedRegister::new(federation);
-    // Told when the head shows that these are the aggregator's entries, in its order.
-    let mut unnamed = None;
+    // Told when the head shows that these are the aggregator's entries, in its order: anybody can write into a file.
+    let mut broken = None;
     let mut root_at = None;
     let mut members = Register::new(federation);
     while let Some(entry) = next(&mut input)? {
@@ -110,9 +110,9 @@ pub(crate) fn read<R: Read>(
         }
         // The founding document is no envelope.
         if let Ok(envelope) = Envelope::parse(&entry, MAX_STATEMENT_BYTES) {
-            heard.note(&envelope)?;
-            if let Err(finding) = register.note(&envelope) {
-                unnamed.get_or_insert(finding);
+            let noted = [heard.note(&envelope), register.note(&envelope)];
+            for finding in noted.into_iter().filter_map(Result::err) {
+                broken.get_or_insert(finding);
             }
             // What is no entry of the register is not taken; a round with one that is wrong breaks A03.
             let _ = members.push(&entry);
@@ -127,7 +127,7 @@ pub(crate) fn read<R: Read>(
         .to_string();
         return Err(provider(detail).into());
     }
-    if let Some(finding) = unnamed {
+    if let Some(finding) = broken {
         return Err(finding.into());
     }
     Ok(VerifiedLog {

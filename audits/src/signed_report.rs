@@ -5,7 +5,7 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::{BrokenRule, Statement};
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 
 use crate::finding::Party;
 use crate::report::AuditReport;
@@ -78,7 +78,7 @@ pub struct AuditStatement {
     #[n(5)]
     pub full: bool,
     /// The digests at the end of the transcripts that were looked at, in that order; none where a file is damaged.
-    #[n(6)]
+    #[cbor(n(6), decode_with = "decode_transcripts")]
     pub transcripts: Vec<Option<Digest>>,
     /// The log, when there was one.
     #[n(7)]
@@ -87,8 +87,32 @@ pub struct AuditStatement {
     #[n(8)]
     pub finding: Option<AuditedFinding>,
     /// What could not be checked. Remarks beyond the 39th are only counted, in the last.
-    #[n(9)]
+    #[cbor(n(9), decode_with = "decode_unchecked")]
     pub unchecked: Vec<String>,
+}
+
+/// Reads the digests. In memory a missing one takes some 90 times its byte, so their number comes first.
+fn decode_transcripts<C>(
+    d: &mut Decoder<'_>,
+    context: &mut C,
+) -> Result<Vec<Option<Digest>>, decode::Error> {
+    check_announced(d, MAX_TRANSCRIPTS)?;
+    d.decode_with(context)
+}
+
+/// Reads the remarks, of which an empty one has one byte.
+fn decode_unchecked<C>(d: &mut Decoder<'_>, context: &mut C) -> Result<Vec<String>, decode::Error> {
+    check_announced(d, MAX_UNCHECKED)?;
+    d.decode_with(context)
+}
+
+fn check_announced(d: &mut Decoder<'_>, most: usize) -> Result<(), decode::Error> {
+    match d.probe().array()? {
+        Some(items) if items <= most as u64 => Ok(()),
+        _ => Err(decode::Error::message(
+            "an audit report has at most 1000 transcripts and 40 remarks",
+        )),
+    }
 }
 
 impl Statement for AuditStatement {

@@ -1,50 +1,17 @@
 //! Rounds of a task that distils: the auditor trains the student again, from the public set in the transcript.
 
 use dawn_audits::{AuditRule, Party};
-use dawn_learn::{Dataset, ModelSpec, PublicSet, TrainSpec, Way};
-use dawn_protocol::TaskOptions;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::transcript::Kind;
 
 use crate::common::round::{PlayedRound, Script};
 use crate::common::transcript::{Draft, transcript};
-use crate::common::{Plan, World};
+use crate::common::{Plan, World, plans};
 use crate::lies::with_result;
 use crate::{assert_broken, audit};
 
-const MODEL: ModelSpec = ModelSpec::Logistic {
-    inputs: 2,
-    classes: 2,
-};
-
-fn set(shift: i16) -> PublicSet {
-    let features = (0..10).map(|f| 20 * f - 90 + shift).collect();
-    PublicSet::new(&Dataset::new(features, 2, 6, vec![0; 5]).unwrap()).unwrap()
-}
-
-fn plan() -> Plan {
-    let student = TrainSpec {
-        epochs: 3,
-        batch: 2,
-        learning_rate: 1 << 13,
-        momentum: 0,
-        dropout: None,
-        rounding: None,
-    };
-    let way = Way::distillation(&MODEL, &set(0), student).unwrap();
-    Plan {
-        model: MODEL,
-        options: TaskOptions {
-            way: Some(way),
-            ..TaskOptions::default()
-        },
-        public_set: Some(set(0)),
-        ..Plan::default()
-    }
-}
-
 fn two_rounds() -> (World, PlayedRound, PlayedRound) {
-    let mut world = World::with(81, &plan());
+    let mut world = World::with(81, &plans::distilled());
     let first = world.play(None, &Script::default());
     let second = world.play(Some(&first), &Script::default());
     (world, first, second)
@@ -85,7 +52,7 @@ fn another_public_set_or_none_blames_nobody_who_signed() {
         Party::Provider,
     );
     let mut other = draft.clone();
-    other.records[place].1 = set(1).to_bytes();
+    other.records[place].1 = plans::public_set(1).to_bytes();
     assert_broken(
         &audit(&world, &other.seal()),
         AuditRule::Task,

@@ -4,47 +4,19 @@ use dawn_audits::{AuditRule, Party};
 use dawn_crypto::digest::Digest;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::Signed;
-use dawn_learn::{Aggregation, RobustRule, apply_update};
+use dawn_learn::apply_update;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::transcript::Kind;
-use dawn_protocol::{AbortReason, GroupRule, GroupSums, Opening, Policy, TaskOptions};
+use dawn_protocol::{AbortReason, GroupSums, Opening};
 
 use crate::common::round::{PlayedRound, Script};
 use crate::common::transcript::{Draft, transcript};
-use crate::common::{Plan, World};
+use crate::common::{World, plans};
 use crate::lies::with_result;
 use crate::{assert_broken, audit};
 
-fn plan() -> Plan {
-    let plan = Plan::default();
-    Plan {
-        devices: 7,
-        policy: Policy {
-            min_accepted: 6,
-            min_honest: 6,
-            max_org_share_permille: 1000,
-            ..plan.policy
-        },
-        options: TaskOptions {
-            groups: Some(GroupRule {
-                most: 3,
-                size: 2,
-                least: 2,
-                honest: 2,
-                dishonest: 0,
-                rule: RobustRule {
-                    aggregation: Aggregation::TrimmedMean { cut: 1 },
-                    mixing: Some(2),
-                },
-            }),
-            ..TaskOptions::default()
-        },
-        ..plan
-    }
-}
-
 fn world_and_round(seed: u64, script: &Script) -> (World, PlayedRound) {
-    let mut world = World::with(seed, &plan());
+    let mut world = World::with(seed, &plans::grouped());
     let round = world.play(None, script);
     (world, round)
 }

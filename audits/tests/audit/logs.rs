@@ -6,49 +6,14 @@ use dawn_audits::log::LogWriter;
 use dawn_audits::verify::LOG_FILE;
 use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_path};
 use dawn_crypto::digest::Digest;
-use dawn_crypto::merkle;
-use dawn_identity::{Change, SecretKey, Signed};
+use dawn_identity::{Change, Signed};
 use dawn_protocol::{LogHead, Terminal};
 
 use crate::assert_broken;
 use crate::common::World;
+pub use crate::common::log::{entries, head};
 use crate::common::round::{PlayedRound, Script};
 use crate::common::transcript::transcript;
-
-/// What an honest aggregator logs about a round.
-pub fn entries(world: &World, round: &PlayedRound) -> Vec<Vec<u8>> {
-    let mut entries = vec![world.document().to_bytes()];
-    entries.extend(world.register.iter().cloned());
-    entries.push(world.task.bytes().to_vec());
-    let keys = round.spec.peek().sealing_keys.iter().flatten();
-    entries.extend(keys.map(|key| key.bytes().to_vec()));
-    entries.push(round.spec.bytes().to_vec());
-    entries.extend(round.endorsements.iter().map(|said| said.bytes().to_vec()));
-    entries.extend(round.closed.iter().map(|said| said.bytes().to_vec()));
-    if let Some(challenge) = &round.challenge {
-        let parts = challenge.peek().shares.iter();
-        entries.extend(parts.map(|part| part.bytes().to_vec()));
-        entries.push(challenge.bytes().to_vec());
-    }
-    entries.extend(round.reports.iter().map(|said| said.bytes().to_vec()));
-    entries.extend(round.verdict.iter().map(|said| said.bytes().to_vec()));
-    entries.extend(round.openings.iter().map(|said| said.bytes().to_vec()));
-    entries.push(round.terminal.bytes().to_vec());
-    entries
-}
-
-pub fn head(entries: &[Vec<u8>], key: &SecretKey) -> Signed<LogHead> {
-    let leaves: Vec<Digest> = entries
-        .iter()
-        .map(|entry| merkle::leaf_hash(entry))
-        .collect();
-    let head = LogHead {
-        size: leaves.len() as u64,
-        root: merkle::root(&leaves),
-        time_ms: 1,
-    };
-    Signed::sign(&head, key).unwrap()
-}
 
 pub fn file(head: &Signed<LogHead>, entries: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = LogWriter::new(Vec::new(), head).unwrap();
@@ -124,6 +89,27 @@ fn a_log_that_is_not_the_one_under_the_head_fails() {
         let mut changed = bytes.clone();
         changed[at] ^= 0x20;
         provider(&changed);
+    }
+}
+
+/// Whoever hands a log over can write anything into it. Only under the head that the log's key signed is it the aggregator's.
+#[test]
+fn a_second_statement_that_somebody_wrote_into_the_file_blames_whoever_hands_it_over() {
+    let (world, round, entries) = scene(58);
+    let honest = head(&entries, &world.log);
+    let mut verdict = round.verdict.as_ref().unwrap().peek().clone();
+    verdict.spent_micro_rho += 1;
+    let invented = Signed::sign(&verdict, &world.aggregator).unwrap();
+    // The signature is of nobody: the last bytes are not the aggregator's.
+    let mut unsigned = invented.bytes().to_vec();
+    let last = unsigned.len() - 1;
+    unsigned[last] ^= 1;
+    for entry in [invented.bytes().to_vec(), unsigned] {
+        let more = [&entries[..], &[entry]].concat();
+        let report = audit(&world, &round, &file(&honest, &more));
+        assert_broken(&report, AuditRule::Log, Party::Provider);
+        let report = audit(&world, &round, &file(&head(&more, &world.log), &more));
+        assert_broken(&report, AuditRule::Log, Party::Aggregator);
     }
 }
 

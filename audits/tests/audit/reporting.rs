@@ -3,10 +3,11 @@
 use std::io::Cursor;
 
 use dawn_audits::page::page;
+use dawn_audits::signed_report::{MAX_TRANSCRIPTS, MAX_UNCHECKED, SOFTWARE};
+use dawn_audits::verify_transcript;
 use dawn_audits::{AuditReport, AuditRule, AuditStatement, Check, Mode, Options, Party};
-use dawn_audits::{signed_report::SOFTWARE, verify_transcript};
 use dawn_crypto::digest::Digest;
-use dawn_identity::{SecretKey, Signed};
+use dawn_identity::{DecodeError, SecretKey, Signed, from_canonical, to_canonical};
 use dawn_protocol::AbortReason;
 use dawn_protocol::transcript::Kind;
 
@@ -139,6 +140,23 @@ fn a_signed_report_is_verified_and_says_the_same() {
     assert_eq!(said.unchecked.last().unwrap(), "and 61 more");
     said.finding.as_mut().unwrap().rule = 23;
     assert!(Signed::sign(&said, &auditor).is_err());
+}
+
+/// Missing digests are a byte each, and many times that in memory.
+#[test]
+fn a_report_of_too_many_transcripts_is_refused_before_they_take_memory() {
+    let (world, round) = world_and_round(306);
+    let report = audit(&world, &transcript(&world, &round));
+    let mut said = AuditStatement::of(&report, 9).unwrap();
+    let read = |said: &AuditStatement| from_canonical::<AuditStatement>(&to_canonical(said));
+    said.transcripts = vec![None; MAX_TRANSCRIPTS];
+    said.unchecked = vec![String::new(); MAX_UNCHECKED];
+    assert_eq!(read(&said).as_ref(), Ok(&said));
+    said.transcripts.push(None);
+    assert!(matches!(read(&said), Err(DecodeError::Malformed(_))));
+    said.transcripts.clear();
+    said.unchecked.push(String::new());
+    assert!(matches!(read(&said), Err(DecodeError::Malformed(_))));
 }
 
 #[test]

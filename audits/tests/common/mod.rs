@@ -3,7 +3,9 @@
 //! signed again, so that tests can tell every lie.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+pub mod log;
 mod opening;
+pub mod plans;
 pub mod round;
 pub mod transcript;
 

@@ -4,14 +4,10 @@
 use std::collections::BTreeMap;
 
 use dawn_audits::Party;
-use dawn_crypto::params::Sigma;
 use dawn_identity::{KeyId, SecretKey};
-use dawn_learn::{Aggregation, Dataset, ModelSpec, PublicSet, RobustRule, TrainSpec, Way};
 use dawn_protocol::transcript::Kind;
-use dawn_protocol::{
-    EvaluationRule, Functional, GroupRule, Policy, Selection, StewardNoise, TaskOptions,
-};
 
+use crate::common::plans;
 use crate::common::round::{PlayedRound, Script};
 use crate::common::transcript::Draft;
 use crate::common::{Plan, World};
@@ -121,8 +117,8 @@ pub fn bases() -> Vec<Base> {
         liars,
         made("plain", eventful, 201, &[all(), all()]),
         made("aborted", aborted, 202, &[few(), silent]),
-        made("options", options(), 203, &[all(), all()]),
-        made("groups", groups(), 204, &[all(), all()]),
+        made("options", plans::options(), 203, &[all(), all()]),
+        made("groups", plans::groups(), 204, &[all(), all()]),
     ]
 }
 
@@ -132,75 +128,5 @@ fn many() -> Plan {
         organisations: 6,
         devices: 6,
         ..Plan::default()
-    }
-}
-
-/// Noise, directions, selection and evaluation.
-fn options() -> Plan {
-    Plan {
-        devices: 4,
-        clip: 1000,
-        functional: Some(Functional::Direction),
-        noise: Some(StewardNoise {
-            sigma: Sigma::from_f64_ceil(20.0).unwrap(),
-            candidates: 2,
-        }),
-        options: TaskOptions {
-            selection: Some(Selection { rate: u32::MAX }),
-            evaluation: Some(EvaluationRule {
-                samples: 5,
-                scale: 100,
-                loss: EvaluationRule::LOSS,
-            }),
-            quota: Some(9),
-            ..TaskOptions::default()
-        },
-        ..Plan::default()
-    }
-}
-
-/// Groups, and a student that learns from a public set.
-fn groups() -> Plan {
-    let model = ModelSpec::Logistic {
-        inputs: 2,
-        classes: 2,
-    };
-    let features = (0..10).map(|f| 20 * f - 90).collect();
-    let set = PublicSet::new(&Dataset::new(features, 2, 6, vec![0; 5]).unwrap()).unwrap();
-    let student = TrainSpec {
-        epochs: 3,
-        batch: 2,
-        learning_rate: 1 << 13,
-        momentum: 0,
-        dropout: None,
-        rounding: None,
-    };
-    let plan = Plan::default();
-    Plan {
-        devices: 6,
-        model,
-        policy: Policy {
-            min_accepted: 6,
-            min_honest: 6,
-            max_org_share_permille: 1000,
-            ..plan.policy
-        },
-        options: TaskOptions {
-            way: Some(Way::distillation(&model, &set, student).unwrap()),
-            groups: Some(GroupRule {
-                most: 3,
-                size: 2,
-                least: 2,
-                honest: 2,
-                dishonest: 0,
-                rule: RobustRule {
-                    aggregation: Aggregation::TrimmedMean { cut: 1 },
-                    mixing: Some(2),
-                },
-            }),
-            ..TaskOptions::default()
-        },
-        public_set: Some(set),
-        ..plan
     }
 }
