@@ -30,7 +30,7 @@ for target in "${targets[@]}"; do
     # Inputs that are read as choices need their whole length from the start.
     case $target in
         audit) options+=(-len_control=0 -max_len=100) ;;
-        shamir | merkle) options+=(-len_control=0 -max_len=200) ;;
+        shamir | merkle | tiles | logs | register) options+=(-len_control=0 -max_len=200) ;;
         mask | gaussian | judging) options+=(-len_control=0 -max_len=1200) ;;
     esac
     status=0

@@ -9,10 +9,12 @@
 //! | [`targets`] | what is fuzzed, and what must hold |
 //! | [`seeds`] | a valid example of everything, to start from |
 //! | [`world`] | a federation with its rounds, from which the seeds are |
+//! | [`log`] | the log of all that was said in them |
 //! | [`cbor`] | mutations that leave CBOR what it is |
 //! | [`memory`] | an allocator that counts |
 
 pub mod cbor;
+pub mod log;
 pub mod memory;
 pub mod seeds;
 pub mod targets;

@@ -11,6 +11,7 @@ use dawn_learn::ModelSpec;
 use common::round::{PlayedRound, Script};
 pub use common::transcript::{Draft, transcript};
 pub use common::{NOW, Plan, TestDevice as Device, World};
+pub use common::{log as logged, plans};
 
 /// Everybody, and what they said.
 pub struct Honest {
@@ -47,6 +48,32 @@ pub fn honest() -> &'static Honest {
             world,
             rounds: [first, second, third],
         }
+    })
+}
+
+/// A round of a task that asks for more, and where it was played.
+pub struct Elaborate {
+    /// The federation.
+    pub world: World,
+    /// Its second round.
+    pub round: PlayedRound,
+}
+
+/// Noise, directions, selection and evaluation in one; groups and a student that learns in the other.
+pub fn elaborate() -> &'static [Elaborate; 2] {
+    static ELABORATE: OnceLock<[Elaborate; 2]> = OnceLock::new();
+    ELABORATE.get_or_init(|| {
+        [(203, plans::options()), (204, plans::groups())].map(|(seed, plan)| {
+            let small = Plan {
+                organisations: 2,
+                faulty: 0,
+                ..plan
+            };
+            let mut world = World::with(seed, &small);
+            let first = world.play(None, &Script::default());
+            let round = world.play(Some(&first), &Script::default());
+            Elaborate { world, round }
+        })
     })
 }
 

@@ -16,7 +16,7 @@ use dawn_identity::{Envelope, KeyId, SecretKey, TaskId};
 use dawn_protocol::MAX_STATEMENT_BYTES;
 
 use crate::cbor::{self, Dice};
-use crate::world::{Draft, honest};
+use crate::world::{Draft, World, elaborate, honest};
 
 /// A change of one record; places are taken modulo the number of records.
 #[derive(Arbitrary, Clone, Debug)]
@@ -54,7 +54,7 @@ const MAX_EDITS: usize = 6;
 /// Input: which round, then the changes.
 pub fn audit(data: &[u8]) -> bool {
     let mut input = Unstructured::new(data);
-    let Ok(base) = input.int_in_range(0..=2usize) else {
+    let Ok(base) = input.int_in_range(0..=4usize) else {
         return false;
     };
     let bases = bases();
@@ -71,7 +71,7 @@ pub fn audit(data: &[u8]) -> bool {
             break;
         }
     }
-    let report = report(&draft.seal());
+    let report = report(bases[base].world, &draft.seal());
     match &report.finding {
         Some(finding) => {
             assert!(
@@ -92,17 +92,33 @@ pub fn audit(data: &[u8]) -> bool {
     true
 }
 
-fn report(bytes: &[u8]) -> AuditReport {
+fn report(world: &World, bytes: &[u8]) -> AuditReport {
     let options = Options {
-        federation: Some(honest().world.federation.digest()),
+        federation: Some(world.federation.digest()),
         ..Options::default()
     };
     verify_transcript(&mut Cursor::new(bytes), &options).expect("memory can be read")
 }
 
+/// Reports to be signed: of a transcript that passes, of one that has another round's closing, and of a damaged file.
+pub(crate) fn reports() -> [AuditReport; 3] {
+    let mut other = bases()[1].draft.clone();
+    let foreign = Operation::Foreign(0, 10);
+    apply(
+        &Edit {
+            record: 10,
+            operation: foreign,
+        },
+        &mut other,
+    );
+    let (world, whole) = (bases()[1].world, bases()[1].draft.seal());
+    let cut = &whole[..whole.len() / 2];
+    [&whole, &other.seal()[..], cut].map(|bytes| report(world, bytes))
+}
+
 /// What a transcript says of its round.
 #[derive(Clone, Debug, PartialEq)]
-struct Said {
+pub(super) struct Said {
     task: TaskId,
     number: u32,
     aborted: bool,
@@ -113,7 +129,7 @@ struct Said {
 }
 
 impl Said {
-    fn of(report: &RoundReport) -> Self {
+    pub(super) fn of(report: &RoundReport) -> Self {
         Self {
             task: report.task,
             number: report.number,
@@ -127,19 +143,25 @@ impl Said {
 }
 
 struct Base {
+    world: &'static World,
     draft: Draft,
     said: Said,
 }
 
-fn bases() -> &'static [Base; 3] {
-    static BASES: OnceLock<[Base; 3]> = OnceLock::new();
+fn bases() -> &'static [Base; 5] {
+    static BASES: OnceLock<[Base; 5]> = OnceLock::new();
     BASES.get_or_init(|| {
-        let honest = honest();
-        std::array::from_fn(|place| {
-            let draft = Draft::of(&honest.world, &honest.rounds[place]);
-            let report = report(&draft.seal());
+        let [first, second, third] = &honest().rounds;
+        let of_honest = [first, second, third].map(|round| (&honest().world, round));
+        let others = elaborate().iter().map(|other| (&other.world, &other.round));
+        let mut rounds = of_honest.into_iter().chain(others);
+        std::array::from_fn(|_| {
+            let (world, round) = rounds.next().expect("as many as there are places");
+            let draft = Draft::of(world, round);
+            let report = report(world, &draft.seal());
             assert!(report.passed(), "{:?}", report.finding);
             Base {
+                world,
                 said: Said::of(&report.rounds[0]),
                 draft,
             }
@@ -181,7 +203,7 @@ fn apply(edit: &Edit, draft: &mut Draft) -> Option<Party> {
             draft.records.swap(place, other);
         }
         Operation::Foreign(base, other) => {
-            let records = &bases()[usize::from(base) % 3].draft.records;
+            let records = &bases()[usize::from(base) % 5].draft.records;
             draft.records[place] = records[usize::from(other) % records.len()].clone();
         }
     }
@@ -189,21 +211,29 @@ fn apply(edit: &Edit, draft: &mut Draft) -> Option<Party> {
 }
 
 /// Who signs as the key that an envelope names.
-fn signer(envelope: &Envelope) -> Option<(Party, &'static SecretKey)> {
+pub(super) fn signer(envelope: &Envelope) -> Option<(Party, &'static SecretKey)> {
     type Signers = BTreeMap<KeyId, (Party, &'static SecretKey)>;
     static SIGNERS: OnceLock<Signers> = OnceLock::new();
     let signers = SIGNERS.get_or_init(|| {
-        let world = &honest().world;
-        let mut all = vec![(Party::Aggregator, &world.aggregator)];
-        for (point, key) in (1u8..).zip(&world.stewards) {
-            all.push((Party::Steward(world.steward_id(point)), key));
-        }
-        for org in &world.organisations {
-            all.push((Party::Organisation(org.id()), org.root()));
-            all.push((Party::Organisation(org.id()), org.issuer()));
-        }
-        for device in &world.devices {
-            all.push((Party::Device(device.id), &device.key));
+        let mut all = Vec::new();
+        for world in elaborate()
+            .iter()
+            .map(|other| &other.world)
+            .chain([&honest().world])
+        {
+            all.push((Party::Aggregator, &world.aggregator));
+            // The aggregator runs the log.
+            all.push((Party::Aggregator, &world.log));
+            for (point, key) in (1u8..).zip(&world.stewards) {
+                all.push((Party::Steward(world.steward_id(point)), key));
+            }
+            for org in world.organisations.iter().chain(&world.guests) {
+                all.push((Party::Organisation(org.id()), org.root()));
+                all.push((Party::Organisation(org.id()), org.issuer()));
+            }
+            for device in &world.devices {
+                all.push((Party::Device(device.id), &device.key));
+            }
         }
         let by_key = all
             .into_iter()

@@ -8,29 +8,41 @@ mod documents;
 mod envelopes;
 mod gaussian;
 mod judging;
+mod logs;
 mod mask;
 mod merkle;
 mod models;
 mod packages;
+mod register;
 mod shamir;
 mod statements;
 mod texts;
+mod tiles;
+mod tlog;
+mod tlog_changes;
 mod transcript;
 
+pub(crate) use audit::reports;
 pub use audit::{Edit, Operation, audit};
 pub use container::container;
 pub use documents::{DOCUMENTS, documents};
 pub use envelopes::envelopes;
 pub use gaussian::gaussian;
 pub use judging::judging;
+pub use logs::logs;
 pub use mask::mask_target as mask;
 pub use merkle::merkle;
 pub use models::models;
 pub use packages::{PACKAGES, packages};
 pub(crate) use packages::{params, prover, sealed};
+pub use register::register;
 pub use shamir::shamir;
 pub use statements::{KINDS, Kind, statements};
 pub use texts::{TEXTS, texts};
+pub use tiles::tiles;
+pub(crate) use tlog::signed_by_world;
+pub use tlog::{TLOG, tlog};
+pub use tlog_changes::change_tlog;
 pub use transcript::{change_transcript, transcript};
 
 use crate::cbor::{self, Dice};
@@ -39,7 +51,7 @@ use crate::cbor::{self, Dice};
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by the name of its program.
-pub const ALL: [(&str, Target); 14] = [
+pub const ALL: [(&str, Target); 18] = [
     ("statements", statements),
     ("envelopes", envelopes),
     ("documents", documents),
@@ -47,6 +59,10 @@ pub const ALL: [(&str, Target); 14] = [
     ("container", container),
     ("transcript", transcript),
     ("audit", audit),
+    ("tlog", tlog),
+    ("tiles", tiles),
+    ("logs", logs),
+    ("register", register),
     ("models", models),
     ("texts", texts),
     ("shamir", shamir),

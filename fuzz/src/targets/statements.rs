@@ -2,12 +2,14 @@
 
 use std::fmt::Debug;
 
+use dawn_audits::AuditStatement;
+use dawn_crypto::digest::Digest;
 use dawn_crypto::params::Q;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
-    DeviceCredential, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, Signed, Statement,
-    StewardEnrolment, TaskId, to_canonical,
+    DeviceCredential, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, RosterPosting,
+    Signed, Statement, StewardEnrolment, TaskId, to_canonical,
 };
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Closed, Endorsement, LogHead, MAX_STATEMENT_BYTES, Opening,
@@ -59,6 +61,8 @@ kinds! {
     StewardEnrolment, |_, _| ();
     OrgEvent, |_, _| ();
     OrgApproval, |_, _| ();
+    RosterPosting, |_, _| ();
+    AuditStatement, audit_report;
 }
 
 /// The first byte chooses the kind.
@@ -118,6 +122,18 @@ fn round_spec(spec: &RoundSpec, _: &[u8]) {
     assert!(spec.seated_count() <= spec.sealing_keys.len());
     assert!(spec.seated().is_sorted());
     assert_eq!(spec.session(), spec.clone().session());
+}
+
+/// A finding that was accepted names a rule that there is, and somebody in words.
+fn audit_report(report: &AuditStatement, _: &[u8]) {
+    assert_eq!(report.passed(), report.finding.is_none());
+    if let Some(finding) = &report.finding {
+        assert!(finding.rule().is_some());
+        let words = finding.culprit();
+        assert!(words != "nobody");
+        let named = |id: &Digest| words.ends_with(&id.to_string());
+        assert!(finding.culprit.as_ref().is_none_or(named));
+    }
 }
 
 /// The pre-header is the header without its last field.

@@ -1,0 +1,4 @@
+//! See `dawn_fuzz::targets`.
+#![no_main]
+
+dawn_fuzz::fuzz!(logs);
