@@ -47,7 +47,10 @@ pub(crate) fn check<R: Read + Seek>(
     let round = told.terminal.round();
     Finding::unless(
         round.task == preamble.context.id(),
-        AuditRule::Result,
+        match &told.terminal {
+            Terminal::Result(_) => AuditRule::Result,
+            Terminal::Aborted(_) => AuditRule::Abort,
+        },
         Party::Provider,
         "the end is of another task",
     )?;

@@ -21,6 +21,7 @@
 //! | `examination` | what is read again: payloads, and the answers about them |
 //! | `blame` | who said it, before anybody is blamed for it |
 //! | `chain`, `said` | from round to round; what must be in the log |
+//! | `heard`, `logged_round`, `logged_register` | what the log says, beside itself and beside the transcripts |
 
 mod abort;
 mod answers;
@@ -34,10 +35,12 @@ mod details;
 mod ending;
 mod examination;
 pub mod finding;
+mod heard;
 pub mod inclusion;
 mod light;
 pub mod log;
 mod logged_register;
+mod logged_round;
 mod opening;
 pub mod page;
 mod preamble;

@@ -6,33 +6,33 @@
 //!
 //! Entries have no index in the file: their position is their index, so there can be no gap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Write};
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
-use dawn_identity::{Envelope, KeyId, Members, Register, Signed, Statement, VerifiedFederation};
+use dawn_identity::{Envelope, Members, Register, Signed, VerifiedFederation};
 use dawn_protocol::log::LogHead;
-use dawn_protocol::{
-    Aborted, BeaconShare, Challenge, Closed, Endorsement, MAX_STATEMENT_BYTES, Opening,
-    PackageReport, RoundId, RoundResult, RoundSpec, SealingKey, Verdict,
-};
+use dawn_protocol::{MAX_STATEMENT_BYTES, RoundId};
 
 use crate::finding::{Finding, Party};
+use crate::heard::Heard;
 use crate::logged_register::LoggedRegister;
+use crate::logged_round::LoggedRounds;
 use crate::records::Stop;
 use crate::report::{LogReport, Witnesses};
 use crate::rule::AuditRule;
+use crate::said::Said;
 
 /// The first four bytes of a log file.
 pub const MAGIC: [u8; 4] = *b"DWNL";
 
 /// The log's leaves under a verified head.
 #[derive(Debug)]
-pub(crate) struct VerifiedLog {
+pub(crate) struct VerifiedLog<'a> {
     leaves: BTreeSet<Digest>,
-    /// Rounds whose end the aggregator signed.
-    ended: BTreeSet<RoundId>,
+    heard: Heard,
+    rounds: LoggedRounds<'a>,
     size: u64,
     root: Digest,
     /// The root at the size that was asked for.
@@ -78,12 +78,13 @@ impl<W: Write> LogWriter<W> {
 }
 
 /// Reads and verifies a log: entries without gaps under a head that the log's key signed, and no
-/// party heard twice in one round.
-pub(crate) fn read<R: Read>(
+/// party heard twice in one round. It is going to be compared with what these transcripts say.
+pub(crate) fn read<'a, R: Read>(
     input: R,
     federation: &VerifiedFederation,
     at: Option<u64>,
-) -> Result<VerifiedLog, Stop> {
+    said: impl Iterator<Item = &'a Said>,
+) -> Result<VerifiedLog<'a>, Stop> {
     let mut input = BufReader::new(input);
     let mut magic = [0; 4];
     input.read_exact(&mut magic).map_err(ended)?;
@@ -95,7 +96,8 @@ pub(crate) fn read<R: Read>(
     let head = head.verify(&federation.log).map_err(provider)?;
     let mut frontier = Frontier::new();
     let mut leaves = BTreeSet::new();
-    let mut heard = Heard::new(federation.aggregator.id());
+    let mut heard = Heard::new(&federation.aggregator);
+    let mut rounds = LoggedRounds::of(said, head.time_ms / 1000);
     let mut register = LoggedRegister::new(federation);
     // Told when the head shows that these are the aggregator's entries, in its order: anybody can write into a file.
     let mut broken = None;
@@ -114,6 +116,7 @@ pub(crate) fn read<R: Read>(
             for finding in noted.into_iter().filter_map(Result::err) {
                 broken.get_or_insert(finding);
             }
+            rounds.note(&envelope, members.members());
             // What is no entry of the register is not taken; a round with one that is wrong breaks A03.
             let _ = members.push(&entry);
         }
@@ -132,7 +135,8 @@ pub(crate) fn read<R: Read>(
     }
     Ok(VerifiedLog {
         leaves,
-        ended: heard.ended,
+        heard,
+        rounds,
         size: head.size,
         root: head.root,
         root_at,
@@ -140,26 +144,23 @@ pub(crate) fn read<R: Read>(
     })
 }
 
-impl VerifiedLog {
-    /// Every statement is in the log.
-    pub(crate) fn contains(
-        &self,
-        place: &str,
-        said: &[(Digest, &'static str)],
-    ) -> Result<(), Finding> {
-        match said.iter().find(|(leaf, _)| !self.leaves.contains(leaf)) {
-            Some((_, kind)) => Err(Finding::new(
+impl VerifiedLog<'_> {
+    /// Every statement of a transcript is in the log, and every one that is in the log and about its round is in the transcript.
+    pub(crate) fn agrees(&self, place: &str, said: &Said) -> Result<(), Finding> {
+        let mut all = said.statements().iter();
+        if let Some(missing) = all.find(|said| !self.leaves.contains(&said.leaf)) {
+            return Err(Finding::new(
                 AuditRule::Log,
-                Party::Aggregator,
-                format_args!("a {kind} of {place} is not in the log"),
-            )),
-            None => Ok(()),
+                self.rounds.hider(missing, &self.heard),
+                format_args!("a {} of {place} is not in the log", missing.kind),
+            ));
         }
+        self.rounds.check(place, said, &self.heard)
     }
 
     /// Rounds that are over, as the aggregator says in the log.
-    pub(crate) fn ended(&self) -> &BTreeSet<RoundId> {
-        &self.ended
+    pub(crate) fn ended(&self) -> BTreeSet<RoundId> {
+        self.heard.ended()
     }
 
     /// The root at the size that [`read`] was asked for; none when the log is shorter.
@@ -214,71 +215,4 @@ fn provider(detail: impl std::fmt::Display) -> Finding {
         Party::Provider,
         format_args!("the log: {detail}"),
     )
-}
-
-/// Who said what in which round: two different things of one kind are two histories.
-pub(crate) struct Heard {
-    bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
-    aggregator: KeyId,
-    ended: BTreeSet<RoundId>,
-}
-
-impl Heard {
-    pub(crate) fn new(aggregator: KeyId) -> Self {
-        Self {
-            bodies: BTreeMap::new(),
-            aggregator,
-            ended: BTreeSet::new(),
-        }
-    }
-
-    /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
-    /// so their signatures were verified where they are used; here only the signer's own envelope
-    /// counts, and it is compared with itself.
-    pub(crate) fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
-        let Some((slot, round)) = slot(envelope) else {
-            return Ok(());
-        };
-        let (signer, body) = (envelope.signer(), envelope.body_digest());
-        if slot == END && signer == self.aggregator {
-            self.ended.insert(round);
-        }
-        match self.bodies.insert((slot, round, signer), body) {
-            Some(before) if before != body => Err(Finding::new(
-                AuditRule::Log,
-                Party::Aggregator,
-                format_args!(
-                    "the log has two different statements of kind {slot} by one party in round {round}"
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A result and an abort are one kind.
-const END: &str = "end";
-
-/// The kind under which a party speaks once, and the round. See [`END`].
-fn slot(envelope: &Envelope) -> Option<(&'static str, RoundId)> {
-    macro_rules! round_of {
-        ($slot:expr, $type:ty) => {{
-            let signed = Signed::<$type>::from_envelope(envelope.clone()).ok()?;
-            Some(($slot, signed.peek().round))
-        }};
-    }
-    match envelope.kind() {
-        SealingKey::KIND => round_of!(SealingKey::KIND, SealingKey),
-        RoundSpec::KIND => round_of!(RoundSpec::KIND, RoundSpec),
-        Endorsement::KIND => round_of!(Endorsement::KIND, Endorsement),
-        Closed::KIND => round_of!(Closed::KIND, Closed),
-        BeaconShare::KIND => round_of!(BeaconShare::KIND, BeaconShare),
-        Challenge::KIND => round_of!(Challenge::KIND, Challenge),
-        PackageReport::KIND => round_of!(PackageReport::KIND, PackageReport),
-        Verdict::KIND => round_of!(Verdict::KIND, Verdict),
-        Opening::KIND => round_of!(Opening::KIND, Opening),
-        RoundResult::KIND => round_of!(END, RoundResult),
-        Aborted::KIND => round_of!(END, Aborted),
-        _ => None,
-    }
 }

@@ -77,7 +77,7 @@ pub(crate) fn read<R: Read>(
         "the roster in the file is not one of the register in the file",
     )?;
     let task = take!(records, Task);
-    said.note(&task);
+    said.note_task(&task);
     check_task_signature(&task, members)?;
     let context = TaskContext::verify(&federation, members, &task)
         .and_then(|context| context.under_roster(members, &digest))

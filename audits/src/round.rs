@@ -20,7 +20,7 @@ use crate::preamble::{self, Preamble};
 use crate::records::{Records, Stop, out_of_place, take, take_if};
 use crate::report::RoundReport;
 use crate::rule::AuditRule;
-use crate::said::Said;
+use crate::said::{Said, SaidRound};
 use crate::submissions::{self, Submissions};
 use crate::verify::Mode;
 
@@ -91,6 +91,7 @@ fn executed<R: Read + Seek>(
     };
     drop(records);
     *digest = Some(read.digest);
+    said.round = Some(read.said());
     let mut report = ending::check(input, start, mode, chain, read)?;
     report.details.transcript = *digest;
     Ok(report)
@@ -106,6 +107,24 @@ pub(crate) struct ReadOnce {
     pub(crate) digest: Digest,
 }
 
+impl ReadOnce {
+    /// What is compared with the log.
+    fn said(&self) -> SaidRound {
+        let told = &self.told;
+        SaidRound {
+            id: told.terminal.round(),
+            task: self.preamble.context.clone(),
+            context: self.context.clone(),
+            challenge: told.challenge.as_ref().map(|signed| signed.body_digest()),
+            verdict: told.verdict.as_ref().map(|signed| signed.body_digest()),
+            aborted: match &told.terminal {
+                Terminal::Aborted(aborted) => Some(aborted.peek().reason),
+                Terminal::Result(_) => None,
+            },
+        }
+    }
+}
+
 fn read<R: Read>(
     records: &mut Records<R>,
     pin: Option<&Digest>,
@@ -118,9 +137,10 @@ fn read<R: Read>(
     let (context, progress) = match take_if!(records, Spec) {
         None => (None, Progress::Unspecified),
         Some(spec) => {
-            said.note(&spec);
+            let round = spec.peek().round;
+            said.note(&spec, round);
             for key in spec.peek().sealing_keys.iter().flatten() {
-                said.note(key);
+                said.note(key, round);
             }
             let context = specification(&preamble, chain, &spec)?;
             let endorsements = endorsements(records, &context, said)?;
@@ -233,7 +253,7 @@ fn endorsements<R: Read>(
     let mut endorsements = Vec::new();
     let mut last = 0;
     while let Some(endorsement) = take_if!(records, Endorsement) {
-        said.note(&endorsement);
+        said.note(&endorsement, context.round_id());
         let body = endorsement.peek();
         let rule = AuditRule::Endorsements;
         let point = blame::by_steward(context, rule, &endorsement, &body.steward)?;
@@ -265,27 +285,28 @@ fn announced<R: Read>(
 
 fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop> {
     let closed = take_if!(records, Closed);
-    closed.iter().for_each(|signed| said.note(signed));
+    (closed.iter()).for_each(|signed| said.note(signed, signed.peek().round));
     let challenge = take_if!(records, Challenge);
     if let Some(challenge) = &challenge {
-        said.note(challenge);
-        let parts = &challenge.peek().shares;
-        parts.iter().for_each(|part| said.note(part));
+        let round = challenge.peek().round;
+        said.note(challenge, round);
+        let parts = challenge.peek().shares.iter();
+        parts.for_each(|part| said.note(part, round));
     }
     let mut reports = Vec::new();
     let mut answers = Vec::new();
     while let Some(report) = take_if!(records, Report) {
-        said.note(&report);
+        said.note(&report, report.peek().round);
         let at = records.at();
         answers.push(AnswersAt::new(at, &take!(records, Answers)));
         reports.push(*report);
     }
     let verdict = take_if!(records, Verdict);
-    verdict.iter().for_each(|signed| said.note(signed));
+    (verdict.iter()).for_each(|signed| said.note(signed, signed.peek().round));
     let mut openings = Vec::new();
     let mut group_sums = Vec::new();
     while let Some(opening) = take_if!(records, Opening) {
-        said.note(&opening);
+        said.note(&opening, opening.peek().round);
         group_sums.push(take_if!(records, GroupSums));
         openings.push(*opening);
     }

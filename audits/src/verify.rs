@@ -264,16 +264,17 @@ impl Audit {
             Err(finding) => return self.stop("the log", finding.into()),
         };
         let at = shown.as_ref().map(|shown| shown.checkpoint.size);
-        let found = log::read(input, federation, at).and_then(|log| {
+        let transcripts = self.said.iter().map(|(_, said)| said);
+        let found = log::read(input, federation, at, transcripts).and_then(|log| {
             let check = |shown: &Shown| shown.check(&log);
             let witnesses = shown.as_ref().map(check).transpose()?;
             // Registrations, the task and ends of rounds stand in several transcripts: counted once.
             let mut found = BTreeSet::new();
             for (place, said) in &self.said {
-                log.contains(place, said.leaves())?;
-                found.extend(said.leaves().iter().map(|(leaf, _)| *leaf));
+                log.agrees(place, said)?;
+                found.extend(said.statements().iter().map(|said| said.leaf));
             }
-            Ok((log.report(found.len(), witnesses), log.ended().clone()))
+            Ok((log.report(found.len(), witnesses), log.ended()))
         });
         match found {
             Ok((report, ended)) => {
@@ -304,8 +305,8 @@ impl Audit {
         let Some(federation) = &self.federation else {
             return Ok(BTreeSet::new());
         };
-        match log::read(input, federation, None) {
-            Ok(log) => Ok(log.ended().clone()),
+        match log::read(input, federation, None, std::iter::empty()) {
+            Ok(log) => Ok(log.ended()),
             Err(Stop::Broken(_)) => Ok(BTreeSet::new()),
             Err(Stop::Unreadable(error)) => Err(error),
         }

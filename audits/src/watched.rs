@@ -10,7 +10,7 @@ use dawn_protocol::{Aborted, MAX_STATEMENT_BYTES, RoundId, RoundResult, RoundSpe
 use serde::Serialize;
 
 use crate::finding::{Finding, Party};
-use crate::log::Heard;
+use crate::heard::Heard;
 use crate::logged_register::LoggedRegister;
 use crate::rule::AuditRule;
 
@@ -58,7 +58,7 @@ pub(crate) struct Watched {
 impl Watched {
     pub(crate) fn new(federation: &VerifiedFederation) -> Self {
         Self {
-            heard: Heard::new(federation.aggregator.id()),
+            heard: Heard::new(&federation.aggregator),
             register: LoggedRegister::new(federation),
             members: Register::new(federation),
             tasks: BTreeMap::new(),

@@ -31,7 +31,7 @@ impl Shown {
     }
 
     /// Compares it with the log, whose root at this size is known, and counts the stewards of the newest roster in it.
-    pub(crate) fn check(&self, log: &VerifiedLog) -> Result<Witnesses, Finding> {
+    pub(crate) fn check(&self, log: &VerifiedLog<'_>) -> Result<Witnesses, Finding> {
         let size = self.checkpoint.size;
         let Some(root) = log.root_at_checkpoint() else {
             return Err(provider(format_args!(

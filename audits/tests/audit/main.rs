@@ -16,6 +16,7 @@ mod groups;
 mod honest;
 mod inclusion;
 mod lies;
+mod logged;
 mod logs;
 mod mutations;
 mod noise;

@@ -6,8 +6,8 @@ use std::path::Path;
 use dawn_audits::{AuditRule, Finding, LogSource, Look, Party, Watch, WatchError};
 use dawn_crypto::merkle;
 use dawn_identity::{FoundingDocument, Signed};
-use dawn_protocol::LogHead;
 use dawn_protocol::tlog::{Checkpoint, SignedNote, cosignature, cosigner, origin};
+use dawn_protocol::{AbortReason, LogHead, RoundOpen};
 use dawn_transport::TransportError;
 
 use crate::common::World;
@@ -225,6 +225,10 @@ async fn contradictions_and_overspending_are_remembered() {
         .unwrap()
         .bytes()
         .to_vec();
+    // The round was judged, and no report is said to have come.
+    let context = world.context.verify_spec(&played[0].spec).unwrap();
+    let open_round = RoundOpen::new(context, &played[0].endorsements).unwrap();
+    let abort = world.abort(&open_round, AbortReason::TooFewReports);
     let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
         let mut entries = honest.clone();
         change(&mut entries);
@@ -239,6 +243,10 @@ async fn contradictions_and_overspending_are_remembered() {
         (
             with(&|entries| entries[place] = unsigned.clone()),
             AuditRule::Log,
+        ),
+        (
+            with(&|entries| *entries.last_mut().unwrap() = abort.bytes().to_vec()),
+            AuditRule::Abort,
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -78,20 +78,21 @@ fn judge(base: &Base, case: &Case, table: &Table) -> Result<(), String> {
     if expected.is_empty() {
         return Err(format!("is not in the table; {}", said(case, &report)));
     }
+    let culprit = |who: &Who| match who {
+        Who::Provider => Some(Party::Provider),
+        Who::Aggregator => Some(Party::Aggregator),
+        Who::Signer => case.signer,
+    };
     let met = expected.iter().any(|expected| match expected {
         // Nothing in the transcript speaks against it. The log does.
-        Expected::Logged => {
-            let logged = with_log(base, &bytes);
-            report.passed() && compare(&logged, AuditRule::Log, Party::Aggregator).is_ok()
+        Expected::Logged(who) => {
+            report.passed()
+                && culprit(who).is_some_and(|culprit| {
+                    compare(&with_log(base, &bytes), AuditRule::Log, culprit).is_ok()
+                })
         }
-        Expected::Passes => report.passed() && with_log(base, &bytes).passed(),
         Expected::Fails(rule, who) => {
-            let culprit = match who {
-                Who::Provider => Some(Party::Provider),
-                Who::Aggregator => Some(Party::Aggregator),
-                Who::Signer => case.signer,
-            };
-            culprit.is_some_and(|culprit| compare(&report, *rule, culprit).is_ok())
+            culprit(who).is_some_and(|culprit| compare(&report, *rule, culprit).is_ok())
         }
     });
     match met {

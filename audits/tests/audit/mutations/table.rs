@@ -9,10 +9,8 @@ use super::cases::Case;
 /// What the auditor has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// The transcript passes; beside a log it does not.
-    Logged,
-    /// The transcript passes, beside a log as well.
-    Passes,
+    /// The transcript passes; beside a log it does not, and this is to blame.
+    Logged(Who),
     Fails(AuditRule, Who),
 }
 
@@ -146,8 +144,8 @@ impl Line {
 impl Expected {
     fn read(outcome: &str, line: &str) -> Self {
         match outcome {
-            "passes" => return Self::Passes,
-            "logged" => return Self::Logged,
+            "logged" => return Self::Logged(Who::Aggregator),
+            "unlogged" => return Self::Logged(Who::Provider),
             _ => {}
         }
         let (number, who) = outcome

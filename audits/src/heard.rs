@@ -1,0 +1,215 @@
+//! Who said what in which round, as the log has it: two different things of one kind are two histories (A18), and a round that
+//! came further than the reason of its abort says did not end for that reason (A19).
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use dawn_crypto::digest::Digest;
+use dawn_identity::{Envelope, KeyId, PublicKey, Signed, Statement, TaskId};
+use dawn_protocol::{
+    AbortReason, Aborted, BeaconShare, Challenge, Closed, Endorsement, Opening, PackageReport,
+    RoundId, RoundResult, RoundSpec, SealingKey, Task, Verdict,
+};
+
+use crate::finding::{Finding, Party};
+use crate::rule::AuditRule;
+
+/// A result and an abort are one kind.
+pub(crate) const END: &str = "end";
+
+/// What the aggregator says in a round, in the order in which it says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Spec,
+    Closed,
+    Challenge,
+    Verdict,
+    End,
+}
+
+impl Phase {
+    /// Of a kind of statement; none for what stewards say.
+    pub(crate) fn of(kind: &str) -> Option<Self> {
+        match kind {
+            RoundSpec::KIND => Some(Self::Spec),
+            Closed::KIND => Some(Self::Closed),
+            Challenge::KIND => Some(Self::Challenge),
+            Verdict::KIND => Some(Self::Verdict),
+            END | RoundResult::KIND | Aborted::KIND => Some(Self::End),
+            _ => None,
+        }
+    }
+
+    /// What the aggregator cannot have said yet in a round that it aborts for this reason.
+    pub(crate) fn not_before(reason: AbortReason) -> Self {
+        match reason {
+            AbortReason::TooFewSealingKeys => Self::Spec,
+            AbortReason::TooFewEndorsements | AbortReason::TooFewSubmissions => Self::Closed,
+            AbortReason::TooFewBeaconShares => Self::Challenge,
+            // Noise and the budget are looked at once more when the round is judged.
+            AbortReason::TooFewReports
+            | AbortReason::Policy
+            | AbortReason::TooLittleNoise
+            | AbortReason::BudgetExhausted => Self::Verdict,
+            AbortReason::TooFewOpenings
+            | AbortReason::NoSmallOpening
+            | AbortReason::AmbiguousOpening
+            | AbortReason::ModelOverflow => Self::End,
+        }
+    }
+}
+
+/// Who said what in which round.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
+    aggregator: PublicKey,
+    /// What the aggregator signed, by body.
+    own: BTreeMap<(RoundId, Phase), Digest>,
+    aborted: BTreeMap<RoundId, AbortReason>,
+    tasks: BTreeSet<TaskId>,
+}
+
+impl Heard {
+    pub(crate) fn new(aggregator: &PublicKey) -> Self {
+        Self {
+            bodies: BTreeMap::new(),
+            aggregator: *aggregator,
+            own: BTreeMap::new(),
+            aborted: BTreeMap::new(),
+            tasks: BTreeSet::new(),
+        }
+    }
+
+    /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
+    /// so their signatures were verified where they are used; here only the signer's own envelope
+    /// counts, and it is compared with itself. What is found counts once a signed head covers the entry.
+    pub(crate) fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
+        if envelope.kind() == Task::KIND
+            && let Ok(task) = Signed::<Task>::from_envelope(envelope.clone())
+        {
+            self.tasks.insert(task.peek().id());
+        }
+        let Some(About {
+            kind,
+            round,
+            reason,
+            signed,
+        }) = About::of(envelope, &self.aggregator)
+        else {
+            return Ok(());
+        };
+        let (signer, body) = (envelope.signer(), envelope.body_digest());
+        let before = self.bodies.insert((kind, round, signer), body);
+        Finding::unless(
+            before.is_none_or(|before| before == body),
+            AuditRule::Log,
+            Party::Aggregator,
+            format_args!(
+                "the log has two different statements of kind {kind} by one party in round {round}"
+            ),
+        )?;
+        let Some(phase) = Phase::of(kind).filter(|_| signed) else {
+            return Ok(());
+        };
+        if let Entry::Vacant(vacant) = self.own.entry((round, phase)) {
+            vacant.insert(body);
+        }
+        if let Some(reason) = reason {
+            self.aborted.insert(round, reason);
+        }
+        self.aborted_in_time(&round)
+    }
+
+    /// A19: nothing was said that an abort for its reason comes before.
+    fn aborted_in_time(&self, round: &RoundId) -> Result<(), Finding> {
+        let Some(reason) = self.aborted.get(round) else {
+            return Ok(());
+        };
+        let from = (*round, Phase::not_before(*reason));
+        let beyond = self.own.range(from..(*round, Phase::End)).next();
+        Finding::unless(
+            beyond.is_none(),
+            AuditRule::Abort,
+            Party::Aggregator,
+            format_args!(
+                "the log has what comes after that in round {round}, which was aborted: {reason}"
+            ),
+        )
+    }
+
+    /// The body of what the aggregator said in a phase.
+    pub(crate) fn own(&self, round: RoundId, phase: Phase) -> Option<Digest> {
+        self.own.get(&(round, phase)).copied()
+    }
+
+    /// What the aggregator said in a round.
+    pub(crate) fn of_round(&self, round: RoundId) -> impl Iterator<Item = (Phase, Digest)> {
+        let all = self.own.range((round, Phase::Spec)..=(round, Phase::End));
+        all.map(|((_, phase), body)| (*phase, *body))
+    }
+
+    /// Whether the aggregator went on after this phase, in this round or a later one of the task.
+    pub(crate) fn went_on(&self, round: RoundId, phase: Phase) -> bool {
+        let after = (Bound::Excluded((round, phase)), Bound::Unbounded);
+        let next = self.own.range(after).next();
+        next.is_some_and(|((next, _), _)| next.task == round.task)
+    }
+
+    /// Whether the aggregator acts on a task that is not in the log.
+    pub(crate) fn hides(&self, task: TaskId) -> bool {
+        !self.tasks.contains(&task) && self.went_on(RoundId::new(task, 0), Phase::End)
+    }
+
+    /// Rounds that are over.
+    pub(crate) fn ended(&self) -> BTreeSet<RoundId> {
+        let ends = self.own.keys().filter(|(_, phase)| *phase == Phase::End);
+        ends.map(|(round, _)| *round).collect()
+    }
+}
+
+/// What a statement about a round is.
+struct About {
+    /// A kind under which a party speaks once. See [`END`].
+    kind: &'static str,
+    round: RoundId,
+    /// Of an abort.
+    reason: Option<AbortReason>,
+    /// Whether it is one of the aggregator's kinds and the aggregator signed it.
+    signed: bool,
+}
+
+impl About {
+    fn of(envelope: &Envelope, aggregator: &PublicKey) -> Option<Self> {
+        macro_rules! about {
+            ($kind:expr, $type:ty, $reason:expr) => {{
+                let signed = Signed::<$type>::from_envelope(envelope.clone()).ok()?;
+                let reason: fn(&$type) -> Option<AbortReason> = $reason;
+                Some(Self {
+                    kind: $kind,
+                    round: signed.peek().round,
+                    reason: reason(signed.peek()),
+                    signed: Phase::of($kind).is_some() && signed.verify(aggregator).is_ok(),
+                })
+            }};
+            ($type:ty) => {
+                about!(<$type>::KIND, $type, |_| None)
+            };
+        }
+        match envelope.kind() {
+            SealingKey::KIND => about!(SealingKey),
+            RoundSpec::KIND => about!(RoundSpec),
+            Endorsement::KIND => about!(Endorsement),
+            Closed::KIND => about!(Closed),
+            BeaconShare::KIND => about!(BeaconShare),
+            Challenge::KIND => about!(Challenge),
+            PackageReport::KIND => about!(PackageReport),
+            Verdict::KIND => about!(Verdict),
+            Opening::KIND => about!(Opening),
+            RoundResult::KIND => about!(END, RoundResult, |_| None),
+            Aborted::KIND => about!(END, Aborted, |aborted| Some(aborted.reason)),
+            _ => None,
+        }
+    }
+}
