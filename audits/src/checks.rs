@@ -1,8 +1,9 @@
 //! What became of every rule in an audit.
 
+use dawn_protocol::AbortReason;
 use serde::{Deserialize, Serialize};
 
-use crate::report::AuditReport;
+use crate::report::{AuditReport, RoundReport};
 use crate::rule::AuditRule;
 use crate::verify::Mode;
 
@@ -49,13 +50,72 @@ const ORDER: [AuditRule; 22] = [
 ];
 
 /// What a light audit does not look at.
-pub(crate) const HEAVY: [AuditRule; 5] = [
+pub(crate) const HEAVY: [AuditRule; 7] = [
     AuditRule::Payloads,
     AuditRule::Scalars,
     AuditRule::Verdict,
+    AuditRule::Openings,
     AuditRule::Sum,
+    AuditRule::Result,
     AuditRule::Model,
 ];
+
+/// How far a round comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Begun,
+    Specified,
+    Announced,
+    Closed,
+    Challenged,
+    Judged,
+    Opened,
+}
+
+impl Stage {
+    /// What a rule about rounds needs; none for rules about what is before and around them.
+    fn needed(rule: AuditRule) -> Option<Self> {
+        match rule {
+            AuditRule::Container
+            | AuditRule::Federation
+            | AuditRule::Roster
+            | AuditRule::Task
+            | AuditRule::Abort
+            | AuditRule::Log => None,
+            AuditRule::Continuity | AuditRule::Model => Some(Self::Begun),
+            AuditRule::RoundSpec => Some(Self::Specified),
+            AuditRule::Endorsements | AuditRule::Submissions | AuditRule::Payloads => {
+                Some(Self::Announced)
+            }
+            AuditRule::Closed => Some(Self::Closed),
+            AuditRule::Challenge | AuditRule::Reports | AuditRule::Answers => {
+                Some(Self::Challenged)
+            }
+            AuditRule::Verdict | AuditRule::Scalars | AuditRule::Budget | AuditRule::Openings => {
+                Some(Self::Judged)
+            }
+            AuditRule::Sum | AuditRule::Result => Some(Self::Opened),
+        }
+    }
+
+    /// How far a round came at least that was found in order.
+    fn of(round: &RoundReport) -> Self {
+        let Some(reason) = &round.aborted else {
+            return Self::Opened;
+        };
+        if round.spent_micro_rho.is_some() {
+            return Self::Judged;
+        }
+        let reason = AbortReason::ALL.iter().find(|other| other.name() == reason);
+        match reason {
+            Some(AbortReason::TooFewEndorsements) => Self::Specified,
+            Some(AbortReason::TooFewSubmissions | AbortReason::TooLittleNoise) => Self::Announced,
+            Some(AbortReason::TooFewBeaconShares) => Self::Closed,
+            Some(AbortReason::TooFewReports | AbortReason::Policy) => Self::Challenged,
+            _ => Self::Begun,
+        }
+    }
+}
 
 impl AuditReport {
     /// Every rule, by number, with what became of it.
@@ -83,23 +143,28 @@ impl AuditReport {
             AuditRule::Log if self.log.is_none() => Check::Unchecked,
             AuditRule::Abort if light && any_aborted => Check::Unchecked,
             rule if light && HEAVY.contains(&rule) => Check::Unchecked,
-            // What follows needs a round that came so far; the round that failed did.
-            _ if self.finding.is_some() => Check::Holds,
             AuditRule::Abort if !any_aborted => Check::Absent,
-            AuditRule::Sum | AuditRule::Result
-                if self.rounds.iter().all(|round| round.aborted.is_some()) =>
-            {
-                Check::Absent
-            }
-            AuditRule::Verdict | AuditRule::Openings | AuditRule::Scalars
-                if self
-                    .rounds
-                    .iter()
-                    .all(|round| round.spent_micro_rho.is_none()) =>
-            {
-                Check::Absent
-            }
+            rule if !self.reached(rule) => match &self.finding {
+                // The log is looked at when all rounds are: none of them came so far.
+                Some(finding) if finding.rule != AuditRule::Log => Check::NotReached,
+                _ => Check::Absent,
+            },
             _ => Check::Holds,
         }
+    }
+
+    /// Whether some round came to what a rule is about, the one that failed included.
+    fn reached(&self, rule: AuditRule) -> bool {
+        let Some(needed) = Stage::needed(rule) else {
+            return true;
+        };
+        // These are broken by rounds that came no further than their beginning, too: how far this one came is not known.
+        let failed = self.finding.as_ref().is_some_and(|finding| {
+            !matches!(
+                finding.rule,
+                AuditRule::Model | AuditRule::Result | AuditRule::Abort | AuditRule::Log
+            )
+        });
+        failed || self.rounds.iter().any(|round| Stage::of(round) >= needed)
     }
 }

@@ -20,12 +20,15 @@ pub(crate) fn note(chain: &mut Chain, report: &RoundReport) {
     let round = dawn_protocol::RoundId::new(report.task, report.number);
     let mut what = "the payloads (A08)".to_owned();
     if report.spent_micro_rho.is_some() {
-        what.push_str(", the scalars (A22), the decisions (A11)");
+        what.push_str(", the scalars (A22), the decisions (A11), what the openings hold (A12)");
     }
     what.push_str(match report.aborted {
         Some(_) => " and the reason of the abort (A19)",
-        None => ", the sum (A13) and the next model (A15)",
+        None => ", the sum (A13), whose answers opened it (A14) and the next model (A15)",
     });
+    if !(report.lying_stewards.is_empty() && report.wrong_stewards.is_empty()) {
+        what.push_str(", and that stewards answered wrongly,");
+    }
     chain.unchecked().push(format!(
         "round {round}: a light audit does not execute again: {what} are the aggregator's word"
     ));
@@ -46,6 +49,7 @@ pub(crate) fn check(
     };
     let root = told.closed.as_ref().map(|closed| closed.peek().root);
     self::verdict(chain, round, root, verdict)?;
+    thresholds(round, told, verdict.peek())?;
     let roll = round.round_closed().roll();
     report.claimed(round, verdict.peek());
     report
@@ -71,6 +75,21 @@ pub(crate) fn check(
         &told.openings,
         &body.openings,
         "result",
+    )?;
+    let given = told.openings.len();
+    let needed = round.threshold().t();
+    aggregator(
+        given >= usize::from(needed) && body.points.len() >= usize::from(needed),
+        &format!("the result was opened with {given} openings, {needed} are needed"),
+    )?;
+    let opened = |point: &u8| {
+        let steward = round.steward_id(*point);
+        let mut all = told.openings.iter();
+        all.any(|opening| Some(opening.peek().steward) == steward)
+    };
+    aggregator(
+        body.points.iter().all(opened) && body.points.is_sorted_by(|one, next| one < next),
+        "the result was opened with answers of stewards that did not open",
     )?;
     report.wrong_stewards.clone_from(&body.culprits);
     report.sum = Some(body.sum);
@@ -106,7 +125,21 @@ fn verdict(
     chain.check_spent(&round.round_id(), body)
 }
 
-/// A12 without the group sums beside the openings.
+/// A11: no verdict stands on fewer than A reports, nor lets fewer than A stewards open; the aggregator names both.
+fn thresholds(round: &RoundChallenged, told: &Told, verdict: &Verdict) -> Result<(), Finding> {
+    let (reports, needed) = (told.reports.len(), round.threshold().a());
+    let openers = verdict.openers.len();
+    Finding::unless(
+        reports >= usize::from(needed) && openers >= usize::from(needed),
+        AuditRule::Verdict,
+        Party::Aggregator,
+        format_args!(
+            "the verdict stands on {reports} reports and names {openers} openers, {needed} of both are needed"
+        ),
+    )
+}
+
+/// A12 without what the openings and the group sums beside them hold.
 fn openings(
     round: &RoundChallenged,
     told: &Told,

@@ -32,6 +32,24 @@ pub struct AuditedLog {
     /// The root over them.
     #[n(1)]
     pub root: Digest,
+    /// Who stands behind it besides its own key; none when no checkpoint was shown.
+    #[n(2)]
+    pub witnesses: Option<AuditedWitnesses>,
+}
+
+/// A checkpoint of the log, and how many stewards have cosigned it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct AuditedWitnesses {
+    /// Number of entries at the checkpoint.
+    #[n(0)]
+    pub size: u64,
+    /// Stewards of the newest roster that have cosigned it.
+    #[n(1)]
+    pub cosigned: u64,
+    /// The roster's T; none when the log has no roster that verifies.
+    #[n(2)]
+    pub needed: Option<u8>,
 }
 
 /// A broken rule.
@@ -129,8 +147,8 @@ impl Statement for AuditStatement {
         let texts = finding.flat_map(|finding| [&finding.place, &finding.detail]);
         let mut texts = texts.chain(&self.unchecked).chain([&self.software]);
         BrokenRule::unless(
-            texts.all(|text| text.len() <= MAX_TEXT_BYTES),
-            "a text of an audit report has at most 400 bytes",
+            texts.all(|text| text.len() <= MAX_TEXT_BYTES && text.chars().all(is_printable)),
+            "a text of an audit report has at most 400 bytes, none of them control characters",
         )?;
         BrokenRule::unless(
             self.finding.as_ref().is_none_or(|finding| {
@@ -175,6 +193,11 @@ impl AuditStatement {
             log: report.log.as_ref().map(|log| AuditedLog {
                 size: log.size,
                 root: log.root,
+                witnesses: log.witnesses.map(|witnesses| AuditedWitnesses {
+                    size: witnesses.size,
+                    cosigned: witnesses.cosigned as u64,
+                    needed: witnesses.needed,
+                }),
             }),
             finding,
             unchecked,
@@ -231,8 +254,18 @@ fn role(party: Party) -> (u8, Option<Digest>) {
     }
 }
 
-/// The beginning of a text, whole characters.
+/// Whether a terminal shows a character and does not obey it; those that change the direction of a line are not shown either.
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The beginning of a text, whole characters, a question mark for each that must not be in it.
 fn cut(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if is_printable(c) { c } else { '?' })
+        .collect();
     let mut end = text.len().min(MAX_TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

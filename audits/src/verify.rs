@@ -142,10 +142,9 @@ pub fn verify_path(path: &Path, options: &Options) -> Result<AuditReport, AuditE
     let log = path.join(LOG_FILE);
     match File::open(&log) {
         Ok(file) => audit.log(file).map_err(at(&log))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => audit
-            .chain
-            .unchecked()
-            .push("there is no log here: whether every statement is in it is not known".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => audit.unchecked_first(
+            "there is no log here: whether every statement is in it is not known".to_owned(),
+        ),
         Err(error) => return Err(at(&log)(error)),
     }
     Ok(audit.finish())
@@ -279,14 +278,20 @@ impl Audit {
         match found {
             Ok((report, ended)) => {
                 match &report.witnesses {
-                    None => self.unchecked(NO_CHECKPOINT.to_owned()),
-                    Some(witnesses) if !witnesses.enough() => self.unchecked(format!(
+                    None => self.unchecked_first(NO_CHECKPOINT.to_owned()),
+                    Some(witnesses) if !witnesses.enough() => self.unchecked_first(format!(
                         "the checkpoint of {} entries has the cosignatures of {} stewards, fewer than T: {NO_CHECKPOINT}",
                         witnesses.size, witnesses.cosigned
                     )),
                     Some(_) => {}
                 }
                 self.report.log = Some(report);
+                let absent = ended.iter().filter(|round| !self.has(round)).count();
+                if absent > 0 {
+                    self.unchecked_first(format!(
+                        "{absent} rounds are over, as the log says, and have no transcript here"
+                    ));
+                }
                 for round in ended {
                     if !self.has(&round) {
                         self.unchecked(format!(
@@ -361,6 +366,12 @@ impl Audit {
                 self.fail("the founding document", finding);
             }
         }
+    }
+
+    /// Notes what could not be checked of everything, before what could not be checked of single rounds: a signed report has
+    /// room for so many remarks only.
+    pub(crate) fn unchecked_first(&mut self, what: String) {
+        self.chain.unchecked().insert(0, what);
     }
 
     /// Notes something that could not be checked.

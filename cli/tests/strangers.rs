@@ -296,6 +296,8 @@ fn reports_are_shown(bed: &Testbed, url: &str) {
         [
             "answer",
             "auditor",
+            "cosignatures_needed",
+            "cosigned",
             "culprit",
             "detail",
             "federation",
@@ -319,7 +321,9 @@ fn reports_are_shown(bed: &Testbed, url: &str) {
     assert_eq!(shown["federation"], federation.to_string());
     assert_eq!(shown["transcripts"], report["transcripts"]);
     assert_eq!(shown["log_root"], report["log"]["root"]);
-    let text = said(&dawn(bed, "audit show report"));
+    let unverified = dawn(bed, "audit show report");
+    assert_eq!(unverified.status.code(), Some(1));
+    let text = said(&unverified);
     assert!(text.contains("NOT verified: give its --key"), "{text}");
     refused(
         bed,

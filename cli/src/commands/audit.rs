@@ -134,6 +134,7 @@ fn show(path: &Path, key: Option<&Path>, json: bool) -> Result<ExitCode> {
     let said = signed.peek();
     let finding = said.finding.as_ref();
     let rule = finding.and_then(|finding| finding.rule());
+    let witnesses = said.log.as_ref().and_then(|log| log.witnesses.as_ref());
     let shown = json!({
         "answer": if said.passed() { "PASS" } else { "FAIL" },
         "full": said.full,
@@ -146,6 +147,8 @@ fn show(path: &Path, key: Option<&Path>, json: bool) -> Result<ExitCode> {
         "transcripts": said.transcripts,
         "log_size": said.log.as_ref().map(|log| log.size),
         "log_root": said.log.as_ref().map(|log| log.root),
+        "cosigned": witnesses.map(|witnesses| witnesses.cosigned),
+        "cosignatures_needed": witnesses.and_then(|witnesses| witnesses.needed),
         "unchecked": said.unchecked,
         "software": said.software,
         "time": said.time,
@@ -153,7 +156,8 @@ fn show(path: &Path, key: Option<&Path>, json: bool) -> Result<ExitCode> {
         "verified": verified,
     });
     output::report(json, &shown, |_| in_words(&signed, verified))?;
-    Ok(code(said.passed()))
+    // What nobody has verified is no answer.
+    Ok(code(said.passed() && verified))
 }
 
 fn in_words(signed: &Signed<AuditStatement>, verified: bool) -> String {
