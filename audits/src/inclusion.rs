@@ -48,10 +48,20 @@ pub enum Outcome {
         /// The verdict's reason.
         reason: String,
     },
-    /// It was taken, and the round ended without a sum.
+    /// It was taken, and the round ended before there was a verdict: nobody was asked to open anything.
     NothingOpened {
         /// Why the round ended.
         reason: String,
+    },
+    /// The verdict accepted it, and the round ended without a result. Stewards were asked to open the sum that it is in.
+    NoResult {
+        /// Its place in the closed list, from 0.
+        place: usize,
+        /// Why the round ended.
+        reason: String,
+        /// The transcript has openings by T stewards: whoever has it can compute the sum. Otherwise that no more openings came is
+        /// the aggregator's word.
+        sum_is_open: bool,
     },
     /// It is not in the closed list.
     Missing {
@@ -165,6 +175,7 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
     let mut reader = TranscriptReader::new(input);
     let (mut session, mut closed, mut place, mut count) = (None, false, None, 0);
     let mut decisions = None;
+    let (mut t, mut openings) = (None, 0);
     while let Some(record) = reader.next_record()? {
         match record {
             Record::Founding(document) => {
@@ -187,6 +198,8 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                 }
                 count += 1;
             }
+            Record::Roster(roster) => t = Some(usize::from(roster.peek().threshold.t())),
+            Record::Opening(_) => openings += 1,
             Record::Closed(_) => closed = true,
             Record::Verdict(verdict) => decisions = Some(verdict.peek().decisions.clone()),
             Record::Terminal(terminal) => {
@@ -195,8 +208,9 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                     let expected = submitted.round;
                     return Err(InclusionError::OtherRound { expected, found });
                 }
+                let is_open = t.is_some_and(|t| openings >= t);
                 return Ok(outcome(
-                    submitted, session, closed, place, decisions, &terminal,
+                    submitted, session, closed, place, decisions, is_open, &terminal,
                 ));
             }
             _ => {}
@@ -211,6 +225,7 @@ fn outcome(
     closed: bool,
     place: Option<usize>,
     decisions: Option<Vec<Decision>>,
+    sum_is_open: bool,
     terminal: &Terminal,
 ) -> Outcome {
     let receipt = submitted.receipt.is_some();
@@ -230,8 +245,62 @@ fn outcome(
             place,
             accepted: result.peek().accepted,
         },
-        (Terminal::Aborted(aborted), _) => Outcome::NothingOpened {
+        (Terminal::Aborted(aborted), Some(_)) => Outcome::NoResult {
+            place,
+            reason: aborted.peek().reason.name().to_owned(),
+            sum_is_open,
+        },
+        (Terminal::Aborted(aborted), None) => Outcome::NothingOpened {
             reason: aborted.peek().reason.name().to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dawn_identity::{SecretKey, TaskId};
+    use dawn_protocol::{AbortReason, Aborted};
+
+    use super::*;
+
+    /// A sum that enough stewards have opened is open, whatever the aggregator says of the round.
+    #[test]
+    fn an_abort_after_the_verdict_does_not_say_that_nothing_was_opened() {
+        let round = RoundId::new(TaskId(Digest([1; 32])), 1);
+        let session = SessionId(Digest([2; 32]));
+        let aborted = Aborted {
+            round,
+            session: Some(session),
+            reason: AbortReason::ModelOverflow,
+            detail: String::new(),
+            model: Digest([3; 32]),
+            previous: None,
+            direction: None,
+            draw: None,
+        };
+        let key = SecretKey::from_seed(&[4; 32]);
+        let terminal = Terminal::Aborted(Signed::sign(&aborted, &key).expect("signed"));
+        let submitted = Submitted {
+            round,
+            session,
+            header: Digest([5; 32]),
+            receipt: None,
+        };
+        let found = |decisions: Option<Vec<Decision>>, is_open| {
+            let (session, place) = (Some(session), Some(0));
+            outcome(
+                &submitted, session, true, place, decisions, is_open, &terminal,
+            )
+        };
+        let reason = AbortReason::ModelOverflow.name().to_owned();
+        for sum_is_open in [true, false] {
+            let expected = Outcome::NoResult {
+                place: 0,
+                reason: reason.clone(),
+                sum_is_open,
+            };
+            assert_eq!(found(Some(vec![Decision::Accepted]), sum_is_open), expected);
+        }
+        assert_eq!(found(None, false), Outcome::NothingOpened { reason });
     }
 }

@@ -109,7 +109,13 @@ fn the_readme_promises_what_the_makefile_does() {
             "make demo ARGS=\"--attack scale\"",
             "make demo ARGS=\"--attack alie --steward-attack wrong-answers\"",
             "make demo ARGS=\"--attack within-bound --filter direction\"",
-            "target/debug/dawn audit verify dawn-demo/transcripts"
+            "target/debug/dawn audit verify dawn-demo/transcripts",
+            // These are run by `tests/strangers.rs`.
+            "dawn client prove URL --device DIR --task TASK --round 1",
+            "dawn audit watch URL --state watched --federation DIGEST --once",
+            "dawn log export --server URL --federation DIGEST log",
+            "dawn log prove --server URL --federation DIGEST 3 --out third.tlog-proof",
+            "dawn log verify third.tlog-proof third.entry --founding federation.cbor --federation DIGEST"
         ]
     );
     for (target, expected) in [

@@ -332,23 +332,57 @@ async fn tampered_tiles_other_origins_and_other_keys_are_refused() {
     let export = format!("log export --server {url} --federation {pin}");
     let prove = format!("log prove --server {url} --federation {pin} 299 --out proof");
 
+    // Nothing of a bundle that is not the log's takes its place, and the next copy is not spoiled by it.
     log.lock().unwrap().flipped = true;
+    refused(dir, &format!("{export} kept"), "do not lead to the root");
+    assert!(!dir.join("kept/checkpoint").exists() && !dir.join("kept/tile").exists());
+    log.lock().unwrap().flipped = false;
     refused(
         dir,
-        &format!("{export} tampered"),
-        "do not lead to the root",
+        &format!("{export} kept --max-bytes 1000"),
+        "--max-bytes",
     );
-    assert!(!dir.join("tampered/checkpoint").exists());
-    log.lock().unwrap().flipped = false;
     let (exported, code) = json(dir, &format!("{export} kept"));
     assert_eq!((code, &exported["size"]), (0, &300.into()));
 
-    // What was kept is believed no more than what is fetched.
+    // A file that was damaged here is fetched again.
     let full = dir.join("kept/tile/entries/000");
-    let mut bytes = std::fs::read(&full).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(&full, &bytes).unwrap();
-    refused(dir, &format!("{export} kept"), "do not lead to the root");
+    let bytes = std::fs::read(&full).unwrap();
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&full, &damaged).unwrap();
+    assert_eq!(json(dir, &format!("{export} kept")).1, 0);
+    assert_eq!(std::fs::read(&full).unwrap(), bytes);
+
+    // Another history in the last bundle, in the first, and a smaller log: what was copied stays, and both checkpoints are kept.
+    let first = std::fs::read(dir.join("kept/checkpoint")).unwrap();
+    let honest = log.lock().unwrap().entries.clone();
+    for lie in 0..3 {
+        let mut entries = honest.clone();
+        match lie {
+            0 => entries[280] = b"another".to_vec(),
+            1 => entries[7] = b"another".to_vec(),
+            _ => entries.truncate(290),
+        }
+        log.lock().unwrap().entries = entries;
+        refused(
+            dir,
+            &format!("{export} kept"),
+            "not the one that was copied before",
+        );
+        assert_eq!(std::fs::read(dir.join("kept/checkpoint")).unwrap(), first);
+        assert_eq!(std::fs::read(&full).unwrap(), bytes);
+        let kept = std::fs::read_dir(dir.join("kept/evidence")).unwrap();
+        let kept = kept.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        let kept: Vec<_> = kept.collect();
+        let other = log.lock().unwrap().checkpoint().to_text().into_bytes();
+        assert!(kept.contains(&first) && kept.contains(&other), "{lie}");
+    }
+    log.lock().unwrap().entries = honest;
+    log.lock().unwrap().grow_to(310);
+    let (exported, code) = json(dir, &format!("{export} kept"));
+    assert_eq!((code, &exported["size"]), (0, &310.into()));
+    log.lock().unwrap().entries.truncate(300);
 
     let (_, code) = json(dir, &prove);
     assert_eq!(code, 0);

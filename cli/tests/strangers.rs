@@ -153,6 +153,7 @@ async fn devices_and_strangers_check_a_round_from_the_command_line() {
     claimed.unwrap();
     drop(ledger);
 
+    what_the_readme_says(&bed, &url);
     devices_prove(&bed, &url);
     reports_are_shown(&bed, &url);
     let (seen, code) = json(&bed, &format!("audit watch {url} --state once --once"));
@@ -185,6 +186,33 @@ async fn devices_and_strangers_check_a_round_from_the_command_line() {
     watching.until("result");
     assert_eq!(watching.interrupt(), 0);
     bed.stage.close().unwrap();
+}
+
+/// The commands of the README, in its order.
+fn what_the_readme_says(bed: &Testbed, url: &str) {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let document = bed.scratch.path().join("federation.cbor");
+    std::fs::write(document, bed.founded.founding.to_bytes()).unwrap();
+    let (task, digest) = (
+        bed.task.to_string(),
+        bed.founded.founding.digest().to_string(),
+    );
+    let mut run = 0;
+    for line in readme.lines().filter_map(|line| line.strip_prefix("dawn ")) {
+        let line = line.split('#').next().unwrap().trim();
+        let words = line.split_whitespace().map(|word| match word {
+            "URL" => url,
+            "DIR" => "device-0",
+            "TASK" => &task,
+            "DIGEST" => &digest,
+            word => word,
+        });
+        let output = dawn(bed, &words.collect::<Vec<_>>().join(" "));
+        assert!(output.status.success(), "{line}: {}", said(&output));
+        run += 1;
+    }
+    assert_eq!(run, 5);
 }
 
 /// `dawn client prove`: counted, left out with the reason, not there.
@@ -238,13 +266,16 @@ fn devices_prove(bed: &Testbed, url: &str) {
     let (verified, _) = json(bed, &format!("audit verify {url} --keep audited"));
     assert_eq!(verified["answer"], "PASS");
     let transcript = find(&round, "dawn");
-    let (again, code) = json(bed, &format!("client prove {transcript} --receipt receipt"));
+    let alone = format!("client prove {transcript} --receipt receipt");
+    refused(bed, &alone, "--federation");
+    let pin = bed.founded.founding.digest();
+    let (again, code) = json(bed, &format!("{alone} --federation {pin}"));
     assert_eq!(code, 0);
     assert_eq!(again["header"], counted["header"]);
     assert_eq!(again["result"], counted["result"]);
     refused(
         bed,
-        &format!("client prove {transcript} --receipt {transcript}"),
+        &format!("client prove {transcript} --receipt {transcript} --federation {pin}"),
         "not a receipt",
     );
     let nobody = format!("client prove {url} --device device-0 --task {task} --round 2");
@@ -419,6 +450,10 @@ fn log_is_kept_and_proven(bed: &Testbed, url: &str) {
         (
             format!("third.tlog-proof third.entry --founding founding --federation {zeros}"),
             "this is federation",
+        ),
+        (
+            format!("third.tlog-proof third.entry {pinned} --roster roster"),
+            "--roster-digest",
         ),
         (
             format!(

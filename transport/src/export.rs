@@ -1,6 +1,7 @@
 //! The log as plain files (C2SP tlog-tiles), for anybody to serve, keep or verify: `checkpoint`, `tile/<level>/...` and
-//! `tile/entries/...`. The tree is computed from the entries, so that nothing is written that does not lead to the root
-//! which the log has signed.
+//! `tile/entries/...`. The tree is computed from the entries, so that nothing takes its place that does not lead to the root
+//! which the log has signed, and to the root of the checkpoint that an earlier copy left: what is fetched waits in `next/` until
+//! then. Checkpoints that cannot be of one log are kept in `evidence/`.
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,19 @@ pub enum ExportError {
     /// The entries are not those that the log has signed.
     #[error("the entries do not lead to the root of the checkpoint, which is signed by the log")]
     OtherRoot,
+    /// The log's key has signed what is not a continuation of the copy that is here.
+    #[error(
+        "the log is not the one that was copied before ({why}): both signed checkpoints are in {evidence}"
+    )]
+    TwoLogs {
+        /// What contradicts what.
+        why: String,
+        /// The folder of both checkpoints.
+        evidence: PathBuf,
+    },
+    /// More than may be kept.
+    #[error("the log has more than {0} bytes: allow more (--max-bytes)")]
+    TooMuch(u64),
     /// A file.
     #[error("{path}: {error}")]
     Io {
@@ -95,9 +109,144 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
     std::fs::write(path, bytes).map_err(io(path))
 }
 
+const CHECKPOINT: &str = "checkpoint";
+const NEXT: &str = "next";
+const EVIDENCE: &str = "evidence";
+
+/// Why entries do not lead to a checkpoint.
+enum Unlike {
+    /// Not to the new one.
+    New,
+    /// To the new one, and not to the one that was there before.
+    Old,
+}
+
+/// A copy under way.
+struct Copy<'a> {
+    api: &'a Api,
+    dir: &'a Path,
+    checkpoint: &'a Checkpoint,
+    before: Option<&'a Checkpoint>,
+    max_bytes: u64,
+}
+
+impl Copy<'_> {
+    /// Fetches what is not there, writes bundles and tiles into `next/`, and says whether they are the log's. `reuse`: full
+    /// bundles of an earlier copy are not fetched again. Gives how many were reused.
+    async fn fetch(&self, reuse: bool) -> Result<(u64, Result<(), Unlike>), ExportError> {
+        let next = self.dir.join(NEXT);
+        remove(&next)?;
+        let mut tiles = Tiles {
+            dir: &next,
+            frontier: Frontier::new(),
+            levels: Vec::new(),
+        };
+        let (mut reused, mut total) = (0, 0_u64);
+        let mut is_continued = self.before.is_none_or(|before| before.size == 0);
+        for index in 0..self.checkpoint.size.div_ceil(WIDTH) {
+            let Some(bundle) = Bundle::of(index, self.checkpoint.size) else {
+                break;
+            };
+            let kept = match std::fs::read(self.dir.join(bundle.path())) {
+                Ok(bytes) if reuse && bundle.is_full() => Some(bytes),
+                _ => None,
+            };
+            let bytes = match kept {
+                Some(bytes) => {
+                    reused += 1;
+                    bytes
+                }
+                None => {
+                    let bytes = self.api.log_bundle(&bundle).await?;
+                    write(&next.join(bundle.path()), &bytes)?;
+                    bytes
+                }
+            };
+            total = total.saturating_add(bytes.len() as u64);
+            if total > self.max_bytes {
+                remove(&next)?;
+                return Err(ExportError::TooMuch(self.max_bytes));
+            }
+            for entry in bundle.entries(&bytes)? {
+                tiles.push(leaf_hash(entry))?;
+                if let Some(before) = self.before
+                    && tiles.frontier.size() == before.size
+                {
+                    is_continued = tiles.frontier.root() == before.root;
+                }
+            }
+        }
+        tiles.write(|_| true)?;
+        let leads = tiles.frontier.root() == self.checkpoint.root;
+        Ok((
+            reused,
+            match (leads, is_continued) {
+                (true, true) => Ok(()),
+                (true, false) => Err(Unlike::Old),
+                (false, _) => Err(Unlike::New),
+            },
+        ))
+    }
+}
+
+/// What an earlier copy left; none when there is none.
+fn earlier(
+    dir: &Path,
+    federation: &VerifiedFederation,
+) -> Result<Option<(Checkpoint, SignedNote)>, ExportError> {
+    let path = dir.join(CHECKPOINT);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(&path)(error)),
+    };
+    let note = SignedNote::parse(&bytes)?;
+    let name = origin(&federation.digest());
+    let checkpoint = Checkpoint::verify(&note, &name, &federation.log)?;
+    Ok(Some((checkpoint, note)))
+}
+
+fn remove(dir: &Path) -> Result<(), ExportError> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Moves every file below `from` to its place below `to`.
+fn move_into(from: &Path, to: &Path) -> Result<(), ExportError> {
+    let entries = match std::fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(from)(error)),
+    };
+    std::fs::create_dir_all(to).map_err(io(to))?;
+    for entry in entries {
+        let path = entry.map_err(io(from))?.path();
+        let place = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            move_into(&path, &place)?;
+        } else {
+            std::fs::rename(&path, &place).map_err(io(&place))?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps signed checkpoints, for whoever wants to be shown them.
+fn keep_evidence(dir: &Path, notes: &[(&Checkpoint, &SignedNote)]) -> Result<PathBuf, ExportError> {
+    let evidence = dir.join(EVIDENCE);
+    for (checkpoint, note) in notes {
+        let name = format!("checkpoint-{}-{}", checkpoint.size, checkpoint.root);
+        write(&evidence.join(name), note.to_text().as_bytes())?;
+    }
+    Ok(evidence)
+}
+
 impl Api {
-    /// Copies the log as it is now into a directory. Full bundles that are there from an earlier copy are not fetched again;
-    /// `checkpoint` is written last. Gives the checkpoint with the signatures that the server showed.
+    /// Copies the log as it is now into a directory, at most `max_bytes` of entries. Full bundles that are there from an earlier
+    /// copy are not fetched again, unless they do not lead to what the log has signed; the log continues that copy, or nothing
+    /// of it is taken. `checkpoint` is written last. Gives the checkpoint with the signatures that the server showed.
     ///
     /// # Errors
     /// [`ExportError`].
@@ -105,36 +254,55 @@ impl Api {
         &self,
         dir: &Path,
         federation: &VerifiedFederation,
+        max_bytes: u64,
     ) -> Result<(Checkpoint, SignedNote), ExportError> {
+        let before = earlier(dir, federation)?;
         let note = self.log_checkpoint().await?;
         let checkpoint = Checkpoint::verify(&note, &origin(&federation.digest()), &federation.log)?;
-        let mut tiles = Tiles {
-            dir,
-            frontier: Frontier::new(),
-            levels: Vec::new(),
+        let two_logs = |why: String| -> Result<ExportError, ExportError> {
+            let mut notes = vec![(&checkpoint, &note)];
+            notes.extend(before.iter().map(|(checkpoint, note)| (checkpoint, note)));
+            let evidence = keep_evidence(dir, &notes)?;
+            Ok(ExportError::TwoLogs { why, evidence })
         };
-        for index in 0..checkpoint.size.div_ceil(WIDTH) {
-            let Some(bundle) = Bundle::of(index, checkpoint.size) else {
-                break;
-            };
-            let path = dir.join(bundle.path());
-            let bytes = match std::fs::read(&path) {
-                Ok(bytes) if bundle.is_full() => bytes,
-                _ => {
-                    let bytes = self.log_bundle(&bundle).await?;
-                    write(&path, &bytes)?;
-                    bytes
-                }
-            };
-            for entry in bundle.entries(&bytes)? {
-                tiles.push(leaf_hash(entry))?;
+        if let Some((old, _)) = &before
+            && checkpoint.size < old.size
+        {
+            let why = format!("{} entries now, {} before", checkpoint.size, old.size);
+            return Err(two_logs(why)?);
+        }
+        let copy = Copy {
+            api: self,
+            dir,
+            checkpoint: &checkpoint,
+            before: before.as_ref().map(|(checkpoint, _)| checkpoint),
+            max_bytes,
+        };
+        let (reused, mut found) = copy.fetch(true).await?;
+        if found.is_err() && reused > 0 {
+            // Perhaps a file here was damaged, and the log is as it was.
+            (_, found) = copy.fetch(false).await?;
+        }
+        let next = dir.join(NEXT);
+        match found {
+            Ok(()) => {}
+            Err(Unlike::Old) => {
+                remove(&next)?;
+                let why = "its first entries have another root than the checkpoint that is here";
+                return Err(two_logs(why.to_owned())?);
+            }
+            Err(Unlike::New) => {
+                remove(&next)?;
+                keep_evidence(dir, &[(&checkpoint, &note)])?;
+                return Err(ExportError::OtherRoot);
             }
         }
-        if tiles.frontier.root() != checkpoint.root {
-            return Err(ExportError::OtherRoot);
-        }
-        tiles.write(|_| true)?;
-        write(&dir.join("checkpoint"), note.to_text().as_bytes())?;
+        move_into(&next, dir)?;
+        remove(&next)?;
+        let aside = dir.join(format!("{CHECKPOINT}.next"));
+        write(&aside, note.to_text().as_bytes())?;
+        let place = dir.join(CHECKPOINT);
+        std::fs::rename(&aside, &place).map_err(io(&place))?;
         Ok((checkpoint, note))
     }
 }

@@ -87,7 +87,10 @@ async fn go_verifies_the_log_and_finds_what_was_tampered_with() {
     assert_eq!(world.cosign(&api, 0, 1).await, 308);
     store.append_entries("test", &entries[300..]).await.unwrap();
     let dir = world.dir.path().join("export");
-    let (checkpoint, _) = api.export_log(&dir, &world.federation).await.unwrap();
+    let (checkpoint, _) = api
+        .export_log(&dir, &world.federation, 1 << 30)
+        .await
+        .unwrap();
     assert_eq!(checkpoint.size, 808);
     let proofs = dir.join("proofs");
     std::fs::create_dir(&proofs).unwrap();

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{files, output};
 
-/// Exit code when the submission is not in a sum, and nobody broke a rule.
+/// Exit code when the submission is not in a published sum, and nobody broke a rule.
 const NOT_IN_A_SUM: u8 = 4;
 
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub struct Prove {
     #[arg(long)]
     round: Option<u32>,
     /// A receipt that was written with --write-receipt, instead of a device's folder.
-    #[arg(long, required_unless_present = "device")]
+    #[arg(long, required_unless_present = "device", requires = "federation")]
     receipt: Option<PathBuf>,
     /// Writes the receipt. Together with the transcript it is what convinces others, when the submission is missing.
     #[arg(long, value_name = "FILE")]
@@ -74,7 +74,9 @@ impl Prove {
         output::report(self.json, &shown, |_| in_words(&submitted, &proof))?;
         Ok(match proof.outcome {
             Outcome::Counted { .. } => ExitCode::SUCCESS,
-            Outcome::LeftOut { .. } | Outcome::NothingOpened { .. } => ExitCode::from(NOT_IN_A_SUM),
+            Outcome::LeftOut { .. } | Outcome::NothingOpened { .. } | Outcome::NoResult { .. } => {
+                ExitCode::from(NOT_IN_A_SUM)
+            }
             Outcome::Missing { .. } | Outcome::OtherSession { .. } | Outcome::Unsound => {
                 ExitCode::FAILURE
             }
@@ -137,8 +139,18 @@ fn in_words(submitted: &Submitted, proof: &Proof) -> String {
             )
         }
         Outcome::NothingOpened { reason } => {
-            format!("nothing was opened: the round ended as {reason}")
+            format!("nothing was opened: the round ended as {reason}, before a verdict")
         }
+        Outcome::NoResult {
+            reason,
+            sum_is_open: true,
+            ..
+        } => format!(
+            "there is no result: the round ended as {reason}. But enough stewards have opened the sum that the submission is in, and whoever has the transcript can compute it"
+        ),
+        Outcome::NoResult { reason, .. } => format!(
+            "there is no result: the round ended as {reason}, after the verdict had accepted the submission. That not enough stewards opened the sum is the aggregator's word"
+        ),
         Outcome::Missing { closed: false, .. } => {
             "not in this list, which nobody has closed: the round ended before".to_owned()
         }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use dawn_audits::DEFAULT_MAX_BYTES;
 use dawn_crypto::merkle::leaf_hash;
 use dawn_identity::{Digest, SignedRoster, VerifiedFederation};
 use dawn_protocol::tlog::note::{Algorithm, verifier_key};
@@ -25,6 +26,9 @@ pub enum Command {
         federation: Digest,
         /// The folder.
         dir: PathBuf,
+        /// Most bytes of entries that are copied.
+        #[arg(long, default_value_t = DEFAULT_MAX_BYTES)]
+        max_bytes: u64,
         #[arg(long)]
         json: bool,
     },
@@ -56,7 +60,7 @@ pub enum Command {
         #[arg(long)]
         federation: Digest,
         /// The roster whose stewards count; without it cosignatures are not looked at.
-        #[arg(long)]
+        #[arg(long, requires = "roster_digest")]
         roster: Option<PathBuf>,
         /// Digest of that roster, as a task names it.
         #[arg(long, requires = "roster")]
@@ -72,11 +76,12 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             server,
             federation,
             dir,
+            max_bytes,
             json,
         } => {
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify_pinned(&federation)?;
-            let (checkpoint, note) = api.export_log(&dir, &federation).await?;
+            let (checkpoint, note) = api.export_log(&dir, &federation, max_bytes).await?;
             shown(json, &federation, &checkpoint, &note, None)
         }
         Command::Prove {
