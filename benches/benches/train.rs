@@ -18,18 +18,19 @@ fn main() -> Result<(), Failure> {
     let or = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"));
     println!("samples a second, in thousands, batch 32");
     println!(
-        "| model | backend | ours | f32 | by | candle | of peak |\n|---|---|---|---|---|---|---|"
+        "| model | backend | ours | f32 | by | f32 held to AVX2 | candle | of peak |\n|---|---|---|---|---|---|---|---|"
     );
     for model in models.iter().filter(|model| *model != "gemm") {
         for backend in Backend::available().into_iter().rev() {
             let m = measure(model, 32, Some(backend))?;
             println!(
-                "| {} | {} | {:.1} | {} | {} | {} | {:.2} |",
+                "| {} | {} | {:.1} | {} | {} | {} | {} | {:.2} |",
                 m.model,
                 m.backend,
                 m.samples_per_s / 1e3,
                 or(m.f32_samples_per_s.map(|rate| rate / 1e3)),
                 m.f32_by.unwrap_or("-"),
+                or(m.f32_avx2_samples_per_s.map(|rate| rate / 1e3)),
                 or(m.candle_samples_per_s.map(|rate| rate / 1e3)),
                 m.peak_fraction
             );

@@ -3,7 +3,7 @@
 
 use super::product::{Product, Shape, Strided};
 use super::twin::{Samples, Twin};
-use crate::products::{by_gemm, by_matrixmultiply};
+use crate::products::{by_gemm, by_gemm_avx2, by_matrixmultiply, by_matrixmultiply_avx2};
 use crate::train::{Failure, Train};
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{Optimizer, SGD};
@@ -23,6 +23,8 @@ pub(crate) fn ways<'a>(
     for (name, product) in [
         ("matrixmultiply", by_matrixmultiply as Product),
         ("gemm", by_gemm),
+        ("matrixmultiply held to AVX2", by_matrixmultiply_avx2),
+        ("gemm held to AVX2", by_gemm_avx2),
     ] {
         let twin = Twin::new(model, &rule, product);
         let mut twin = twin.ok_or("only classifiers are measured beside f32")?;

@@ -44,13 +44,17 @@ pub async fn run(options: Options) -> Result<ExitCode> {
         m.model, m.batch, m.backend
     );
     let by = m.f32_by.map_or_else(String::new, |by| format!(" ({by})"));
+    let held = m
+        .f32_avx2_by
+        .map_or_else(|| "f32 held to AVX2".to_owned(), |by| format!("f32 ({by})"));
     for (name, rate) in [
         ("here".to_owned(), Some(m.samples_per_s)),
         (format!("f32{by}"), m.f32_samples_per_s),
+        (held, m.f32_avx2_samples_per_s),
         ("candle".to_owned(), m.candle_samples_per_s),
     ] {
         let rate = rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.0}"));
-        println!("  {name:<24} {rate:>10} samples/s");
+        println!("  {name:<34} {rate:>10} samples/s");
     }
     println!(
         "  {:.1} of {:.1} 10^9 multiplications a second: {:.2} of the peak",
