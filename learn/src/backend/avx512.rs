@@ -3,7 +3,8 @@
 #![allow(unsafe_code)]
 
 use super::Kernels;
-use super::shapes::Scale;
+use super::avx512_softmax;
+use super::shapes::{Logits, Scale};
 use super::simd::{Simd, intrinsics, kernels, memory};
 use core::arch::asm;
 use core::arch::x86_64::*;
@@ -53,6 +54,12 @@ impl Simd for Avx512 {
         fn load_pairs(from: *const i16) -> __m512i = _mm512_loadu_si512(from.cast());
         fn broadcast(from: *const i16) -> __m512i =
             _mm512_set1_epi32(from.cast::<i32>().read_unaligned());
+    }
+
+    #[inline(always)]
+    fn gradient(self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+        // SAFETY: `self` exists only where the processor has the instructions (see the type).
+        unsafe { avx512_softmax::gradient(logits, values) }
     }
 
     intrinsics! {

@@ -8,14 +8,16 @@ use super::shapes::{Columns, LANES, Logits};
 use crate::softmax::{EXP2, LOG2_E, PROBABILITY_BITS, Total};
 
 /// 32 nats in units of 2^-16: beyond them an exponential is zero.
-const FAR: u32 = 32 << 16;
+pub(super) const FAR: u32 = 32 << 16;
 /// `LOG2_E` is `2^32` and this, so that `(d LOG2_E) >> 32` is `d` and a product of 32 bits each.
-const LOG2_E_REST: u64 = LOG2_E - (1 << 32);
+pub(super) const LOG2_E_REST: u64 = LOG2_E - (1 << 32);
 /// The inverse of a sum of exponentials is in units of `2^-INVERSE_BITS`. A sum is at least 2^31, the inverse below 2^32.
-const INVERSE_BITS: u32 = 63;
+pub(super) const INVERSE_BITS: u32 = 63;
+/// A product with the inverse to units of a probability.
+pub(super) const PROBABILITY_SHIFT: u32 = INVERSE_BITS - PROBABILITY_BITS;
 
 /// [`EXP2`], and in the upper half what the next entry is less, below 2^23: one look-up for both.
-const STEPS: [u64; 256] = {
+pub(super) const STEPS: [u64; 256] = {
     let mut steps = [0; 256];
     let mut place = 0;
     while place < 256 {
@@ -86,10 +88,9 @@ pub(super) fn gradient(logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
 /// a whole number together with the quotient.
 #[inline(always)]
 fn probability(exponential: u32, total: &Total) -> i32 {
-    const SHIFT: u32 = INVERSE_BITS - PROBABILITY_BITS;
     let exponential = u64::from(exponential);
     let inverse = u64::from(total.inverse as u32);
-    let quotient = (exponential * inverse + (1 << (SHIFT - 1))) >> SHIFT;
+    let quotient = (exponential * inverse + (1 << (PROBABILITY_SHIFT - 1))) >> PROBABILITY_SHIFT;
     let rest = (exponential << PROBABILITY_BITS) + (total.sum >> 1) - quotient * total.sum;
     (quotient + u64::from(rest >= total.sum)) as i32
 }

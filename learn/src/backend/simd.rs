@@ -5,7 +5,8 @@
 
 #![allow(unsafe_code)]
 
-use super::shapes::Scale;
+use super::lanes;
+use super::shapes::{Logits, Scale};
 
 /// Vectors of [`Simd::WIDTH`] lanes of 32 bits.
 ///
@@ -62,6 +63,11 @@ pub(super) trait Simd: Copy {
     fn shift_right(self, a: Self::V, shift: Self::V) -> Self::V;
     /// All lanes, or-ed.
     fn or_lanes(self, a: Self::V) -> u32;
+    /// [`super::Kernels::gradient`], compiled with the backend's features where it is called.
+    #[inline(always)]
+    fn gradient(self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+        lanes::gradient(logits, values)
+    }
     /// Makes a scale ready.
     fn scale(self, scale: Scale) -> Self::Scale;
     /// [`Scale::apply`] in every lane.
@@ -147,8 +153,8 @@ macro_rules! kernels {
                 lanes::column_sums(columns, sums);
             }
             #[target_feature(enable = $features)]
-            fn gradient(logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
-                lanes::gradient(logits, values)
+            fn gradient(token: Token, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
+                Simd::gradient(token, logits, values)
             }
             #[target_feature(enable = $features)]
             fn narrow(token: Token, values: &[i32], shift: u32, out: &mut [i16]) {
@@ -204,7 +210,7 @@ macro_rules! kernels {
                 fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
                     record($backend);
                     // SAFETY: as for the product.
-                    unsafe { gradient(logits, values) }
+                    unsafe { gradient(*self, logits, values) }
                 }
                 fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
                     record($backend);
