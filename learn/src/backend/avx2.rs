@@ -88,11 +88,20 @@ impl<const VNNI: bool> Simd for Ymm<VNNI> {
         fn apply(a: __m256i, scale: Lanes) -> __m256i = {
             let product = |a| _mm256_add_epi64(_mm256_mul_epi32(a, scale.multiplier), scale.rounding);
             let even = _mm256_srlv_epi64(product(a), scale.right);
-            let odd = _mm256_sllv_epi64(product(_mm256_srli_epi64::<32>(a)), scale.left);
+            let odd = _mm256_sllv_epi64(product(_mm256_shuffle_epi32::<HIGH>(a)), scale.left);
             _mm256_srav_epi32(_mm256_blend_epi32::<0b1010_1010>(even, odd), scale.after)
+        };
+        fn apply_raised(a: __m256i, scale: Lanes) -> __m256i = {
+            let product = |a| _mm256_add_epi64(_mm256_mul_epi32(a, scale.multiplier), scale.rounding);
+            let (even, odd) = (product(a), product(_mm256_shuffle_epi32::<HIGH>(a)));
+            let both = _mm256_blend_epi32::<0b1010_1010>(_mm256_shuffle_epi32::<HIGH>(even), odd);
+            _mm256_srav_epi32(both, scale.after)
         };
     }
 }
+
+/// The upper words of 64-bit lanes, in both of their halves.
+const HIGH: i32 = 0b11_11_01_01;
 
 /// A scale in every lane.
 #[derive(Clone, Copy)]

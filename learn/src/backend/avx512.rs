@@ -88,11 +88,20 @@ impl Simd for Avx512 {
         fn apply(a: __m512i, scale: Lanes) -> __m512i = {
             let product = |a| _mm512_add_epi64(_mm512_mul_epi32(a, scale.multiplier), scale.rounding);
             let even = _mm512_srlv_epi64(product(a), scale.right);
-            let odd = _mm512_sllv_epi64(product(_mm512_srli_epi64::<32>(a)), scale.left);
+            let odd = _mm512_sllv_epi64(product(_mm512_shuffle_epi32::<HIGH>(a)), scale.left);
             _mm512_srav_epi32(_mm512_mask_blend_epi32(0xaaaa, even, odd), scale.after)
+        };
+        fn apply_raised(a: __m512i, scale: Lanes) -> __m512i = {
+            let product = |a| _mm512_add_epi64(_mm512_mul_epi32(a, scale.multiplier), scale.rounding);
+            let (even, odd) = (product(a), product(_mm512_shuffle_epi32::<HIGH>(a)));
+            let both = _mm512_mask_shuffle_epi32::<HIGH>(odd, 0x5555, even);
+            _mm512_srav_epi32(both, scale.after)
         };
     }
 }
+
+/// The upper words of 64-bit lanes, in both of their halves: a shuffle, because shifts share a port with products.
+const HIGH: i32 = 0b11_11_01_01;
 
 /// The instruction itself. Of the intrinsic the compiler makes a multiplication and an addition, which has less latency and,
 /// where there are sums enough to hide it, less throughput.

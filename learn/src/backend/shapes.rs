@@ -67,6 +67,21 @@ impl Scale {
         ((i64::from(v) * i64::from(self.multiplier) + self.rounding) >> self.shift) as i32
     }
 
+    /// The same scale with a shift of 32 and more, where the multiplier has room: the result is then in upper halves, which costs
+    /// vectors a shuffle in the place of two shifts.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub(super) fn raised(self) -> Option<Scale> {
+        const MULTIPLIER_BITS: u32 = 16;
+        let by = 32u32.saturating_sub(self.shift);
+        // A multiplier of up to 2^16 stays an `i32`, and the rounding, at most 2^(shift + 4), below 2^37.
+        let room = self.multiplier <= 1 << MULTIPLIER_BITS && by + MULTIPLIER_BITS < 31;
+        (by == 0 || room).then(|| Scale {
+            multiplier: self.multiplier << by,
+            rounding: self.rounding << by,
+            shift: self.shift + by,
+        })
+    }
+
     /// Shifts by which the low 32 bits of a result come out of a 64-bit lane whose product was even or odd, and what is
     /// left to shift after that.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]

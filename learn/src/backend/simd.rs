@@ -72,6 +72,11 @@ pub(super) trait Simd: Copy {
     fn scale(self, scale: Scale) -> Self::Scale;
     /// [`Scale::apply`] in every lane.
     fn apply(self, a: Self::V, scale: Self::Scale) -> Self::V;
+    /// The same for a scale whose shift is 32 and more.
+    #[inline(always)]
+    fn apply_raised(self, a: Self::V, scale: Self::Scale) -> Self::V {
+        self.apply(a, scale)
+    }
 }
 
 /// Methods that are one expression of intrinsics. The one `unsafe` block that they share is justified where the macro is
@@ -123,10 +128,18 @@ macro_rules! kernels {
                 d: &Descent<'_>,
                 parameters: &mut Parameters<'_>,
             ) -> Magnitudes {
-                match d.momentum {
-                    None => vector::descend::<_, $rows, $vectors, false>(token, d, parameters),
-                    Some(_) => vector::descend::<_, $rows, $vectors, true>(token, d, parameters),
+                if d.momentum.is_some() {
+                    return vector::descend::<_, $rows, $vectors, true, false>(
+                        token, d, parameters,
+                    );
                 }
+                let Some(step) = d.step.raised() else {
+                    return vector::descend::<_, $rows, $vectors, false, false>(
+                        token, d, parameters,
+                    );
+                };
+                let d = &Descent { step, ..*d };
+                vector::descend::<_, $rows, $vectors, false, true>(token, d, parameters)
             }
             #[target_feature(enable = $features)]
             fn pack(token: Token, master: &[i32], width: usize, shift: u32, packed: &mut [i16]) {

@@ -120,9 +120,16 @@ unsafe fn product_tile<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// [`super::Kernels::descend`]: the gradient of a tile of weights never leaves the registers.
+/// [`super::Kernels::descend`]: the gradient of a tile of weights never leaves the registers. `RAISED` says that the step's shift
+/// is 32 and more.
 #[inline(always)]
-pub(super) fn descend<S: Simd, const R: usize, const V: usize, const MOMENTUM: bool>(
+pub(super) fn descend<
+    S: Simd,
+    const R: usize,
+    const V: usize,
+    const MOMENTUM: bool,
+    const RAISED: bool,
+>(
     s: S,
     d: &Descent<'_>,
     parameters: &mut Parameters<'_>,
@@ -139,12 +146,16 @@ pub(super) fn descend<S: Simd, const R: usize, const V: usize, const MOMENTUM: b
         };
         while at.column < whole {
             // SAFETY: see `descend_tile`: rows and columns are within the layer.
-            unsafe { descend_tile::<S, R, V, MOMENTUM>(s, d, parameters, &at, &mut magnitudes) }
+            unsafe {
+                descend_tile::<S, R, V, MOMENTUM, RAISED>(s, d, parameters, &at, &mut magnitudes)
+            }
             at.column += V * S::WIDTH;
         }
         while at.column < columns {
             // SAFETY: as above.
-            unsafe { descend_tile::<S, R, 1, MOMENTUM>(s, d, parameters, &at, &mut magnitudes) }
+            unsafe {
+                descend_tile::<S, R, 1, MOMENTUM, RAISED>(s, d, parameters, &at, &mut magnitudes)
+            }
             at.column += S::WIDTH;
         }
     }
@@ -166,7 +177,13 @@ struct Place {
 /// `d.check(parameters)` was asked and is `(at.width, at.panel_stride)`; the row is a multiple of R within the blocks, R is even
 /// and divides ROWS, and the V vectors from the column are within the width, whole panels or parts of one.
 #[inline(always)]
-unsafe fn descend_tile<S: Simd, const R: usize, const V: usize, const MOMENTUM: bool>(
+unsafe fn descend_tile<
+    S: Simd,
+    const R: usize,
+    const V: usize,
+    const MOMENTUM: bool,
+    const RAISED: bool,
+>(
     s: S,
     d: &Descent<'_>,
     parameters: &mut Parameters<'_>,
@@ -199,7 +216,12 @@ unsafe fn descend_tile<S: Simd, const R: usize, const V: usize, const MOMENTUM: 
                 let mut mantissas = [s.splat(0); 2];
                 for (odd, mantissa) in mantissas.iter_mut().enumerate() {
                     let place = (at.row + r + odd) * at.width + at.column + v * S::WIDTH;
-                    let mut change = s.apply(sums[r + odd][v], step);
+                    let gradient = sums[r + odd][v];
+                    let mut change = if RAISED {
+                        s.apply_raised(gradient, step)
+                    } else {
+                        s.apply(gradient, step)
+                    };
                     if MOMENTUM {
                         let velocity = parameters.velocity.as_mut_ptr().add(place);
                         let new = s.add(change, s.apply(s.load(velocity), momentum));
