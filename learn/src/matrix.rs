@@ -1,7 +1,7 @@
 //! A batch of rows of mantissas with one exponent: samples, activations, gradients. And how its columns become operands of
 //! the products that sum over the batch.
 
-use crate::backend::{Columns, Kernels, LANES, Portable, ROWS};
+use crate::backend::{Columns, Kernels, LANES, Lines, Portable, ROWS};
 use crate::fixed::{largest_mantissa, mantissa, narrowing};
 
 /// Mantissas of a line of the cache.
@@ -58,12 +58,15 @@ impl Matrix {
         shift
     }
 
-    /// Narrows the rows of samples that were written, which have this exponent.
-    pub(crate) fn narrow_in_place(&mut self, rows: usize, exponent: i32, exponent_max: i32) {
+    /// Narrows the rows of samples that were written, which have this exponent and these magnitudes, or-ed.
+    pub(crate) fn narrow_in_place(
+        &mut self,
+        magnitudes: u16,
+        rows: usize,
+        exponent: i32,
+        exponent_max: i32,
+    ) {
         let used = rows * self.stride;
-        let magnitudes = self.mantissas[..used]
-            .iter()
-            .fold(0, |all, m| all | m.unsigned_abs());
         let shift = self.scale(
             u16::BITS - magnitudes.leading_zeros(),
             exponent,
@@ -92,11 +95,16 @@ impl Matrix {
         } else {
             kernels
         };
-        let width = self.width.next_multiple_of(LANES);
-        let sums = sums.chunks_exact(width).take(rows);
-        for (sums, out) in sums.zip(self.mantissas.chunks_exact_mut(self.stride)) {
-            kernels.narrow(sums, shift, &mut out[..width]);
-        }
+        let lines = Lines {
+            width: self.width.next_multiple_of(LANES),
+            stride: self.stride,
+        };
+        kernels.narrow(
+            &sums[..rows * lines.width],
+            shift,
+            &mut self.mantissas,
+            lines,
+        );
     }
 
     /// Narrows wide sums, of which a row is `sums_width` long.

@@ -76,10 +76,13 @@ impl Network {
         batch: impl ExactSizeIterator<Item = usize>,
     ) {
         let (input, rows) = (&mut self.inputs[0], batch.len());
+        let mut magnitudes = 0;
         for (row, sample) in batch.enumerate() {
             input.row_mut(row).copy_from_slice(data.row(sample));
+            magnitudes |= data.magnitudes(sample);
         }
-        input.narrow_in_place(rows, data.exponent().into(), ACTIVATION_EXPONENT_MAX);
+        let exponent = data.exponent().into();
+        input.narrow_in_place(magnitudes, rows, exponent, ACTIVATION_EXPONENT_MAX);
     }
 
     /// Computes the sums of the last layer for the loaded samples, its logits: where they are, and their exponent. `biases` gives

@@ -49,7 +49,7 @@ mod sse2;
 
 pub(crate) use portable::Portable;
 pub(crate) use shapes::{
-    Columns, Descent, LANES, Logits, Magnitudes, PANEL, Parameters, Product, ROWS, Scale,
+    Columns, Descent, LANES, Lines, Logits, Magnitudes, PANEL, Parameters, Product, ROWS, Scale,
 };
 
 use core::fmt;
@@ -70,7 +70,7 @@ pub(crate) trait Kernels: Sync {
     /// Replaces negative values by zero. Returns the values' magnitudes, or-ed.
     fn rectify(&self, values: &mut [i32]) -> u32;
     /// Replaces values by zero where the activation is zero. Returns the values' magnitudes, or-ed.
-    fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32;
+    fn gate(&self, values: &mut [i32], activations: &[i16], lines: Lines) -> u32;
     /// Columns of a batch as the left operand of a product over the batch ([`Descent::inputs`]).
     fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]);
     /// Columns of a batch as the right operand of a product over the batch ([`Descent::gradients`]).
@@ -80,8 +80,8 @@ pub(crate) trait Kernels: Sync {
     /// The gradients of the cross-entropy by the logits, `p - onehot`, in units of 2^-24, in their place ([`crate::softmax`]).
     /// Returns the values' magnitudes, or-ed.
     fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32;
-    /// `out[i] = values[i] / 2^shift` as `fixed` narrows; values are below 2^30, the shift is at most 30.
-    fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]);
+    /// `out[i] = values[i] / 2^shift` as `fixed` narrows, line by line; values are below 2^30, the shift is at most 30.
+    fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16], lines: Lines);
     /// Multiplies and adds pairs of mantissas in registers, and nothing else. Returns how many mantissas were multiplied, and a
     /// sum of all, which wraps.
     fn spin(&self, iterations: u64) -> (u64, i32);

@@ -4,8 +4,8 @@
 //! from vectorising.
 
 use super::{
-    Backend, Columns, Descent, Kernels, LANES, Logits, Magnitudes, PANEL, Parameters, Product,
-    ROWS, lanes, record,
+    Backend, Columns, Descent, Kernels, LANES, Lines, Logits, Magnitudes, PANEL, Parameters,
+    Product, ROWS, lanes, record,
 };
 use crate::fixed::{MANTISSA_MAX, shift_right_rounded};
 use crate::softmax;
@@ -95,14 +95,18 @@ impl Kernels for Portable {
         magnitudes
     }
 
-    fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32 {
+    fn gate(&self, values: &mut [i32], activations: &[i16], lines: Lines) -> u32 {
         record(Backend::Portable);
+        lines.check(values.len(), activations.len());
         let mut magnitudes = 0;
-        for (value, &activation) in values.iter_mut().zip(activations) {
-            if activation == 0 {
-                *value = 0;
+        let rows = values.chunks_exact_mut(lines.width);
+        for (values, activations) in rows.zip(activations.chunks(lines.stride)) {
+            for (value, &activation) in values.iter_mut().zip(activations) {
+                if activation == 0 {
+                    *value = 0;
+                }
+                magnitudes |= value.unsigned_abs();
             }
-            magnitudes |= value.unsigned_abs();
         }
         magnitudes
     }
@@ -150,10 +154,14 @@ impl Kernels for Portable {
         magnitudes
     }
 
-    fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
+    fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16], lines: Lines) {
         record(Backend::Portable);
-        for (out, &value) in out.iter_mut().zip(values) {
-            *out = mantissa(value, shift);
+        lines.check(values.len(), out.len());
+        let rows = values.chunks_exact(lines.width);
+        for (values, out) in rows.zip(out.chunks_mut(lines.stride)) {
+            for (out, &value) in out.iter_mut().zip(values) {
+                *out = mantissa(value, shift);
+            }
         }
     }
 

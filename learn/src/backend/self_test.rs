@@ -1,7 +1,9 @@
 //! What a vector backend must show before it is used: the portable backend's results on inputs that reach every lane, the ends
 //! of every range, both kinds of tiles, and steps with every kind of shift.
 
-use super::shapes::{Columns, Descent, LANES, Logits, PANEL, Parameters, Product, ROWS, Scale};
+use super::shapes::{
+    Columns, Descent, LANES, Lines, Logits, PANEL, Parameters, Product, ROWS, Scale,
+};
 use super::{Kernels, Portable};
 use crate::fixed::MANTISSA_MAX;
 use crate::softmax::Total;
@@ -218,9 +220,15 @@ fn gradients(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'stati
 }
 
 fn elementwise(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'static str> {
-    const COUNT: usize = 5 * LANES;
+    const COUNT: usize = 6 * LANES;
+    // Rows of mantissas with something between them that is not to be touched.
+    const LINES: Lines = Lines {
+        width: 2 * LANES,
+        stride: 3 * LANES + 1,
+    };
+    const MANTISSAS: usize = 3 * LINES.stride;
     let values = numbers.words(COUNT, i64::from(i32::MAX));
-    let activations = numbers.mantissas(COUNT);
+    let activations = numbers.mantissas(MANTISSAS);
     let rectify = |kernels: &dyn Kernels| {
         let mut values = values.clone();
         (kernels.rectify(&mut values), values)
@@ -228,7 +236,7 @@ fn elementwise(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'sta
     same(&rectify(&Portable), &rectify(kernels), "rectify")?;
     let gate = |kernels: &dyn Kernels| {
         let mut values = values.clone();
-        (kernels.gate(&mut values, &activations), values)
+        (kernels.gate(&mut values, &activations, LINES), values)
     };
     same(&gate(&Portable), &gate(kernels), "gate")?;
     gradients(kernels, numbers)?;
@@ -236,8 +244,8 @@ fn elementwise(kernels: &dyn Kernels, numbers: &mut Numbers) -> Result<(), &'sta
     for shift in 0..=30 {
         let values = numbers.words(COUNT, (1 << 30) - 1);
         let narrow = |kernels: &dyn Kernels| {
-            let mut out = vec![0; COUNT];
-            kernels.narrow(&values, shift, &mut out);
+            let mut out = vec![7; MANTISSAS];
+            kernels.narrow(&values, shift, &mut out, LINES);
             out
         };
         same(&narrow(&Portable), &narrow(kernels), "narrow")?;

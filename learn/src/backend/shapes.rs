@@ -101,6 +101,27 @@ pub(crate) struct Columns<'a> {
     pub(crate) rows: usize,
 }
 
+/// Values row by row, and mantissas of the same rows a stride apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines {
+    /// Values of a row; whole [`LANES`].
+    pub(crate) width: usize,
+    /// Mantissas from one row to the next.
+    pub(crate) stride: usize,
+}
+
+impl Lines {
+    /// The bounds that kernels rely on. Returns the number of rows.
+    pub(super) fn check(self, values: usize, mantissas: usize) -> usize {
+        let Self { width, stride } = self;
+        assert!(width > 0 && width.is_multiple_of(LANES) && width <= stride);
+        assert!(values > 0 && values.is_multiple_of(width));
+        let rows = values / width;
+        assert!((rows - 1) * stride + width <= mantissas);
+        rows
+    }
+}
+
 /// Rows of logits, of which a kernel makes gradients in their place.
 pub(crate) struct Logits<'a> {
     pub(crate) classes: usize,

@@ -113,8 +113,8 @@ macro_rules! kernels {
     ($token:ty, $backend:expr, $features:literal, $rows:literal x $vectors:literal) => {
         const _: () = {
             use $crate::backend::{
-                Backend, Columns, Descent, Kernels, LANES, Logits, Magnitudes, PANEL, Parameters,
-                Product, ROWS, lanes, record, vector,
+                Backend, Columns, Descent, Kernels, LANES, Lines, Logits, Magnitudes, PANEL,
+                Parameters, Product, ROWS, lanes, record, vector,
             };
             type Token = $token;
 
@@ -150,8 +150,8 @@ macro_rules! kernels {
                 vector::rectify(token, values)
             }
             #[target_feature(enable = $features)]
-            fn gate(token: Token, values: &mut [i32], activations: &[i16]) -> u32 {
-                vector::gate(token, values, activations)
+            fn gate(token: Token, values: &mut [i32], activations: &[i16], lines: Lines) -> u32 {
+                vector::gate(token, values, activations, lines)
             }
             #[target_feature(enable = $features)]
             fn interleave(columns: &Columns<'_>, out: &mut [i16]) {
@@ -170,8 +170,8 @@ macro_rules! kernels {
                 Simd::gradient(token, logits, values)
             }
             #[target_feature(enable = $features)]
-            fn narrow(token: Token, values: &[i32], shift: u32, out: &mut [i16]) {
-                vector::narrow(token, values, shift, out);
+            fn narrow(token: Token, values: &[i32], shift: u32, out: &mut [i16], lines: Lines) {
+                vector::narrow(token, values, shift, out, lines);
             }
             #[target_feature(enable = $features)]
             fn spin(token: Token, iterations: u64) -> (u64, i32) {
@@ -200,10 +200,10 @@ macro_rules! kernels {
                     // SAFETY: as for the product.
                     unsafe { rectify(*self, values) }
                 }
-                fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32 {
+                fn gate(&self, values: &mut [i32], activations: &[i16], lines: Lines) -> u32 {
                     record($backend);
                     // SAFETY: as for the product.
-                    unsafe { gate(*self, values, activations) }
+                    unsafe { gate(*self, values, activations, lines) }
                 }
                 fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]) {
                     record($backend);
@@ -225,10 +225,10 @@ macro_rules! kernels {
                     // SAFETY: as for the product.
                     unsafe { gradient(*self, logits, values) }
                 }
-                fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
+                fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16], lines: Lines) {
                     record($backend);
                     // SAFETY: as for the product.
-                    unsafe { narrow(*self, values, shift, out) }
+                    unsafe { narrow(*self, values, shift, out, lines) }
                 }
                 fn spin(&self, iterations: u64) -> (u64, i32) {
                     // SAFETY: as for the product.

@@ -125,8 +125,8 @@ fn a_wrong_kernel_is_refused() {
         fn rectify(&self, values: &mut [i32]) -> u32 {
             Portable.rectify(values) ^ u32::from(self.0 == "rectify")
         }
-        fn gate(&self, values: &mut [i32], activations: &[i16]) -> u32 {
-            Portable.gate(values, activations) ^ u32::from(self.0 == "gate")
+        fn gate(&self, values: &mut [i32], activations: &[i16], lines: Lines) -> u32 {
+            Portable.gate(values, activations, lines) ^ u32::from(self.0 == "gate")
         }
         fn interleave(&self, columns: &Columns<'_>, out: &mut [i16]) {
             Portable.interleave(columns, out);
@@ -143,8 +143,8 @@ fn a_wrong_kernel_is_refused() {
         fn gradient(&self, logits: &mut Logits<'_>, values: &mut [i32]) -> u32 {
             Portable.gradient(logits, values) ^ u32::from(self.0 == "gradient")
         }
-        fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16]) {
-            Portable.narrow(values, shift, out);
+        fn narrow(&self, values: &[i32], shift: u32, out: &mut [i16], lines: Lines) {
+            Portable.narrow(values, shift, out, lines);
             if self.0 == "narrow" && shift == 30 {
                 out[0] += 1;
             }

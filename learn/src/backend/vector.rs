@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use super::shapes::{Descent, LANES, Magnitudes, PANEL, Parameters, Product, ROWS};
+use super::shapes::{Descent, LANES, Lines, Magnitudes, PANEL, Parameters, Product, ROWS};
 use super::simd::Simd;
 use crate::fixed::MANTISSA_MAX;
 
@@ -318,20 +318,24 @@ pub(super) fn rectify<S: Simd>(s: S, values: &mut [i32]) -> u32 {
 
 /// [`super::Kernels::gate`].
 #[inline(always)]
-pub(super) fn gate<S: Simd>(s: S, values: &mut [i32], activations: &[i16]) -> u32 {
+pub(super) fn gate<S: Simd>(s: S, values: &mut [i32], activations: &[i16], lines: Lines) -> u32 {
     let (zero, sign) = (s.splat(0), s.splat(31));
     let mut magnitudes = zero;
-    assert!(values.len().is_multiple_of(S::WIDTH) && values.len() <= activations.len());
-    for at in (0..values.len()).step_by(S::WIDTH) {
-        // SAFETY: the length is a multiple of a vector's, and there are as many activations.
-        unsafe {
-            let value = values.as_mut_ptr().add(at);
-            let activation = s.load_mantissas(activations.as_ptr().add(at));
-            // All ones where the activation is not zero.
-            let open = s.shift_right(s.sub(zero, s.abs(activation)), sign);
-            let new = s.and(s.load(value), open);
-            s.store(value, new);
-            magnitudes = s.or(magnitudes, s.abs(new));
+    let rows = lines.check(values.len(), activations.len());
+    for row in 0..rows {
+        for column in (0..lines.width).step_by(S::WIDTH) {
+            // SAFETY: `check` asserted that there are so many rows of values, whose width is a multiple of a vector's, and of
+            // activations a stride apart.
+            unsafe {
+                let value = values.as_mut_ptr().add(row * lines.width + column);
+                let activation =
+                    s.load_mantissas(activations.as_ptr().add(row * lines.stride + column));
+                // All ones where the activation is not zero.
+                let open = s.shift_right(s.sub(zero, s.abs(activation)), sign);
+                let new = s.and(s.load(value), open);
+                s.store(value, new);
+                magnitudes = s.or(magnitudes, s.abs(new));
+            }
         }
     }
     s.or_lanes(magnitudes)
@@ -339,14 +343,18 @@ pub(super) fn gate<S: Simd>(s: S, values: &mut [i32], activations: &[i16]) -> u3
 
 /// [`super::Kernels::narrow`].
 #[inline(always)]
-pub(super) fn narrow<S: Simd>(s: S, values: &[i32], shift: u32, out: &mut [i16]) {
-    assert!(values.len().is_multiple_of(S::WIDTH) && values.len() <= out.len() && shift <= 30);
+pub(super) fn narrow<S: Simd>(s: S, values: &[i32], shift: u32, out: &mut [i16], lines: Lines) {
+    let rows = lines.check(values.len(), out.len());
+    assert!(shift <= 30);
     let narrow = Narrow::new(s, shift);
-    for at in (0..values.len()).step_by(S::WIDTH) {
-        // SAFETY: the length is a multiple of a vector's, and there is as much room.
-        unsafe {
-            let mantissas = narrow.apply(s, s.load(values.as_ptr().add(at)));
-            s.store_mantissas(out.as_mut_ptr().add(at), mantissas);
+    for row in 0..rows {
+        for column in (0..lines.width).step_by(S::WIDTH) {
+            // SAFETY: as for the gate: so many rows of values, and room for mantissas a stride apart.
+            unsafe {
+                let from = values.as_ptr().add(row * lines.width + column);
+                let to = out.as_mut_ptr().add(row * lines.stride + column);
+                s.store_mantissas(to, narrow.apply(s, s.load(from)));
+            }
         }
     }
 }

@@ -33,6 +33,8 @@ pub const MAX_EXPONENT: u8 = 15;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Dataset {
     features: Vec<i16>,
+    /// Of each sample, or-ed: what a batch is narrowed by, without reading it once more.
+    magnitudes: Vec<u16>,
     inputs: usize,
     exponent: u8,
     answers: Answers,
@@ -187,7 +189,12 @@ impl Dataset {
                 "{samples} {name} with {inputs} features each do not make {features} features"
             ));
         }
+        let magnitudes = features.chunks_exact(inputs).map(|row| {
+            row.iter()
+                .fold(0, |all, feature| all | feature.unsigned_abs())
+        });
         Ok(Self {
+            magnitudes: magnitudes.collect(),
             features,
             inputs,
             exponent,
@@ -244,6 +251,11 @@ impl Dataset {
     #[must_use]
     pub fn row(&self, sample: usize) -> &[i16] {
         &self.features[sample * self.inputs..][..self.inputs]
+    }
+
+    /// The magnitudes of a sample's features, or-ed: as many bits as the largest has.
+    pub(crate) fn magnitudes(&self, sample: usize) -> u16 {
+        self.magnitudes[sample]
     }
 
     /// Some of the samples, in the order given.
