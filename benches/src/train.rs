@@ -141,8 +141,8 @@ pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Meas
         .zip(seconds)
         .map(|((name, _), seconds)| (*name, data.len() as f64 / median(seconds)));
     let (_, samples_per_s) = rates.next().unwrap_or_default();
-    let (mut f32s, mut held): (Option<(&'static str, f64)>, Option<(&'static str, f64)>) =
-        (None, None);
+    let mut f32s: Option<(&'static str, f64)> = None;
+    let mut held: Option<(&'static str, f64)> = None;
     let mut candle = None;
     for (name, rate) in rates {
         if name == "candle" {
