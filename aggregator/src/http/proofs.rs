@@ -132,10 +132,19 @@ pub async fn get_scalars(
     Params((task, round)): Params<(TaskId, u32)>,
 ) -> Result<Response, Problem> {
     let id = RoundId::new(task, round);
-    judged_round(&app, &id).await?;
-    object(&app, &ObjectKey::scalars(&task.0, round))
-        .await?
-        .ok_or_else(|| Problem::not_found("the round has no scalars"))
+    let phase = judged_round(&app, &id).await?;
+    if let Some(scalars) = object(&app, &ObjectKey::scalars(&task.0, round)).await? {
+        return Ok(scalars);
+    }
+    if phase != Phase::Opening {
+        return Err(Problem::not_found("the round has no scalars"));
+    }
+    // Storage has lost what stewards need to open the round: its next step computes it again.
+    app.store.wake_round(&id).await?;
+    app.job_due();
+    Err(Problem::unavailable(
+        "the scalars are being computed again; ask again in a moment",
+    ))
 }
 
 /// The masked vector of a submission of a closed round, by its digest; once the verdict is out.
@@ -168,10 +177,10 @@ async fn known_round(app: &App, id: &RoundId) -> Result<RoundRow, Problem> {
 }
 
 /// Refuses what is there only from the verdict on.
-async fn judged_round(app: &App, id: &RoundId) -> Result<(), Problem> {
+async fn judged_round(app: &App, id: &RoundId) -> Result<Phase, Problem> {
     let row = known_round(app, id).await?;
     if row.phase == Phase::Opening || row.phase.is_over() {
-        Ok(())
+        Ok(row.phase)
     } else {
         Err(Problem::wrong_phase("this is there from the verdict on"))
     }

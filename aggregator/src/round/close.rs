@@ -17,28 +17,31 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
     let context = app.round_context(&row.round).await?;
     let now = now_ms();
     let task = context.task();
-    let decide = |leaves: &[Leaf], register: RegisterHead| -> Result<Closing, EngineError> {
+    let unsigned = |_| StoreError::Corrupt("the closing cannot be signed");
+    let decide = |leaves: &[Leaf]| -> Result<Closing<'_>, StoreError> {
         if let Some((reason, detail)) = too_little(&context, leaves) {
             let begun = Begun::as_specified(context.spec());
-            let ending = aborted(app, task, row, begun, reason, &detail)?;
+            let ending = aborted(app, task, row, begun, reason, &detail).map_err(unsigned)?;
             return Ok(Closing::Ended(ending));
         }
-        let closed = Closed {
-            round: row.round,
-            session: context.session(),
-            root: merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>()),
-            count: leaves.len() as u32,
-            closed_ms: now,
-            register,
+        let root = merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>());
+        let (round, session) = (row.round, context.session());
+        let count = leaves.len() as u32;
+        let sign = move |register| {
+            let closed = Closed {
+                round,
+                session,
+                root,
+                count,
+                closed_ms: now,
+                register,
+            };
+            Ok(sign(app, &closed).map_err(unsigned)?.1)
         };
-        let (_, statement) = sign(app, &closed)?;
         Ok(Closing::Closed {
-            statement,
+            sign: Box::new(sign),
             deadline_ms: now + u64::from(task.deadlines.challenging_ms),
         })
-    };
-    let decide = |leaves: &[Leaf], register| {
-        decide(leaves, register).map_err(|_| StoreError::Corrupt("the closing cannot be signed"))
     };
     let empty = RegisterHead::empty(&context.federation().digest());
     Ok(app

@@ -88,6 +88,11 @@ pub async fn advance(app: &App, id: &RoundId) -> Result<Next, EngineError> {
             scalars::prepare(app, &row).await?;
             return Ok(Next::Again);
         }
+        // Stewards and auditors read them; what storage has lost is computed again.
+        Step::Wait { .. } if row.phase == Phase::Opening && scalars::lost(app, id).await? => {
+            scalars::prepare(app, &row).await?;
+            return Ok(Next::Again);
+        }
         Step::Wait { until_ms } => return Ok(Next::At(until_ms)),
         Step::Specify => specify::specify(app, &row).await?,
         Step::Collect => specify::collect(app, &row).await?,

@@ -11,7 +11,7 @@ use dawn_crypto::mask::{PayloadHasher, PublicMatrix};
 use dawn_crypto::norm::projection::{MatrixBlocks, MatrixCache};
 use dawn_crypto::params::{N, Q};
 use dawn_protocol::answers::Scalars;
-use dawn_protocol::{RoundChallenged, RoundContext};
+use dawn_protocol::{RoundChallenged, RoundContext, RoundId};
 
 use super::challenge::challenged_round;
 use super::{EngineError, Patience, compute, threads};
@@ -27,6 +27,12 @@ pub(super) async fn prepare(app: &App, row: &RoundRow) -> Result<(), EngineError
     let challenged = challenged_round(app, &row.round).await?;
     of_round(app, &challenged, row.scalars).await?;
     Ok(())
+}
+
+/// Whether storage has lost the scalars of a round that has a verdict.
+pub(super) async fn lost(app: &App, id: &RoundId) -> Result<bool, EngineError> {
+    let key = ObjectKey::scalars(&id.task.0, id.number);
+    Ok(!app.payloads.exists(&key).await?)
 }
 
 /// The scalars of a round: those that were computed before, whose digest is `known`, or else computed now

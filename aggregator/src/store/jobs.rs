@@ -5,9 +5,11 @@
 //! the phase of the round, and its release by the token.
 
 use dawn_crypto::digest::Digest;
+use dawn_protocol::RoundId;
 use sqlx::{PgConnection, Row};
 use std::time::Duration;
 
+use super::rounds::job;
 use super::{Store, StoreError, signed, signed32, unsigned32};
 
 /// What there is to do.
@@ -101,6 +103,12 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    /// Has a round looked at soon.
+    pub async fn wake_round(&self, id: &RoundId) -> Result<(), StoreError> {
+        let job = job(JobKind::Round, id);
+        wake(&mut *self.pool.acquire().await?, &job).await
     }
 
     /// Takes the job that has waited longest, if one is due and nobody holds it.

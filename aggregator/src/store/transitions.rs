@@ -83,12 +83,11 @@ async fn end_round(
 }
 
 /// How collecting ends.
-#[derive(Debug, Clone)]
-pub enum Closing {
+pub enum Closing<'a> {
     /// With a root.
     Closed {
-        /// The signed closing.
-        statement: OwnStatement,
+        /// Signs the closing, which names the end of the register; called with the log locked.
+        sign: Box<dyn FnOnce(RegisterHead) -> Result<OwnStatement, StoreError> + Send + 'a>,
         /// When challenging ends.
         deadline_ms: u64,
     },
@@ -99,8 +98,8 @@ pub enum Closing {
 /// A submission's leaf, and the point of the steward whose noise it is.
 pub type Leaf = (Digest, Option<i16>);
 
-/// Decides how collecting ends, from the leaves and the end of the register.
-pub type Decide<'a> = dyn Fn(&[Leaf], RegisterHead) -> Result<Closing, StoreError> + Sync + 'a;
+/// Decides from the leaves how collecting ends.
+pub type Decide<'a> = dyn Fn(&[Leaf]) -> Result<Closing<'a>, StoreError> + Sync + 'a;
 
 /// What a verdict changes.
 #[derive(Debug, Clone)]
@@ -184,8 +183,10 @@ impl Store {
     }
 
     /// Collecting ends: `decide` gets the leaves of all stored submissions sorted by device, each with the point of the
-    /// steward whose noise it is, and the end of the register (`empty` when nothing is in it), and answers with the closing
-    /// or, when they are too few, with the end of the round.
+    /// steward whose noise it is, and answers with the closing or, when they are too few, with the end of the round. The
+    /// closing names the end of the register, `empty` when nothing is in it.
+    ///
+    /// What takes long with many submissions comes before the log is locked: everybody else waits for that lock.
     pub async fn close_round(
         &self,
         id: &RoundId,
@@ -208,13 +209,8 @@ impl Store {
                 .iter()
                 .map(|(leaf, noise)| Ok((digest(leaf)?, *noise)))
                 .collect::<Result<Vec<Leaf>, StoreError>>()?;
-            // From here on nothing comes into the register: what was there counts, what comes later does not.
-            let register = register::locked_head(conn).await?.unwrap_or(*empty);
-            let (statement, deadline_ms) = match decide(&leaves, register)? {
-                Closing::Closed {
-                    statement,
-                    deadline_ms,
-                } => (statement, deadline_ms),
+            let (sign, deadline_ms) = match decide(&leaves)? {
+                Closing::Closed { sign, deadline_ms } => (sign, deadline_ms),
                 Closing::Ended(ending) => {
                     end_round(conn, id, &ending).await?;
                     return Ok(Moved::Yes);
@@ -230,6 +226,9 @@ impl Store {
             .bind(signed32(id.number))
             .execute(&mut *conn)
             .await?;
+            // From here on nothing comes into the register: what was there counts, what comes later does not.
+            let register = register::locked_head(conn).await?.unwrap_or(*empty);
+            let statement = sign(register)?;
             sqlx::query(
                 "update rounds set phase = 'challenging', challenging_ms = $3, deadline_ms = $4
                  where task = $1 and number = $2",

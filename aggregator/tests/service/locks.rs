@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 use crate::raw;
 use crate::stage::organisation;
 use crate::submissions::Collecting;
-use crate::world::{World, now_s};
+use crate::world::{World, now_s, wait_for_phase};
 
 /// Long for a few statements, short beside the lock timeout of the store.
 const SOON: Duration = Duration::from_secs(5);
@@ -70,6 +70,51 @@ async fn uploads_and_strangers_do_not_wait_for_each_other() {
     });
     let registered = registered.expect("a stranger waits for an upload");
     assert_eq!((registered.status, upload.status), (201, 201));
+}
+
+/// A round with many submissions takes its time to close: whoever else has something to log does not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_the_list_of_a_round_that_closes() {
+    let mut round = Collecting::new().await;
+    let newcomer = organisation(&mut round.world, "newcomer");
+    let registration = newcomer
+        .register(&round.world.federation.digest(), now_s())
+        .unwrap();
+    let mut connection = PgConnection::connect(round.world.postgres.url())
+        .await
+        .unwrap();
+    let devices = round.world.devices(4);
+    let submit = async |seed: usize| {
+        let device = &devices[seed];
+        let submission = round.prepare(device, seed as u64).to_bytes();
+        let answer = round.put(&device.id.to_string(), &submission).await;
+        assert_eq!(answer.status, 201);
+    };
+    submit(0).await;
+    // As slow as it gets: the place of the first submission cannot be written.
+    let mut held = connection.begin().await.unwrap();
+    sqlx::query("select 1 from submissions for update")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    for seed in 1..4 {
+        submit(seed).await;
+    }
+    until_somebody_waits(&round.world).await;
+    let registered = raw::signed(
+        round.running.local_addr(),
+        "POST",
+        "/v1/orgs",
+        registration.bytes(),
+        Purpose::Register,
+        newcomer.root(),
+    );
+    let registered = tokio::time::timeout(SOON, registered).await;
+    let registered = registered.expect("a stranger waits for a round that closes");
+    assert_eq!(registered.status, 201);
+    held.rollback().await.unwrap();
+    wait_for_phase(&round.api, &round.id, "challenging").await;
+    round.running.shutdown().await.unwrap();
 }
 
 /// A stranger whose transaction is slow holds up those strangers only that are within the quota.

@@ -80,7 +80,10 @@ async fn a_crash_in_every_phase() {
     assert_eq!(stewards[0].step(&api).await, ["report"]);
     let (running, api) = crash(&world, running).await;
     assert_eq!(api.challenge(&id).await.unwrap().bytes(), signed.bytes());
-    work_through(&api, &mut stewards[..2], &id, &["opening", "done"]).await;
+    for steward in &mut stewards[1..] {
+        steward.step_only(&api, "report").await;
+    }
+    wait_for_phase(&api, &id, "opening").await;
 
     // Opening. The scalars are computed again when their object is lost.
     drop(running);
