@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing for the demo and the tests, or prints the one command that does. Silent when nothing is missing.
-# With --tests also what one test only needs, and is skipped without: it is no failure when that cannot be installed.
+# With --tests also what single tests need, which are skipped without: it is no failure when that cannot be installed.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -34,8 +34,10 @@ command -v cc >/dev/null 2>&1 || missing+=(gcc libc6-dev) # the linker, and the 
 has_postgres || missing+=(postgresql)
 command -v python3 >/dev/null 2>&1 || missing+=(python3) # known answers and the layout are checked with it; standard library only
 wanted=()
-if [ "${1:-}" = --tests ] && command -v apt-get >/dev/null 2>&1 && ! has_tlog_verifier; then
-    wanted=(golang-go golang-golang-x-mod-dev)
+if [ "${1:-}" = --tests ] && command -v apt-get >/dev/null 2>&1; then
+    has_tlog_verifier || wanted+=(golang-go golang-golang-x-mod-dev)
+    # A part of the tutorial signs its requests with a package from PyPI (cli/tests/documents.rs).
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || wanted+=(python3-venv)
 fi
 [ ${#missing[@]} -eq 0 ] && [ ${#wanted[@]} -eq 0 ] && exit 0
 
@@ -52,7 +54,7 @@ if [ "$(id -u)" -ne 0 ]; then
         as_root=(sudo -n)
     else
         if [ ${#missing[@]} -eq 0 ]; then
-            say "not installed: ${wanted[*]}; the test of the log that needs them is skipped"
+            say "not installed: ${wanted[*]}; what needs them in the tests is skipped"
             exit 0
         fi
         if command -v sudo >/dev/null 2>&1; then command="sudo $install"; else command="su -c '$install'"; fi
@@ -70,4 +72,4 @@ install() {
 }
 install "${missing[@]}"
 has_postgres || { say "Postgres was installed but initdb and postgres are still not found"; exit 1; }
-install "${wanted[@]}" || say "not installed: ${wanted[*]}; the test of the log that needs them is skipped"
+install "${wanted[@]}" || say "not installed: ${wanted[*]}; what needs them in the tests is skipped"

@@ -43,12 +43,19 @@ fn the_tutorial_works_as_printed() {
         .local_addr()
         .unwrap()
         .port();
-    let blocks = shell_blocks("docs/tutorial.md");
+    let mut blocks = shell_blocks("docs/tutorial.md");
     assert_eq!(
         blocks.len(),
-        13,
+        15,
         "the tutorial has other blocks than this test knows"
     );
+    // Python makes virtual environments only where the system has what that takes; CI has, and may not leave it out.
+    let python = ["-c", "import ensurepip, venv"];
+    let python = Command::new("python3").args(python).status().unwrap();
+    if !python.success() && std::env::var_os("DAWN_CI").is_none() {
+        eprintln!("skipped: the steps of the tutorial that need python3-venv");
+        blocks.retain(|block| !block.contains("lab/python/bin/pip") && !block.contains("$EAST | "));
+    }
     // The binary is there already: building it again would wait for the lock that the test run holds.
     let script = blocks
         .concat()
@@ -65,7 +72,7 @@ fn the_tutorial_works_as_printed() {
     let script =
         format!("set -eu\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{script}");
     let run = Command::new("timeout")
-        .args(["--signal=TERM", "280", "bash", "-c", &script])
+        .args(["--signal=TERM", "400", "bash", "-c", &script])
         .current_dir(scratch.path())
         .env_remove("DATABASE_URL")
         .output()
@@ -81,9 +88,10 @@ fn the_tutorial_works_as_printed() {
     // Both rounds accepted everybody, the device of the new organisation among them.
     assert_eq!(shown.matches("\"accepted\":7").count(), 2, "{shown}");
     assert!(shown.contains("the nonce was used before"), "{shown}");
-    // Once from the service, once from the files.
+    // From the service and from the files, and once more after a device was revoked.
     assert!(
-        shown.matches("PASS").count() >= 2 && !shown.contains("FAIL"),
+        shown.matches("PASS").count() >= 3 - usize::from(!python.success())
+            && !shown.contains("FAIL"),
         "{shown}"
     );
     // Its last step leaves no keys behind.

@@ -83,6 +83,9 @@ pub enum Command {
         /// With the issuer key, which may revoke devices; the root key can stay where it is.
         #[arg(long)]
         by_issuer: bool,
+        /// Writes the signed event here instead of posting it, for whoever signs requests with a tool of his own.
+        #[arg(long)]
+        out: Option<PathBuf>,
         #[arg(long)]
         json: bool,
     },
@@ -171,6 +174,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             steward,
             organisation: _,
             by_issuer,
+            out,
             json,
         } => {
             let target = match (issuer, steward) {
@@ -179,7 +183,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
                 (None, None) if devices.is_empty() => Target::Organisation,
                 (None, None) => Target::Devices(devices),
             };
-            org_changes::revoke(&dir, &server, target, by_issuer, json).await
+            let out = out.as_deref();
+            org_changes::revoke(&dir, &server, target, by_issuer, out, json).await
         }
         Command::Approve {
             dir,

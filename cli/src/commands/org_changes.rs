@@ -42,12 +42,13 @@ pub enum Target {
     Organisation,
 }
 
-/// Takes trust back.
+/// Takes trust back: says so to the server, or writes what is to be said into a file.
 pub async fn revoke(
     dir: &Path,
     server: &str,
     target: Target,
     by_issuer: bool,
+    out: Option<&Path>,
     json: bool,
 ) -> Result<ExitCode> {
     let organisation = files::load_organisation(dir)?;
@@ -76,11 +77,15 @@ pub async fn revoke(
         let event = organisation.event(&digest, last, change, now)?;
         (event, organisation.root())
     };
-    api.revoke(&event, key).await?;
     let sequence = event.peek().sequence;
-    let done = json!({"org": organisation.id(), "event": name, "sequence": sequence});
+    match out {
+        Some(out) => files::write_new(out, event.bytes(), 0o644)?,
+        None => api.revoke(&event, key).await?,
+    }
+    let done = json!({"org": organisation.id(), "event": name, "sequence": sequence, "file": out});
     output::report(json, &done, |_| {
-        format!("{}: event {sequence}, {name}", organisation.name())
+        let place = out.map_or(String::new(), |out| format!(" in {}", out.display()));
+        format!("{}: event {sequence}, {name}{place}", organisation.name())
     })
 }
 
