@@ -1,7 +1,9 @@
 //! A crash in every phase loses nothing that was acknowledged.
 
+use std::time::Duration;
+
 use dawn_protocol::RoundId;
-use dawn_transport::Api;
+use dawn_transport::{Api, RetryPolicy, Settings};
 
 use crate::devices::announcement;
 use crate::rounds::{result, vector};
@@ -125,14 +127,24 @@ async fn crashes_at_any_moment() {
             running = loop {
                 match dawn_aggregator::Aggregator::start(config.clone()).await {
                     Ok(started) => break Some(started),
-                    Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             };
-            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         running
     });
-    let api = Api::new(&url).unwrap();
+    // A server that starts ten times on a loaded machine is away for long.
+    let retry = RetryPolicy {
+        attempts: 60,
+        longest: Duration::from_secs(1),
+        ..RetryPolicy::default()
+    };
+    let settings = Settings {
+        retry,
+        ..Settings::default()
+    };
+    let api = Api::with_settings(&url, settings).unwrap();
     let mut stewards = world.stewards(&context);
     work_through(&api, &mut stewards, &id, &["collecting"]).await;
     let announcement = announcement(&api, &context, 0).await;
