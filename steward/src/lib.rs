@@ -20,6 +20,7 @@
 //! | [`recomputing`] | recomputing scalars of its own choice |
 //! | [`opening`] | the answer to a verdict |
 //! | [`witness`] | cosigning the log, and refusing what is not in it |
+//! | [`evidence`] | what is kept of a second history |
 //! | [`vault`], [`change`], [`tables`], [`records`] | the memory: one embedded database, every change synced |
 //! | [`guard`] | how it is noticed that the memory was put back from a backup |
 //! | [`secrets`] | the secrets of one round, and their end |
@@ -38,6 +39,7 @@ pub mod config;
 pub mod drawing;
 mod durable;
 pub mod error;
+pub mod evidence;
 pub mod examination;
 mod fetching;
 mod findings;

@@ -76,6 +76,7 @@ pub enum Condition {
 pub struct Vault {
     pub(crate) db: Database,
     secrets: SecretFiles,
+    data_dir: PathBuf,
     pub(crate) answers: AnswerFiles,
     guard: Mutex<GuardCell>,
     condition: Condition,
@@ -135,6 +136,7 @@ impl Vault {
         let vault = Self {
             db,
             secrets,
+            data_dir: data_dir.to_owned(),
             answers,
             guard: Mutex::new(GuardCell {
                 guard,
@@ -161,6 +163,11 @@ impl Vault {
     /// What was found when the store was opened.
     pub fn condition(&self) -> Condition {
         self.condition
+    }
+
+    /// Where the store is.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// The answer of this kind in this round.

@@ -17,6 +17,7 @@ use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
 use crate::error::{Refusal, StewardError};
+use crate::evidence;
 use crate::state::StewardState;
 
 /// Most statements that are remembered as logged; one that was forgotten is proven again.
@@ -70,7 +71,7 @@ impl StewardState {
         let checkpoint = Checkpoint::verify(&shown.checkpoint, &name, &self.federation().log)
             .map_err(|error| Refusal::NotTheLog(error.to_string()))?;
         let size = checkpoint.size;
-        self.vault.write(rng, |change| {
+        let cosigned = self.vault.write(rng, |change| {
             if let Some(last) = change.witnessed()? {
                 if size < last.size {
                     let had = last.size;
@@ -110,7 +111,48 @@ impl StewardState {
                 note: note.to_text(),
             })?;
             Ok((size, line))
-        })
+        });
+        if let Err(StewardError::Refused(Refusal::LogForked { .. } | Refusal::LogShrank { .. })) =
+            &cosigned
+        {
+            self.keep_evidence(&checkpoint, &shown.checkpoint);
+        }
+        cosigned
+    }
+
+    /// Keeps a checkpoint that the log's key has signed and that was refused, beside the one that was cosigned last.
+    fn keep_evidence(&self, checkpoint: &Checkpoint, shown: &SignedNote) {
+        let Ok(Some(last)) = self.witnessed() else {
+            return;
+        };
+        let (had, size, root) = (last.size, checkpoint.size, checkpoint.root);
+        let kept = evidence::keep(
+            self.vault.data_dir(),
+            &last,
+            checkpoint,
+            shown,
+            &checkpoint.origin,
+        );
+        let why = match evidence::is_proof(&last, checkpoint) {
+            true => {
+                "two logs of one size: publish both files, they prove by themselves that the log has two histories"
+            }
+            false => {
+                "publish both files and ask the log for a consistency proof between them: when none verifies, it has two histories"
+            }
+        };
+        match kept {
+            Ok(evidence::Kept::Here(folder)) => {
+                tracing::error!(had, shown = size, %root, folder = %folder.display(), "evidence is kept: {why}");
+            }
+            Ok(evidence::Kept::Before) => {}
+            Ok(evidence::Kept::Full) => {
+                tracing::error!(had, shown = size, %root, "evidence is not kept, there is enough of it: {why}");
+            }
+            Err(error) => {
+                tracing::error!(had, shown = size, %root, %error, "evidence could not be kept");
+            }
+        }
     }
 
     /// Notes that a statement is in the log that this steward has cosigned last, and so in every later one.

@@ -1,8 +1,12 @@
 //! The steward as a witness: it cosigns one history, and says nothing about what is not in it.
 
+use std::collections::BTreeMap;
+use std::fs;
+
 use dawn_identity::Statement;
-use dawn_protocol::tlog::{AddCheckpoint, SignedNote, cosignature, cosigner};
+use dawn_protocol::tlog::{AddCheckpoint, Checkpoint, SignedNote, cosignature, cosigner};
 use dawn_protocol::{Challenge, Closed, RoundSpec, Verdict, WorkItem};
+use dawn_steward::evidence::{COSIGNED_FILE, EVIDENCE_FOLDER, MOST_OF_A_SORT, SHOWN_FILE};
 use dawn_steward::{OpenRequest, Refusal, StewardError, StewardState};
 
 use crate::http::steward;
@@ -130,6 +134,89 @@ fn a_shrunken_or_forked_log_is_not_cosigned() {
     cosign(&mut world, &state, &next).expect("the log goes on");
 }
 
+/// The pairs that a steward has kept: their folders by name, with what was cosigned and what was shown.
+fn evidence(world: &World) -> BTreeMap<String, [SignedNote; 2]> {
+    let Ok(folder) = fs::read_dir(world.data_dir().join(EVIDENCE_FOLDER)) else {
+        return BTreeMap::new();
+    };
+    let pairs = folder.map(|pair| {
+        let pair = pair.expect("readable").path();
+        let notes = [COSIGNED_FILE, SHOWN_FILE].map(|file| {
+            let bytes = fs::read(pair.join(file)).expect("kept");
+            assert!(bytes.len() < 4096, "{}", bytes.len());
+            SignedNote::parse(&bytes).expect("a note")
+        });
+        let name = pair.file_name().expect("a name").to_string_lossy();
+        (name.into_owned(), notes)
+    });
+    pairs.collect()
+}
+
+/// Two histories are no use to anybody when their proof is thrown away.
+#[test]
+fn a_fork_is_kept_as_evidence_that_anybody_can_verify() {
+    let (mut world, state) = witnessed(9, 7);
+    let key = world.log.public();
+    let origin = world.checkpoint(7).origin;
+    // What the log has not signed proves nothing, and nothing is written for it.
+    let mut forged = world.to_cosign(7, 7);
+    forged.checkpoint = world.checkpoint(9).sign(&world.aggregator);
+    assert!(cosign(&mut world, &state, &forged).is_err());
+    assert!(evidence(&world).is_empty());
+    let honest = world.leaves.clone();
+    world.leaves[3] = dawn_protocol::Digest([9; 32]);
+    let fork = world.to_cosign(7, 7);
+    for _ in 0..3 {
+        assert!(cosign(&mut world, &state, &fork).is_err());
+    }
+    let kept = evidence(&world);
+    assert_eq!(kept.len(), 1, "once");
+    let (name, notes) = kept.first_key_value().expect("one");
+    assert!(name.starts_with("fork-7-7-"), "{name}");
+    let [cosigned, shown] = notes
+        .each_ref()
+        .map(|note| Checkpoint::verify(note, &origin, &key).expect("by the log"));
+    assert_eq!(cosigned.size, shown.size);
+    assert_ne!(cosigned.root, shown.root);
+    // This steward's own word is with the one that it cosigned.
+    let name = cosigner(&state.id());
+    assert!(notes[0].signatures.iter().any(|line| line.name == name));
+    // A longer log that does not continue it, and one that shrank, prove something together with the log's silence.
+    let longer = world.to_cosign(7, 9);
+    assert!(cosign(&mut world, &state, &longer).is_err());
+    let smaller = world.to_cosign(6, 6);
+    assert!(cosign(&mut world, &state, &smaller).is_err());
+    let names = evidence(&world).into_keys();
+    let sorts: Vec<_> = names
+        .map(|name| name[..name.len() - 17].to_owned())
+        .collect();
+    assert_eq!(sorts, ["fork-7-7", "unproven-7-6", "unproven-7-9"]);
+    // Who can sign one can sign many: a few of each sort are kept, over restarts, and none crowds out the other sort.
+    drop(state);
+    let state = world.start();
+    for entry in 0..20 {
+        world.leaves.clone_from(&honest);
+        world.leaves[2] = dawn_protocol::Digest([entry; 32]);
+        for size in [9, 7] {
+            let shown = world.to_cosign(7, size);
+            assert!(cosign(&mut world, &state, &shown).is_err());
+        }
+    }
+    let count = |sort| {
+        evidence(&world)
+            .into_keys()
+            .filter(|name| name.starts_with(sort))
+            .count()
+    };
+    assert_eq!(
+        (count("fork-"), count("unproven-")),
+        (MOST_OF_A_SORT, MOST_OF_A_SORT)
+    );
+    world.leaves = honest;
+    let next = world.to_cosign(7, 9);
+    cosign(&mut world, &state, &next).expect("the log goes on");
+}
+
 #[test]
 fn nothing_is_said_about_statements_that_are_not_in_the_log() {
     let mut world = World::new();
@@ -230,4 +317,5 @@ async fn over_http_the_log_is_cosigned_before_anything_is_said() {
         (other.try_said("endorsement"), other.cosignatures()),
         (None, 0)
     );
+    assert_eq!(evidence(&world).len(), 1);
 }
