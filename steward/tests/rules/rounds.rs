@@ -102,6 +102,7 @@ impl World {
             challenge,
             challenged,
             submissions,
+            seat: 0,
         }
     }
 
@@ -203,14 +204,14 @@ impl World {
 }
 
 impl ClosedRound {
-    /// An honest page for the steward at point 1, who sits at the first seat.
+    /// An honest page for the steward at the seat that is played.
     pub fn page(&self, first: u32, size: usize) -> PackagePage {
         let rest = self.submissions.iter().skip(first as usize);
         let items: Vec<PackageItem> = rest
             .take(size)
             .map(|s| PackageItem {
                 header: s.header.bytes().to_vec(),
-                package: s.packages[0].clone(),
+                package: s.packages[self.seat].clone(),
             })
             .collect();
         let next = first + u32::try_from(items.len()).expect("few");

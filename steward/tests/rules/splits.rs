@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use dawn_crypto::seal::SealingSecretKey;
 use dawn_identity::{Signed, StewardId};
 use dawn_protocol::tlog::{AddCheckpoint, cosignature};
 use dawn_protocol::{
@@ -16,36 +17,53 @@ use crate::world::{ClosedRound, M, Round, World, body};
 
 /// One of the two logs: what it has, for the stewards that are shown it.
 #[derive(Clone)]
-struct History {
-    leaves: Vec<Digest>,
+pub struct History {
+    pub leaves: Vec<Digest>,
 }
 
-struct Split {
-    world: World,
-    stewards: Vec<StewardState>,
+pub struct Split {
+    pub world: World,
+    pub stewards: Vec<StewardState>,
     /// Size of the log that each has cosigned.
-    cosigned: Vec<u64>,
+    pub cosigned: Vec<u64>,
     _memories: tempfile::TempDir,
 }
 
 impl Split {
     /// Six stewards that have published their sealing keys, and a specification with them.
     fn new() -> (Self, Round) {
+        Self::with_liars(0)
+    }
+
+    /// As [`Split::new`]; so many at the end lie: what they hold is in the round.
+    pub fn with_liars(liars: u8) -> (Self, Round) {
         let mut world = World::new();
         let memories = tempfile::tempdir().expect("directories");
         let stewards: Vec<StewardState> = (1..=M)
             .map(|point| world.start_other(point, &memories.path().join(point.to_string())))
             .collect();
         let round = world.id(1);
-        let keys: Vec<(u8, Signed<SealingKey>)> = (1..=M)
-            .zip(&stewards)
-            .map(|(point, state)| {
-                let key = state
-                    .sealing_key(&round, now(), &mut world.rng)
-                    .expect("key");
-                (point, Signed::from_bytes(&key).expect("key"))
-            })
-            .collect();
+        let mut secrets = Vec::new();
+        let mut keys: Vec<(u8, Signed<SealingKey>)> = Vec::new();
+        for (point, state) in (1..=M).zip(&stewards) {
+            let secret = (point > M - liars).then(|| SealingSecretKey::generate(&mut world.rng));
+            let key = match &secret {
+                Some(secret) => {
+                    let said = SealingKey {
+                        round,
+                        steward: state.id(),
+                        key: secret.public(),
+                    };
+                    world.by_steward(&said, point)
+                }
+                None => {
+                    let said = state.sealing_key(&round, now(), &mut world.rng);
+                    Signed::from_bytes(&said.expect("key")).expect("key")
+                }
+            };
+            keys.push((point, key));
+            secrets.push(secret);
+        }
         let model = world.initial_model();
         let spec = world
             .context
@@ -53,7 +71,7 @@ impl Split {
             .expect("spec");
         let round = Round {
             spec: world.by_aggregator(&spec),
-            secrets: Vec::new(),
+            secrets,
         };
         let split = Self {
             world,
@@ -65,7 +83,7 @@ impl Split {
     }
 
     /// Shows a steward one of the logs, and what is in it; whether it cosigns.
-    fn show(&mut self, point: u8, history: &History, statements: &[&[u8]]) -> bool {
+    pub fn show(&mut self, point: u8, history: &History, statements: &[&[u8]]) -> bool {
         let place = usize::from(point) - 1;
         self.world.leaves.clone_from(&history.leaves);
         let (old, size) = (self.cosigned[place] as usize, history.leaves.len());
@@ -80,7 +98,10 @@ impl Split {
             }
             Err(error) => {
                 assert!(
-                    matches!(error.refusal(), Some(Refusal::LogForked { .. })),
+                    matches!(
+                        error.refusal(),
+                        Some(Refusal::LogForked { .. } | Refusal::LogShrank { .. })
+                    ),
                     "{error}"
                 );
                 return false;
@@ -100,7 +121,7 @@ impl Split {
     }
 }
 
-fn history(base: &History, statement: &[u8]) -> History {
+pub fn history(base: &History, statement: &[u8]) -> History {
     let mut leaves = base.leaves.clone();
     leaves.push(dawn_crypto::merkle::leaf_hash(statement));
     History { leaves }
@@ -108,15 +129,15 @@ fn history(base: &History, statement: &[u8]) -> History {
 
 /// Who is who: honest stewards from point 1, malicious ones at the end, the others are away.
 #[derive(Clone, Copy)]
-struct Parts {
+pub struct Parts {
     /// How many of the honest ones are shown the first history; the other honest ones are shown the second.
-    first: u8,
-    honest: u8,
-    malicious: u8,
+    pub first: u8,
+    pub honest: u8,
+    pub malicious: u8,
 }
 
 impl Parts {
-    fn shown(self) -> [Vec<u8>; 2] {
+    pub fn shown(self) -> [Vec<u8>; 2] {
         [
             (1..=self.first).collect(),
             (self.first + 1..=self.honest).collect(),
@@ -124,7 +145,7 @@ impl Parts {
     }
 
     /// They say everything in both.
-    fn liars(self) -> std::ops::RangeInclusive<u8> {
+    pub fn liars(self) -> std::ops::RangeInclusive<u8> {
         M - self.malicious + 1..=M
     }
 }

@@ -68,6 +68,8 @@ pub struct ClosedRound {
     /// `u` and the scalars of every submission; none where the header does not verify.
     pub checks: Vec<Option<PublicCheck>>,
     pub submissions: Vec<PreparedSubmission>,
+    /// Whose packages its pages have: the first seat's, unless a test plays another steward.
+    pub seat: usize,
 }
 
 pub fn body<T: Statement>(bytes: &[u8]) -> T {
