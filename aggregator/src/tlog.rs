@@ -78,20 +78,19 @@ async fn newest_with(app: &App, index: u64) -> Result<Option<(u64, Digest)>, Pro
     Ok(row.map(|row| (row.size, row.root)))
 }
 
-/// What a steward should cosign that has cosigned the log of `old` entries, and needs at least `least`.
+/// What a steward should cosign that has cosigned the log of `old` entries, and needs at least `least`. Neither number changes
+/// what is on offer.
 ///
 /// # Errors
-/// 404 when the log has not so many entries.
+/// 404 when what is on offer has not so many entries.
 pub async fn to_cosign(app: &App, old: u64, least: u64) -> Result<AddCheckpoint, Problem> {
     let quorum = quorum(app).await?;
-    // A steward never goes back to a smaller tree than the one that it has cosigned.
-    let size = app.store.log_size().await?;
-    let least = least.max(old.min(size));
     let row = app
         .store
-        .next_checkpoint(least, quorum.as_ref(), now_ms(), PATIENCE_MS)
+        .next_checkpoint(quorum.as_ref(), now_ms(), PATIENCE_MS)
         .await?
-        .ok_or_else(|| Problem::not_found("the log has not so many entries"))?;
+        .filter(|row| row.size >= least)
+        .ok_or_else(|| Problem::not_found("the log has not so many entries to cosign"))?;
     // A steward that has cosigned more than there is gets what there is, and will say what it thinks of it.
     let proof = if old > row.size {
         Vec::new()

@@ -88,10 +88,10 @@ pub struct Since {
 #[utoipa::path(get, path = "/v1/log/witness", tag = "log",
     params(
         ("old" = Option<u64>, Query, description = "Size that the steward has cosigned last, 0 when absent"),
-        ("least" = Option<u64>, Query, description = "Size that the checkpoint must have at least")),
+        ("least" = Option<u64>, Query, description = "Size that the checkpoint must have at least, or the answer is 404")),
     responses(
         (status = 200, description = "Old size, consistency proof, checkpoint", body = String, content_type = "text/plain"),
-        (status = 404, description = "The log is not so large", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "What is to be cosigned is not so large", body = Problem, content_type = "application/problem+json"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn get_witness(
     State(app): State<Arc<App>>,

@@ -1,8 +1,9 @@
 //! The log as tiles, and its checkpoints with the cosignatures of stewards. Appending: [`super::log`].
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{PublicKey, StewardId};
+use dawn_identity::{PublicKey, Statement, StewardId};
 use dawn_protocol::tlog::tile::{Bundle, HEIGHT, TileId, TileSet, WIDTH};
+use dawn_protocol::{Challenge, Closed, RoundSpec, Verdict};
 use sqlx::{PgConnection, Row};
 
 use super::log::parse_frontier;
@@ -13,6 +14,14 @@ const NEXT_CHECKPOINT: i64 = 0x6461_776e_6c6f_6701;
 
 /// Most cosignatures of one checkpoint that are shown.
 const MOST_COSIGNATURES: i64 = 48;
+
+/// What stewards answer only when it is in a log that they have cosigned (docs/protocol.md, section 4.6.1).
+const ANSWERED: [&str; 4] = [
+    RoundSpec::KIND,
+    Closed::KIND,
+    Challenge::KIND,
+    Verdict::KIND,
+];
 
 /// A size of the log that stewards are asked to cosign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,17 +126,17 @@ impl Store {
         unsigned(size)
     }
 
-    /// The checkpoint that a steward should cosign next, of at least `least` entries; `None` when the log has not so many.
+    /// The checkpoint that stewards should cosign next; `None` when the log is empty.
     ///
     /// It stays the same for everybody until it is complete, so that there is a quorum for one and the same checkpoint
-    /// while the log grows under it. It moves on before only when more entries are asked for, or when it is older than
-    /// `patience_ms` because stewards are away.
+    /// while the log grows under it. It moves on before only when the log has a statement that stewards must answer
+    /// ([`ANSWERED`]), or when it is older than `patience_ms` because stewards are away: never because of what somebody asks,
+    /// which anybody may.
     ///
     /// # Errors
     /// The database.
     pub async fn next_checkpoint(
         &self,
-        least: u64,
         quorum: Option<&Quorum>,
         now_ms: u64,
         patience_ms: u64,
@@ -141,12 +150,12 @@ impl Store {
                 .fetch_one(&mut *conn)
                 .await?;
             let size = unsigned(head.try_get("size")?)?;
-            if size < least || size == 0 {
+            if size == 0 {
                 return Ok(None);
             }
             let latest = latest(conn).await?;
             if let Some(latest) = latest
-                && latest.size >= least
+                && !is_answered_after(conn, latest.size).await?
             {
                 let grown = latest.size < size;
                 let old = latest.created_ms.saturating_add(patience_ms) <= now_ms;
@@ -256,6 +265,18 @@ async fn latest(conn: &mut PgConnection) -> Result<Option<CheckpointRow>, StoreE
         .as_ref()
         .map(checkpoint_row)
         .transpose()
+}
+
+/// Whether the log has something after its first `size` entries that stewards answer only when they have cosigned it.
+async fn is_answered_after(conn: &mut PgConnection, size: u64) -> Result<bool, StoreError> {
+    let kinds = ANSWERED.map(str::to_owned).to_vec();
+    Ok(
+        sqlx::query_scalar("select exists (select from log where index >= $1 and kind = any($2))")
+            .bind(signed(size))
+            .bind(kinds)
+            .fetch_one(conn)
+            .await?,
+    )
 }
 
 /// Without a roster nobody cosigns, and there is nothing to wait for.

@@ -85,7 +85,11 @@ async fn go_verifies_the_log_and_finds_what_was_tampered_with() {
     let entries: Vec<_> = (0..800).map(entry).collect();
     store.append_entries("test", &entries[..300]).await.unwrap();
     assert_eq!(world.cosign(&api, 0, 1).await, 308);
-    store.append_entries("test", &entries[300..]).await.unwrap();
+    // What stewards must answer moves the checkpoint on that they are offered.
+    store
+        .append_entries("verdict", &entries[300..])
+        .await
+        .unwrap();
     let dir = world.dir.path().join("export");
     let (checkpoint, _) = api
         .export_log(&dir, &world.federation, 1 << 30)
@@ -259,11 +263,29 @@ async fn a_checkpoint_stays_until_it_is_complete() {
         )
         .unwrap();
     assert_eq!(found.size, 11);
-    // Somebody needs more than the one that waits has.
+    // What nobody has to answer does not move on what waits, whatever is asked for, by whomever.
     store.append_entries("test", &[entry(2)]).await.unwrap();
     assert_eq!(world.cosign(&api, 0, 0).await, 11);
-    assert_eq!(world.cosign(&api, 1, 12).await, 12);
-    assert_eq!(world.cosign(&api, 0, 0).await, 12);
+    for (old, least) in [
+        (0, 12),
+        (12, 12),
+        (u64::MAX, 12),
+        (12, 0),
+        (u64::MAX, 0),
+        (0, u64::MAX),
+    ] {
+        let asked = api.log_to_cosign(old, least).await;
+        assert_eq!(asked.is_ok(), least == 0, "{old} {least}");
+        assert_eq!(
+            world.number("select max(size) from log_checkpoints").await,
+            11
+        );
+    }
+    assert_eq!(world.cosign(&api, 1, 11).await, 11);
+    // What stewards must answer does, for everybody.
+    store.append_entries("closed", &[entry(3)]).await.unwrap();
+    assert_eq!(world.cosign(&api, 1, 13).await, 13);
+    assert_eq!(world.cosign(&api, 0, 0).await, 13);
     // The checkpoint of the log as it is carries what was said about its size.
     let now = api.log_checkpoint().await.unwrap();
     assert_eq!(cosignature::cosigners(&now, stewards).unwrap().len(), 2);

@@ -41,6 +41,44 @@ fn other_spellings_of_a_path_are_refused() {
     assert!(Bundle::parse("x001/x234/67").is_err());
 }
 
+/// A whole note after another is no note, and no checkpoint: what is signed is one text.
+#[test]
+fn many_notes_are_no_checkpoint() {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let (log, text) = ("dawn/log/test", "just a note\n");
+    let one = SignedNote::sign(text.to_owned(), log, &key).to_text();
+    let many = one.repeat(60);
+    assert!(many.len() <= note::MAX_NOTE_BYTES);
+    // What stands before the last signatures is the text; nobody has signed that, and it is no checkpoint.
+    let read = SignedNote::parse(many.as_bytes()).expect("some note");
+    assert_eq!(read.signatures.len(), 1);
+    assert!(read.verify(log, &key.public()).is_err());
+    let refused = Checkpoint::verify(&read, log, &key.public()).expect_err("no checkpoint");
+    assert_eq!(
+        refused.to_string(),
+        "not a checkpoint: it has not exactly three lines"
+    );
+    // As many signatures as a note may have, and one more.
+    let signed = SignedNote::sign(text.to_owned(), log, &key);
+    let with = |lines| {
+        let signatures = vec![signed.signatures[0].clone(); lines];
+        let text = signed.text.clone();
+        SignedNote { text, signatures }.to_text()
+    };
+    let full = SignedNote::parse(with(note::MAX_SIGNATURES).as_bytes()).expect("so many");
+    assert!(Checkpoint::verify(&full, log, &key.public()).is_err());
+    let over = SignedNote::parse(with(note::MAX_SIGNATURES + 1).as_bytes());
+    assert!(over.expect_err("one more").to_string().contains("64"));
+    let long = SignedNote::parse(one.repeat(200).as_bytes());
+    assert!(long.expect_err("too long").to_string().contains("16 KiB"));
+    // In a proof, and in what stewards are shown.
+    let proof = format!("c2sp.org/tlog-proof@v1\nindex 0\n\n{many}");
+    let proof = TlogProof::parse(proof.as_bytes()).expect("some proof");
+    assert!(proof.verify(&leaf_hash(b"x"), log, &key.public()).is_err());
+    let shown = AddCheckpoint::parse(format!("old 0\n\n{many}").as_bytes()).expect("some note");
+    assert!(Checkpoint::verify(&shown.checkpoint, log, &key.public()).is_err());
+}
+
 #[test]
 fn bundles_and_tiles_have_what_their_names_say() {
     let bundle = Bundle { index: 0, width: 2 };
