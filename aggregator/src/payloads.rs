@@ -86,6 +86,11 @@ impl ObjectKey {
         Self(Path::from(format!("transcripts/{task}/{round}")))
     }
 
+    /// The same without payloads and answers.
+    pub fn detached_transcript(task: &Digest, round: u32) -> Self {
+        Self(Path::from(format!("detached-transcripts/{task}/{round}")))
+    }
+
     /// The last part of the name.
     pub fn file_name(&self) -> &str {
         self.0.filename().unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Transcripts of rounds that are over: everything that an auditor needs, in one file
 //! (docs/protocol.md, section 5).
 
-use dawn_identity::{FoundingDocument, Signed, SignedRoster, Statement, StewardId};
+use dawn_identity::{Digest, FoundingDocument, Signed, SignedRoster, Statement, StewardId};
 use dawn_protocol::answers::answers_len;
 use dawn_protocol::transcript::{TranscriptError, TranscriptWriter};
 use dawn_protocol::{
@@ -18,17 +18,42 @@ use crate::round::terminal;
 /// Submissions whose headers are read at a time.
 const PAGE: u32 = 256;
 
-/// A transcript that goes into an object while it is written.
+/// A transcript that goes into an object while it is written, and the same without payloads and answers.
 struct Spool {
-    transcript: TranscriptWriter<Vec<u8>>,
-    object: ObjectWriter,
+    whole: TranscriptWriter<Vec<u8>>,
+    whole_object: ObjectWriter,
+    detached: TranscriptWriter<Vec<u8>>,
+    detached_object: ObjectWriter,
 }
 
 impl Spool {
-    /// Moves what was written so far into the object.
+    /// The same record in both.
+    fn both(
+        &mut self,
+        mut record: impl FnMut(&mut TranscriptWriter<Vec<u8>>) -> Result<(), TranscriptError>,
+    ) -> Result<(), EngineError> {
+        record(&mut self.whole).map_err(unwritable)?;
+        record(&mut self.detached).map_err(unwritable)
+    }
+
+    /// Moves what was written so far into the objects.
     async fn flush(&mut self) -> Result<(), PayloadError> {
-        let bytes = std::mem::take(self.transcript.get_mut());
-        self.object.write(&bytes).await
+        let bytes = std::mem::take(self.whole.get_mut());
+        self.whole_object.write(&bytes).await?;
+        let bytes = std::mem::take(self.detached.get_mut());
+        self.detached_object.write(&bytes).await
+    }
+
+    /// Ends both. The detached one first: whoever finds the whole one finds both.
+    async fn finish(mut self) -> Result<Digest, EngineError> {
+        let (whole, rest) = self.whole.finish().map_err(unwritable)?;
+        self.detached.whole_digest(&whole).map_err(unwritable)?;
+        let (_, detached_rest) = self.detached.finish().map_err(unwritable)?;
+        self.detached_object.write(&detached_rest).await?;
+        self.detached_object.finish().await?;
+        self.whole_object.write(&rest).await?;
+        self.whole_object.finish().await?;
+        Ok(whole)
     }
 }
 
@@ -50,40 +75,38 @@ pub async fn build(app: &App, id: &RoundId) -> Result<(), EngineError> {
         return Ok(());
     };
     let task = app.task_of_round(id).await?;
+    let detached = ObjectKey::detached_transcript(&id.task.0, id.number);
     let mut spool = Spool {
-        transcript: TranscriptWriter::new(Vec::new()).map_err(unwritable)?,
-        object: app.payloads.begin(&key).await?,
+        whole: TranscriptWriter::new(Vec::new()).map_err(unwritable)?,
+        whole_object: app.payloads.begin(&key).await?,
+        detached: TranscriptWriter::detached(Vec::new()).map_err(unwritable)?,
+        detached_object: app.payloads.begin(&detached).await?,
     };
     preamble(app, &task, id, &mut spool).await?;
     let model = app
         .payloads
         .get(&ObjectKey::model(&row.model), MOST_MODEL_BYTES)
         .await?;
-    spool.transcript.model(&model).map_err(unwritable)?;
+    spool.both(|out| out.model(&model))?;
     spool.flush().await?;
     if let Some(spec) = app.own_statement::<RoundSpec>(id).await? {
         if let Some(from) = spec.peek().direction {
             let key = ObjectKey::model(&from);
             let model = app.payloads.get(&key, MOST_MODEL_BYTES).await?;
-            spool.transcript.direction(&model).map_err(unwritable)?;
+            spool.both(|out| out.direction(&model))?;
             spool.flush().await?;
         }
-        spool.transcript.spec(&spec).map_err(unwritable)?;
+        spool.both(|out| out.spec(&spec))?;
         let endorsements = sorted::<Endorsement>(app, &task, id, |said| said.steward).await?;
         for endorsement in &endorsements {
-            spool
-                .transcript
-                .endorsement(endorsement)
-                .map_err(unwritable)?;
+            spool.both(|out| out.endorsement(endorsement))?;
         }
     }
     submissions(app, id, &mut spool).await?;
     answers(app, &task, id, &mut spool).await?;
     let end = terminal(app, id).await?;
-    spool.transcript.terminal(&end).map_err(unwritable)?;
-    let (digest, rest) = spool.transcript.finish().map_err(unwritable)?;
-    spool.object.write(&rest).await?;
-    spool.object.finish().await?;
+    spool.both(|out| out.terminal(&end))?;
+    let digest = spool.finish().await?;
     tracing::debug!(round = %id, %digest, "a transcript is written");
     Ok(())
 }
@@ -97,7 +120,7 @@ async fn preamble(
 ) -> Result<(), EngineError> {
     let federation = app.federation().await?;
     let document: &FoundingDocument = federation.document();
-    spool.transcript.founding(document).map_err(unwritable)?;
+    spool.both(|out| out.founding(document))?;
     // As far as the round goes: to its closing; of one that was not closed all that there is, because its devices were
     // taken as of then.
     let closed = app.own_statement::<Closed>(id).await?;
@@ -112,25 +135,22 @@ async fn preamble(
             .iter()
             .take(usize::try_from(left).unwrap_or(usize::MAX))
         {
-            spool.transcript.register(entry).map_err(unwritable)?;
+            spool.both(|out| out.register(entry))?;
             (position, left) = (position + 1, left - 1);
         }
         spool.flush().await?;
     }
     let roster: &SignedRoster = task.roster().signed();
-    spool.transcript.roster(roster).map_err(unwritable)?;
-    spool
-        .transcript
-        .task(task.task().signed())
-        .map_err(unwritable)?;
+    spool.both(|out| out.roster(roster))?;
+    spool.both(|out| out.task(task.task().signed()))?;
     if let Some(set) = task.public_set() {
         let set = set.to_bytes();
-        spool.transcript.public_set(&set).map_err(unwritable)?;
+        spool.both(|out| out.public_set(&set))?;
         spool.flush().await?;
     }
     if let Some(before) = id.number.checked_sub(1).filter(|number| *number > 0) {
         let end = terminal(app, &RoundId::new(id.task, before)).await?;
-        spool.transcript.previous(&end).map_err(unwritable)?;
+        spool.both(|out| out.previous(&end))?;
     }
     Ok(())
 }
@@ -151,13 +171,12 @@ async fn submissions(app: &App, id: &RoundId, spool: &mut Spool) -> Result<(), E
                 .payloads
                 .get(&ObjectKey::payload(&payload), 8 << 24)
                 .await?;
-            spool.transcript.header(&header).map_err(unwritable)?;
-            spool
-                .transcript
-                .begin_payload(bytes.len() as u64)
-                .map_err(unwritable)?;
+            spool.both(|out| out.header(&header))?;
+            (spool.detached.payload_digest(&payload)).map_err(unwritable)?;
+            let len = bytes.len() as u64;
+            spool.whole.begin_payload(len).map_err(unwritable)?;
             for piece in bytes.chunks(1 << 20) {
-                spool.transcript.chunk(piece).map_err(unwritable)?;
+                spool.whole.chunk(piece).map_err(unwritable)?;
                 spool.flush().await?;
             }
         }
@@ -174,25 +193,25 @@ async fn answers(
     let Some(closed) = app.own_statement::<Closed>(id).await? else {
         return Ok(());
     };
-    spool.transcript.closed(&closed).map_err(unwritable)?;
+    spool.both(|out| out.closed(&closed))?;
     let Some(challenge) = app.own_statement::<Challenge>(id).await? else {
         return spool.flush().await.map_err(Into::into);
     };
-    spool.transcript.challenge(&challenge).map_err(unwritable)?;
+    spool.both(|out| out.challenge(&challenge))?;
     for report in &sorted::<PackageReport>(app, task, id, |said| said.steward).await? {
-        spool.transcript.report(report).map_err(unwritable)?;
+        spool.both(|out| out.report(report))?;
         report_answers(app, task, id, report.peek(), spool).await?;
     }
     let Some(verdict) = app.own_statement::<Verdict>(id).await? else {
         return Ok(());
     };
-    spool.transcript.verdict(&verdict).map_err(unwritable)?;
+    spool.both(|out| out.verdict(&verdict))?;
     for opening in &sorted::<Opening>(app, task, id, |said| said.steward).await? {
-        spool.transcript.opening(opening).map_err(unwritable)?;
+        spool.both(|out| out.opening(opening))?;
         if opening.peek().groups.is_some() {
             let sums = app.store.group_sums(id, &opening.peek().steward).await?;
             let sums = sums.ok_or(EngineError::Spoiled("sums over groups"))?;
-            spool.transcript.group_sums(&sums).map_err(unwritable)?;
+            spool.both(|out| out.group_sums(&sums))?;
         }
     }
     spool.flush().await?;
@@ -212,11 +231,12 @@ async fn report_answers(
     if size != answers_len(task.proof_params(), &report.outcomes) as u64 {
         return Err(EngineError::Spoiled("answers"));
     }
-    spool.transcript.begin_answers(size).map_err(unwritable)?;
+    (spool.detached.answers_digest(&report.answers)).map_err(unwritable)?;
+    spool.whole.begin_answers(size).map_err(unwritable)?;
     spool.flush().await?;
     let mut stream = std::pin::pin!(stream);
     while let Some(piece) = stream.try_next().await.map_err(PayloadError::from)? {
-        spool.transcript.chunk(&piece).map_err(unwritable)?;
+        spool.whole.chunk(&piece).map_err(unwritable)?;
         spool.flush().await?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use dawn_identity::SecretKey;
 use dawn_learn::ModelSpec;
 
 use common::round::{PlayedRound, Script};
-pub use common::transcript::{Draft, transcript};
+pub use common::transcript::{Draft, detached, transcript};
 pub use common::{NOW, Plan, TestDevice as Device, World};
 pub use common::{log as logged, plans};
 

@@ -332,12 +332,23 @@ impl Api {
         max_bytes: u64,
         writer: &mut W,
     ) -> Result<u64, TransportError> {
-        self.download(
-            &format!("{}/transcript", round_path(round)),
-            max_bytes,
-            writer,
-        )
-        .await
+        let path = format!("{}/transcript", round_path(round));
+        self.download(&path, max_bytes, writer).await
+    }
+
+    /// As [`Api::download_transcript`] with `?payloads=false`: the transcript that has only the digests of payloads and
+    /// answers. A service that knows none gives the whole one.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn download_detached_transcript<W: AsyncWrite + Unpin>(
+        &self,
+        round: &RoundId,
+        max_bytes: u64,
+        writer: &mut W,
+    ) -> Result<u64, TransportError> {
+        let path = format!("{}/transcript?payloads=false", round_path(round));
+        self.download(&path, max_bytes, writer).await
     }
 }
 

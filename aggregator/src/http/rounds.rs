@@ -165,17 +165,26 @@ pub async fn get_statements(
     Ok(cbor(StatusCode::OK, to_canonical(&entries)))
 }
 
+/// Which transcript.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    payloads: Option<bool>,
+}
+
 /// Everything that an auditor needs, once the round is over.
 #[utoipa::path(get, path = "/v1/tasks/{task}/rounds/{round}/transcript", tag = "rounds",
     params(
         ("task" = String, Path, description = "Identifier, 64 hexadecimal digits"),
-        ("round" = u32, Path, description = "Number of the round")),
+        ("round" = u32, Path, description = "Number of the round"),
+        ("payloads" = Option<bool>, Query, description = "false: with the digests of payloads and answers instead of them, where it was written so")),
     responses(
         (status = 200, description = "Transcript", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn get_transcript(
     State(app): State<Arc<App>>,
     Params((task, round)): Params<(TaskId, u32)>,
+    Asked(contents): Asked<Contents>,
 ) -> Result<Response, Problem> {
     let id = RoundId::new(task, round);
     let row = app.store.round(&id).await?.ok_or(ContextError::NoRound)?;
@@ -184,6 +193,13 @@ pub async fn get_transcript(
             "the transcript is there when the round is over",
         ));
     }
+    if contents.payloads == Some(false) {
+        let detached = ObjectKey::detached_transcript(&id.task.0, id.number);
+        if let Some(response) = object(&app, &detached).await? {
+            return Ok(response);
+        }
+    }
+    // Where an earlier version wrote it, there is only the whole one.
     object(&app, &ObjectKey::transcript(&id.task.0, id.number))
         .await?
         .ok_or_else(|| Problem::unavailable("the transcript is being written; try again"))

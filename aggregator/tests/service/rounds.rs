@@ -1,14 +1,17 @@
 //! Whole rounds.
 
+use std::collections::BTreeMap;
+
 use dawn_crypto::merkle;
 use dawn_identity::{Organisation, SecretKey, Signed, Validity};
 use dawn_learn::{Model, apply_update};
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::submission::package_digest;
-use dawn_protocol::transcript::{Record, TranscriptReader};
+use dawn_protocol::transcript::{Part, Record, TranscriptReader, attach, max_detached_bytes};
 use dawn_protocol::{RoundResult, TaskContext, Terminal};
 
 use crate::devices::{Device, announcement};
+use crate::raw::get;
 use crate::stewards::work_through;
 use crate::world::{World, now_s};
 
@@ -128,7 +131,65 @@ async fn the_transcript_has_everything_in_its_order() {
         assert_eq!(root, Some(merkle::root(&headers)));
         assert_eq!(kinds.contains(&"previous result"), number == 2);
         assert_eq!(kinds.iter().filter(|kind| **kind == "opening").count(), 3);
+        // Without payloads and answers, and put together again with those that are served beside it.
+        let id = context.round(number);
+        let most = max_detached_bytes(task.peek());
+        let mut detached = Vec::new();
+        api.download_detached_transcript(&id, most, &mut detached)
+            .await
+            .unwrap();
+        assert!(detached.len() + 4 * context.dimension().payload_bytes() < bytes.len());
+        let mut parts = BTreeMap::new();
+        let mut reader = TranscriptReader::new(&detached[..]);
+        while let Some(record) = reader.next_record().unwrap() {
+            let Some(part) = Part::of(&record) else {
+                continue;
+            };
+            let mut out = Vec::new();
+            let got = match part {
+                Part::Payload(digest) => {
+                    api.download_payload(&id, &digest, 1 << 20, &mut out).await
+                }
+                Part::Answers(digest) => {
+                    api.download_answers(&id, &digest, 1 << 20, &mut out).await
+                }
+            };
+            got.unwrap();
+            parts.insert(part, out);
+        }
+        assert_eq!(parts.len(), 4 + 3);
+        let mut whole = Vec::new();
+        let open = |part: Part| Ok((parts[&part].len() as u64, &parts[&part][..]));
+        attach(&detached[..], &mut whole, open).unwrap();
+        assert_eq!(whole, bytes);
+        // The whole one is what is given when nothing is said, or the contrary.
+        let path = format!("/v1/tasks/{}/rounds/{number}/transcript", id.task);
+        let addr = running.local_addr();
+        assert_eq!(
+            get(addr, &format!("{path}?payloads=true")).await.body,
+            bytes
+        );
+        assert_eq!(
+            get(addr, &format!("{path}?payloads=false")).await.body,
+            detached
+        );
+        for wrong in ["payloads=0", "payload=false", "payloads="] {
+            assert_eq!(
+                get(addr, &format!("{path}?{wrong}")).await.status,
+                400,
+                "{wrong}"
+            );
+        }
     }
+    // What an earlier version wrote is there as it wrote it.
+    let first = context.round(1);
+    let path = format!("data/objects/detached-transcripts/{}/1", first.task);
+    std::fs::remove_file(world.dir.path().join(path)).unwrap();
+    let mut old = Vec::new();
+    api.download_detached_transcript(&first, 1 << 24, &mut old)
+        .await
+        .unwrap();
+    assert_eq!(old[..4], dawn_protocol::transcript::MAGIC);
     // Sealed packages do not outlive their round; payloads stay for auditors.
     assert_eq!(world.objects("packages"), 0);
     assert_eq!(world.objects("payloads"), 8);

@@ -40,6 +40,11 @@ pub fn all() -> &'static [Seed] {
             .map(|other| (&other.world, &other.round));
         for (number, (world, round)) in rounds.chain(others).enumerate() {
             let bytes = world::transcript(world, round);
+            seeds.push((
+                "transcript",
+                format!("round {number} detached"),
+                world::detached(&bytes).0,
+            ));
             seeds.push(("transcript", format!("round {number}"), bytes));
             seeds.push(("audit", format!("round {number}"), vec![number as u8]));
         }

@@ -4,7 +4,9 @@
 use std::io::{self, Read};
 
 use dawn_crypto::digest::{Hasher, labels};
-use dawn_protocol::transcript::{Kind, Record, TranscriptReader, TranscriptWriter};
+use dawn_protocol::transcript::{
+    Form, Kind, Part, Record, TranscriptReader, TranscriptWriter, attach, detach, pieces,
+};
 
 use crate::cbor::{self, Dice};
 use crate::memory;
@@ -27,6 +29,7 @@ pub fn transcript(data: &[u8]) -> bool {
     match whole {
         Ok(again) => {
             assert_eq!(again, data, "another encoding was accepted");
+            take_apart(data);
             true
         }
         Err(error) => {
@@ -36,42 +39,51 @@ pub fn transcript(data: &[u8]) -> bool {
     }
 }
 
+/// A whole transcript is the same again when it was taken apart; of a detached one its pieces are known.
+fn take_apart(data: &[u8]) {
+    let (mut file, mut parts) = (Vec::new(), Vec::new());
+    let keep = |part: Part, bytes: &[u8]| {
+        parts.push((part, bytes.to_vec()));
+        Ok(())
+    };
+    if detach(data, &mut file, keep).is_err() {
+        assert!(pieces(data).is_ok(), "neither whole nor detached");
+        return;
+    }
+    let mut whole = Vec::new();
+    let open = |part: Part| {
+        let found = parts.iter().find(|(other, _)| *other == part);
+        let bytes = &found.expect("it was taken out").1;
+        Ok((bytes.len() as u64, bytes.as_slice()))
+    };
+    attach(file.as_slice(), &mut whole, open).expect("it is put together again");
+    assert_eq!(whole, data);
+}
+
 /// Reads a transcript to its end and writes it again.
 fn copy(input: impl Read) -> Result<Vec<u8>, String> {
     let mut reader = TranscriptReader::new(input);
-    let mut writer = TranscriptWriter::new(Vec::new()).expect("writing into memory");
+    let mut writer = None;
     let mut ended = None;
     while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
         assert!(ended.is_none(), "a record after the end");
-        let written = match &record {
-            Record::Founding(document) => writer.founding(document),
-            Record::Register(entry) => writer.register(entry),
-            Record::Roster(roster) => writer.roster(roster),
-            Record::Task(task) => writer.task(task),
-            Record::PublicSet(set) => writer.public_set(set),
-            Record::Previous(terminal) => writer.previous(terminal),
-            Record::Model(model) => writer.model(model),
-            Record::Direction(model) => writer.direction(model),
-            Record::Spec(spec) => writer.spec(spec),
-            Record::Endorsement(endorsement) => writer.endorsement(endorsement),
-            Record::Header(header) => writer.header(header),
-            Record::Payload(payload) => writer.payload(payload),
-            Record::Closed(closed) => writer.closed(closed),
-            Record::Challenge(challenge) => writer.challenge(challenge),
-            Record::Report(report) => writer.report(report),
-            Record::Answers(answers) => writer.answers(answers),
-            Record::Verdict(verdict) => writer.verdict(verdict),
-            Record::Opening(opening) => writer.opening(opening),
-            Record::GroupSums(sums) => writer.group_sums(sums),
-            Record::Terminal(terminal) => writer.terminal(terminal),
-            Record::End(digest) => {
-                ended = Some(*digest);
-                Ok(())
-            }
-        };
-        written.expect("what was read in this order can be written in this order");
+        let form = reader.form().expect("known with the first record");
+        let writer = writer.get_or_insert_with(|| {
+            let begun = match form {
+                Form::Whole => TranscriptWriter::new(Vec::new()),
+                Form::Detached => TranscriptWriter::detached(Vec::new()),
+            };
+            begun.expect("writing into memory")
+        });
+        match &record {
+            Record::End(digest) => ended = Some(*digest),
+            record => writer
+                .copy(record)
+                .expect("what was read in this order can be written in this order"),
+        }
     }
     assert!(matches!(reader.next_record(), Ok(None)));
+    let writer = writer.expect("a transcript has records");
     let (digest, bytes) = writer.finish().expect("writing into memory");
     assert_eq!(ended, Some(digest));
     Ok(bytes)
@@ -114,7 +126,7 @@ pub fn change_transcript(data: &[u8], dice: &mut Dice) -> Option<Vec<u8>> {
         1 => records.insert(place, records.get(place)?.clone()),
         2 => records.swap(place, 0),
         3 => records.truncate(place),
-        4 => *records.get_mut(place)?.first_mut()? = dice.below(19) as u8,
+        4 => *records.get_mut(place)?.first_mut()? = dice.below(27) as u8,
         5 => {
             // A length that does not follow from the content.
             let len = dice.roll() >> dice.below(64);

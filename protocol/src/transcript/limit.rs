@@ -5,7 +5,7 @@ use dawn_identity::register::MAX_BYTES;
 use dawn_learn::Model;
 
 use super::record::fixed_limit;
-use super::{Kind, MAGIC, MAX_REGISTER_ENTRIES, VERSION};
+use super::{Form, Kind, MAGIC, MAX_REGISTER_ENTRIES, VERSION};
 use crate::group_sums::group_sums_len;
 use crate::task::Task;
 
@@ -27,6 +27,15 @@ pub(super) fn public_set_bytes(task: &Task) -> u64 {
 
 /// Most bytes of a transcript of a round of this task, so that whoever fetches one knows when to stop.
 pub fn max_bytes(task: &Task) -> u64 {
+    most(task, Form::Whole)
+}
+
+/// As [`max_bytes`] for one without payloads and answers.
+pub fn max_detached_bytes(task: &Task) -> u64 {
+    most(task, Form::Detached)
+}
+
+fn most(task: &Task, form: Form) -> u64 {
     // A task whose model has no dimension is refused wherever it is read.
     let payload = task.dimension().map_or(0, |d| d.payload_bytes() as u64);
     let model = Model::encoded_len(task.model) as u64;
@@ -47,11 +56,12 @@ pub fn max_bytes(task: &Task) -> u64 {
         if kind == Kind::Register {
             return MAX_REGISTER_ENTRIES as u64 * 9 + MAX_BYTES;
         }
-        let times = match kind {
-            Kind::Header | Kind::Payload => submissions,
-            Kind::Endorsement | Kind::Report | Kind::Answers | Kind::Opening | Kind::GroupSums => {
-                MAX_STEWARDS as u64
-            }
+        let times = match (kind, form) {
+            (Kind::Payload | Kind::Answers, Form::Detached)
+            | (Kind::PayloadDigest | Kind::AnswersDigest | Kind::WholeDigest, Form::Whole) => 0,
+            (Kind::Header | Kind::Payload | Kind::PayloadDigest, _) => submissions,
+            (Kind::Endorsement | Kind::Report | Kind::Answers, _)
+            | (Kind::AnswersDigest | Kind::Opening | Kind::GroupSums, _) => MAX_STEWARDS as u64,
             _ => 1,
         };
         times.saturating_mul(9 + most)

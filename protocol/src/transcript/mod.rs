@@ -27,16 +27,22 @@
 //! | 16, 17 | the round's result, or its abort | 1 |
 //! | 255 | end: the digest | 1 |
 //!
+//! A *detached* transcript is the same without payloads and answers ([`Form::Detached`]): it begins with `"DWND"`, has their
+//! digests (23, 24) in their places, and before its end the digest of the whole transcript (25), which it becomes again with
+//! them ([`attach`]).
+//!
 //! Reading and writing are streaming: no more than one record is held. Nothing is verified here;
 //! that is what [`crate::phase`] is for. Sealed packages are not part of it: they are deleted after
 //! the round.
 
+mod detached;
 mod limit;
 mod reader;
 mod record;
 mod writer;
 
-pub use limit::max_bytes;
+pub use detached::{Part, Piece, attach, detach, pieces};
+pub use limit::{max_bytes, max_detached_bytes};
 pub use reader::TranscriptReader;
 pub use record::Record;
 pub use writer::TranscriptWriter;
@@ -46,11 +52,42 @@ use std::io;
 /// The first four bytes of a transcript.
 pub const MAGIC: [u8; 4] = *b"DWNT";
 
+/// The first four bytes of a transcript without payloads and answers.
+pub const DETACHED_MAGIC: [u8; 4] = *b"DWND";
+
 /// The version of the format.
 pub const VERSION: u16 = 1;
 
 /// Most entries of the register in a transcript.
 pub const MAX_REGISTER_ENTRIES: usize = dawn_identity::register::MAX_ENTRIES as usize;
+
+/// Whether a transcript has payloads and answers in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// With them.
+    Whole,
+    /// With their digests; they are beside it, or nowhere.
+    Detached,
+}
+
+impl Form {
+    /// The first four bytes of a file of this form.
+    pub const fn magic(self) -> [u8; 4] {
+        match self {
+            Self::Whole => MAGIC,
+            Self::Detached => DETACHED_MAGIC,
+        }
+    }
+
+    /// The form of a file that begins with these bytes.
+    pub const fn of_magic(magic: [u8; 4]) -> Option<Self> {
+        match magic {
+            MAGIC => Some(Self::Whole),
+            DETACHED_MAGIC => Some(Self::Detached),
+            _ => None,
+        }
+    }
+}
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $code:literal => $name:literal,)*) => {
@@ -125,41 +162,55 @@ kinds! {
     GroupSums = 21 => "group sums",
     /// The public set of a distillation.
     PublicSet = 22 => "public set",
+    /// The digest of the payload of the header before it, in a detached transcript.
+    PayloadDigest = 23 => "digest of a payload",
+    /// The digest of the answers of the report before it, in a detached transcript.
+    AnswersDigest = 24 => "digest of answers",
+    /// The digest of the whole transcript, in a detached one.
+    WholeDigest = 25 => "digest of the whole transcript",
     /// The digest of everything before.
     End = 255 => "end",
 }
 
 impl Kind {
-    /// Whether a record of this kind may follow one of kind `previous` (none: the file begins).
-    pub const fn may_follow(self, previous: Option<Kind>) -> bool {
+    /// Whether a record of this kind may follow one of kind `previous` (none: the file begins) in a transcript of this form.
+    pub const fn may_follow(self, previous: Option<Kind>, form: Form) -> bool {
         use Kind as K;
         let Some(previous) = previous else {
             return matches!(self, K::Founding);
         };
-        match previous {
-            K::Founding | K::Register => matches!(self, K::Register | K::Roster),
-            K::Roster => matches!(self, K::Task),
-            K::Task => matches!(
+        match (previous, form) {
+            (K::Founding | K::Register, _) => matches!(self, K::Register | K::Roster),
+            (K::Roster, _) => matches!(self, K::Task),
+            (K::Task, _) => matches!(
                 self,
                 K::PublicSet | K::PreviousResult | K::PreviousAborted | K::Model
             ),
-            K::PublicSet => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
-            K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),
-            K::Model => matches!(self, K::Direction | K::Spec | K::Aborted),
-            K::Direction => matches!(self, K::Spec | K::Aborted),
-            K::Spec => matches!(self, K::Endorsement | K::Aborted),
-            K::Endorsement => matches!(self, K::Endorsement | K::Header | K::Aborted),
-            K::Header => matches!(self, K::Payload),
-            K::Payload => matches!(self, K::Header | K::Closed | K::Aborted),
-            K::Closed => matches!(self, K::Challenge | K::Aborted),
-            K::Challenge => matches!(self, K::Report | K::Aborted),
-            K::Report => matches!(self, K::Answers),
-            K::Answers => matches!(self, K::Report | K::Verdict | K::Aborted),
-            K::Verdict => matches!(self, K::Opening | K::Aborted),
-            K::Opening => matches!(self, K::Opening | K::GroupSums | K::Result | K::Aborted),
-            K::GroupSums => matches!(self, K::Opening | K::Result | K::Aborted),
-            K::Result | K::Aborted => matches!(self, K::End),
-            K::End => false,
+            (K::PublicSet, _) => matches!(self, K::PreviousResult | K::PreviousAborted | K::Model),
+            (K::PreviousResult | K::PreviousAborted, _) => matches!(self, K::Model),
+            (K::Model, _) => matches!(self, K::Direction | K::Spec | K::Aborted),
+            (K::Direction, _) => matches!(self, K::Spec | K::Aborted),
+            (K::Spec, _) => matches!(self, K::Endorsement | K::Aborted),
+            (K::Endorsement, _) => matches!(self, K::Endorsement | K::Header | K::Aborted),
+            (K::Header, Form::Whole) => matches!(self, K::Payload),
+            (K::Header, Form::Detached) => matches!(self, K::PayloadDigest),
+            (K::Payload | K::PayloadDigest, _) => {
+                matches!(self, K::Header | K::Closed | K::Aborted)
+            }
+            (K::Closed, _) => matches!(self, K::Challenge | K::Aborted),
+            (K::Challenge, _) => matches!(self, K::Report | K::Aborted),
+            (K::Report, Form::Whole) => matches!(self, K::Answers),
+            (K::Report, Form::Detached) => matches!(self, K::AnswersDigest),
+            (K::Answers | K::AnswersDigest, _) => {
+                matches!(self, K::Report | K::Verdict | K::Aborted)
+            }
+            (K::Verdict, _) => matches!(self, K::Opening | K::Aborted),
+            (K::Opening, _) => matches!(self, K::Opening | K::GroupSums | K::Result | K::Aborted),
+            (K::GroupSums, _) => matches!(self, K::Opening | K::Result | K::Aborted),
+            (K::Result | K::Aborted, Form::Whole) => matches!(self, K::End),
+            (K::Result | K::Aborted, Form::Detached) => matches!(self, K::WholeDigest),
+            (K::WholeDigest, _) => matches!(self, K::End),
+            (K::End, _) => false,
         }
     }
 }
@@ -168,7 +219,7 @@ impl Kind {
 #[derive(Debug, thiserror::Error)]
 pub enum TranscriptError {
     /// Does not begin with the magic.
-    #[error("not a transcript: it does not begin with DWNT")]
+    #[error("not a transcript: it does not begin with DWNT or DWND")]
     Magic,
     /// Of another version.
     #[error("a transcript of version {0}, this reads version {VERSION}")]

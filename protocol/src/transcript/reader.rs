@@ -9,7 +9,7 @@ use dawn_learn::Model;
 
 use super::limit::{max_group_sums, public_set_bytes};
 use super::record::fixed_limit;
-use super::{Kind, MAGIC, MAX_REGISTER_ENTRIES, Record, TranscriptError, VERSION};
+use super::{Form, Kind, MAX_REGISTER_ENTRIES, Record, TranscriptError, VERSION};
 use crate::answers::answers_len;
 use crate::statements::MAX_SUBMISSIONS;
 
@@ -21,7 +21,8 @@ pub struct TranscriptReader<R> {
     input: R,
     hasher: Hasher,
     offset: u64,
-    begun: bool,
+    /// Known when the first bytes were read.
+    form: Option<Form>,
     previous: Option<Kind>,
     /// Records in a row of the same kind; submissions count as one kind, and so do reports with their
     /// answers.
@@ -44,7 +45,7 @@ impl<R: Read> TranscriptReader<R> {
             input,
             hasher: Hasher::new(labels::TRANSCRIPT),
             offset: 0,
-            begun: false,
+            form: None,
             previous: None,
             repeated: 0,
             model_bytes: 0,
@@ -55,6 +56,11 @@ impl<R: Read> TranscriptReader<R> {
             public_set_bytes: 0,
             failed: false,
         }
+    }
+
+    /// Whether payloads and answers are in it; `None` before the first record was read.
+    pub fn form(&self) -> Option<Form> {
+        self.form
     }
 
     /// Where the next record begins, in bytes.
@@ -77,14 +83,15 @@ impl<R: Read> TranscriptReader<R> {
     }
 
     fn read_record(&mut self) -> Result<Record, TranscriptError> {
-        if !self.begun {
-            self.read_preamble()?;
-        }
+        let form = match self.form {
+            Some(form) => form,
+            None => self.read_preamble()?,
+        };
         let before = self.hasher.finalize();
         let offset = self.offset;
         let [code] = self.read_array()?;
         let kind = Kind::from_code(code).ok_or(TranscriptError::UnknownKind { offset, code })?;
-        if !kind.may_follow(self.previous) {
+        if !kind.may_follow(self.previous, form) {
             return Err(TranscriptError::Order { offset, kind });
         }
         self.count(kind, offset)?;
@@ -132,30 +139,28 @@ impl<R: Read> TranscriptReader<R> {
         Ok(record)
     }
 
-    fn read_preamble(&mut self) -> Result<(), TranscriptError> {
-        if self.read_array()? != MAGIC {
-            return Err(TranscriptError::Magic);
-        }
+    fn read_preamble(&mut self) -> Result<Form, TranscriptError> {
+        let form = Form::of_magic(self.read_array()?).ok_or(TranscriptError::Magic)?;
         let version = u16::from_le_bytes(self.read_array()?);
         if version != VERSION {
             return Err(TranscriptError::Version(version));
         }
-        self.begun = true;
-        Ok(())
+        self.form = Some(form);
+        Ok(form)
     }
 
     fn count(&mut self, kind: Kind, offset: u64) -> Result<(), TranscriptError> {
         let most = match kind {
             Kind::Register => MAX_REGISTER_ENTRIES,
-            Kind::Header | Kind::Payload => 2 * MAX_SUBMISSIONS as usize,
-            Kind::Report | Kind::Answers => 2 * MAX_STEWARDS,
+            Kind::Header | Kind::Payload | Kind::PayloadDigest => 2 * MAX_SUBMISSIONS as usize,
+            Kind::Report | Kind::Answers | Kind::AnswersDigest => 2 * MAX_STEWARDS,
             // An opening and its sums, or openings alone.
             Kind::Opening | Kind::GroupSums if self.group_sums_bytes > 0 => 2 * MAX_STEWARDS,
             _ => MAX_STEWARDS,
         };
         let pair = |kind| match kind {
-            Kind::Payload => Kind::Header,
-            Kind::Answers => Kind::Report,
+            Kind::Payload | Kind::PayloadDigest => Kind::Header,
+            Kind::Answers | Kind::AnswersDigest => Kind::Report,
             Kind::GroupSums => Kind::Opening,
             other => other,
         };

@@ -1,5 +1,7 @@
 //! The records of a transcript, parsed but not verified.
 
+use std::borrow::Cow;
+
 use dawn_identity::register::MAX_ENTRY_BYTES;
 use dawn_identity::{FoundingDocument, Signed, SignedRoster};
 
@@ -55,6 +57,12 @@ pub enum Record {
     GroupSums(Vec<u8>),
     /// How the round ended.
     Terminal(Box<Terminal>),
+    /// The digest of the payload of the header before; nobody has compared it.
+    PayloadDigest(Digest),
+    /// The digest of the answers of the report before; nobody has compared it.
+    AnswersDigest(Digest),
+    /// The digest of the whole transcript; nobody has compared it.
+    WholeDigest(Digest),
     /// The digest of every byte before; it has been compared.
     End(Digest),
 }
@@ -97,10 +105,10 @@ impl Record {
             Kind::GroupSums => Self::GroupSums(bytes),
             Kind::Result => Self::Terminal(Box::new(Terminal::Result(signed!(RoundResult)))),
             Kind::Aborted => Self::Terminal(Box::new(Terminal::Aborted(signed!(Aborted)))),
-            Kind::End => {
-                let digest = <[u8; 32]>::try_from(bytes.as_slice());
-                Self::End(Digest(digest.map_err(|_| "not 32 bytes".to_owned())?))
-            }
+            Kind::PayloadDigest => Self::PayloadDigest(digest(&bytes)?),
+            Kind::AnswersDigest => Self::AnswersDigest(digest(&bytes)?),
+            Kind::WholeDigest => Self::WholeDigest(digest(&bytes)?),
+            Kind::End => Self::End(digest(&bytes)?),
         })
     }
 
@@ -133,9 +141,47 @@ impl Record {
                 Terminal::Result(_) => Kind::Result,
                 Terminal::Aborted(_) => Kind::Aborted,
             },
+            Self::PayloadDigest(_) => Kind::PayloadDigest,
+            Self::AnswersDigest(_) => Kind::AnswersDigest,
+            Self::WholeDigest(_) => Kind::WholeDigest,
             Self::End(_) => Kind::End,
         }
     }
+
+    /// The record's bytes, those that it was read from.
+    pub(super) fn to_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(match self {
+            Self::Founding(document) => return Cow::Owned(document.to_bytes()),
+            Self::Roster(roster) => return Cow::Owned(roster.to_bytes()),
+            Self::Register(bytes)
+            | Self::PublicSet(bytes)
+            | Self::Model(bytes)
+            | Self::Direction(bytes)
+            | Self::Header(bytes)
+            | Self::Payload(bytes)
+            | Self::Answers(bytes)
+            | Self::GroupSums(bytes) => bytes,
+            Self::Task(signed) => signed.bytes(),
+            Self::Previous(terminal) | Self::Terminal(terminal) => terminal.bytes(),
+            Self::Spec(signed) => signed.bytes(),
+            Self::Endorsement(signed) => signed.bytes(),
+            Self::Closed(signed) => signed.bytes(),
+            Self::Challenge(signed) => signed.bytes(),
+            Self::Report(signed) => signed.bytes(),
+            Self::Verdict(signed) => signed.bytes(),
+            Self::Opening(signed) => signed.bytes(),
+            Self::PayloadDigest(digest)
+            | Self::AnswersDigest(digest)
+            | Self::WholeDigest(digest)
+            | Self::End(digest) => &digest.0,
+        })
+    }
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, String> {
+    <[u8; 32]>::try_from(bytes)
+        .map(Digest)
+        .map_err(|_| "not 32 bytes".to_owned())
 }
 
 /// Most bytes of a record of a kind whose length does not depend on the task.
@@ -155,7 +201,7 @@ pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
         Kind::Report => Signed::<PackageReport>::MAX_BYTES,
         Kind::Verdict => Signed::<Verdict>::MAX_BYTES,
         Kind::Opening => Signed::<Opening>::MAX_BYTES,
-        Kind::End => 32,
+        Kind::PayloadDigest | Kind::AnswersDigest | Kind::WholeDigest | Kind::End => 32,
         Kind::Model
         | Kind::Direction
         | Kind::Payload

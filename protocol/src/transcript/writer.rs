@@ -5,7 +5,7 @@ use std::io::Write;
 use dawn_crypto::digest::{Digest, Hasher, labels};
 use dawn_identity::{FoundingDocument, Signed, SignedRoster};
 
-use super::{Kind, MAGIC, TranscriptError, VERSION};
+use super::{Form, Kind, Record, TranscriptError, VERSION};
 use crate::beacon::Challenge;
 use crate::spec::{Endorsement, RoundSpec};
 use crate::statements::{Closed, Opening, PackageReport, Verdict};
@@ -20,6 +20,7 @@ use crate::terminal::Terminal;
 #[derive(Debug)]
 pub struct TranscriptWriter<W> {
     out: W,
+    form: Form,
     hasher: Hasher,
     previous: Option<Kind>,
     offset: u64,
@@ -28,19 +29,32 @@ pub struct TranscriptWriter<W> {
 }
 
 impl<W: Write> TranscriptWriter<W> {
-    /// Begins a transcript.
+    /// Begins a whole transcript.
     ///
     /// # Errors
     /// Those of the writer.
     pub fn new(out: W) -> Result<Self, TranscriptError> {
+        Self::of_form(out, Form::Whole)
+    }
+
+    /// Begins a transcript without payloads and answers.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn detached(out: W) -> Result<Self, TranscriptError> {
+        Self::of_form(out, Form::Detached)
+    }
+
+    fn of_form(out: W, form: Form) -> Result<Self, TranscriptError> {
         let mut writer = Self {
             out,
+            form,
             hasher: Hasher::new(labels::TRANSCRIPT),
             previous: None,
             offset: 0,
             missing: 0,
         };
-        writer.put(&MAGIC)?;
+        writer.put(&form.magic())?;
         writer.put(&VERSION.to_le_bytes())?;
         Ok(writer)
     }
@@ -158,9 +172,7 @@ impl<W: Write> TranscriptWriter<W> {
     /// # Errors
     /// As [`Self::founding`].
     pub fn begin_payload(&mut self, len: u64) -> Result<(), TranscriptError> {
-        self.begin(Kind::Payload, len)?;
-        self.missing = len;
-        Ok(())
+        self.begin_part(Kind::Payload, len)
     }
 
     /// The next bytes of a payload, or of answers, that were begun.
@@ -218,9 +230,7 @@ impl<W: Write> TranscriptWriter<W> {
     /// # Errors
     /// As [`Self::founding`].
     pub fn begin_answers(&mut self, len: u64) -> Result<(), TranscriptError> {
-        self.begin(Kind::Answers, len)?;
-        self.missing = len;
-        Ok(())
+        self.begin_part(Kind::Answers, len)
     }
 
     /// The verdict.
@@ -259,6 +269,41 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(kind, terminal.bytes())
     }
 
+    /// The digest of the payload of the header before, in a detached transcript.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn payload_digest(&mut self, digest: &Digest) -> Result<(), TranscriptError> {
+        self.record(Kind::PayloadDigest, &digest.0)
+    }
+
+    /// The digest of the answers of the report before, in a detached transcript.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn answers_digest(&mut self, digest: &Digest) -> Result<(), TranscriptError> {
+        self.record(Kind::AnswersDigest, &digest.0)
+    }
+
+    /// The digest of the whole transcript, in a detached one.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn whole_digest(&mut self, digest: &Digest) -> Result<(), TranscriptError> {
+        self.record(Kind::WholeDigest, &digest.0)
+    }
+
+    /// A record that was read; not the end, which [`Self::finish`] writes.
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn copy(&mut self, record: &Record) -> Result<(), TranscriptError> {
+        match record.kind() {
+            Kind::End => Err(self.out_of_order(Kind::End)),
+            kind => self.record(kind, &record.to_bytes()),
+        }
+    }
+
     /// Writes the end and gives the transcript's digest and the writer back.
     ///
     /// # Errors
@@ -270,21 +315,31 @@ impl<W: Write> TranscriptWriter<W> {
         Ok((digest, self.out))
     }
 
+    pub(super) fn begin_part(&mut self, kind: Kind, len: u64) -> Result<(), TranscriptError> {
+        self.begin(kind, len)?;
+        self.missing = len;
+        Ok(())
+    }
+
     fn record(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), TranscriptError> {
         self.begin(kind, bytes.len() as u64)?;
         self.put(bytes)
     }
 
     fn begin(&mut self, kind: Kind, len: u64) -> Result<(), TranscriptError> {
-        if self.missing > 0 || !kind.may_follow(self.previous) {
-            return Err(TranscriptError::Order {
-                offset: self.offset,
-                kind,
-            });
+        if self.missing > 0 || !kind.may_follow(self.previous, self.form) {
+            return Err(self.out_of_order(kind));
         }
         self.previous = Some(kind);
         self.put(&[kind as u8])?;
         self.put(&len.to_le_bytes())
+    }
+
+    fn out_of_order(&self, kind: Kind) -> TranscriptError {
+        TranscriptError::Order {
+            offset: self.offset,
+            kind,
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), TranscriptError> {
