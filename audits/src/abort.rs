@@ -1,5 +1,8 @@
 //! A19: a round is aborted only for a reason that holds. An aggregator that could abort at will could
 //! throw away the sums that it does not like.
+//!
+//! An abort names its reason, and not what led to it. A file that stops before what the reason comes after may have been cut by
+//! whoever hands it over: then the aggregator is not to blame for it.
 
 use dawn_identity::Signed;
 use dawn_protocol::phase::JudgeError;
@@ -16,6 +19,41 @@ use crate::finding::{Finding, Party};
 use crate::opening::Sums;
 use crate::preamble::Preamble;
 use crate::rule::AuditRule;
+
+/// How far a round came, as a file shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Came {
+    Begun,
+    Specified,
+    Announced,
+    Closed,
+    Challenged,
+    /// At least A reports.
+    Reported,
+    Judged,
+    /// At least T openings.
+    Opened,
+}
+
+impl Came {
+    /// How far a round must have come that is aborted for a reason.
+    fn before(task: &TaskContext, reason: AbortReason) -> Self {
+        match reason {
+            AbortReason::TooFewSealingKeys | AbortReason::BudgetExhausted => Self::Begun,
+            AbortReason::TooFewEndorsements => Self::Specified,
+            AbortReason::TooFewSubmissions => Self::Announced,
+            AbortReason::TooFewBeaconShares => Self::Closed,
+            AbortReason::TooFewReports => Self::Challenged,
+            // Where nobody asks for noise, there is never too little.
+            AbortReason::TooLittleNoise if task.task().options.noise.is_none() => Self::Begun,
+            AbortReason::Policy | AbortReason::TooLittleNoise => Self::Reported,
+            AbortReason::TooFewOpenings => Self::Judged,
+            AbortReason::NoSmallOpening
+            | AbortReason::AmbiguousOpening
+            | AbortReason::ModelOverflow => Self::Opened,
+        }
+    }
+}
 
 /// A round that ended before its specification still follows the round before.
 pub(crate) fn check_unspecified(
@@ -81,17 +119,22 @@ pub(crate) fn check_early(
             blame::aggregator_about(context, AuditRule::Abort, &body.round, session)?;
         }
         (None, None) => {}
-        _ => {
-            return Err(aggregator(
-                "the abort names a session without a specification, or none",
-            ));
+        (Some(_), None) => {
+            let detail = "the abort of a round with a specification names no session";
+            return Err(aggregator(detail));
+        }
+        (None, Some(_)) => {
+            let detail = "the specification of the session that the abort names is not here";
+            return Err(Finding::new(AuditRule::Abort, Party::Provider, detail));
         }
     }
     match body.reason {
         AbortReason::TooFewEndorsements if specified => Ok(()),
         AbortReason::TooFewSealingKeys if !specified => Ok(()),
         AbortReason::BudgetExhausted => exhausted(chain, task, &body.round),
-        reason => Err(untrue(reason)),
+        reason if specified => Err(untrue(task, Came::Specified, reason)),
+        // It says itself that there was no specification: no session.
+        reason => Err(untrue_whatever_is_missing(reason)),
     }
 }
 
@@ -121,7 +164,7 @@ pub(crate) fn check_collecting(
             Ok(())
         }
         AbortReason::BudgetExhausted => exhausted(chain, open, &open.round_id()),
-        reason => Err(untrue(reason)),
+        reason => Err(untrue(open, Came::Announced, reason)),
     }
 }
 
@@ -134,7 +177,7 @@ pub(crate) fn check_challenging(
     match aborted.peek().reason {
         AbortReason::TooFewBeaconShares => Ok(()),
         AbortReason::BudgetExhausted => exhausted(chain, round, &round.round_id()),
-        reason => Err(untrue(reason)),
+        reason => Err(untrue(round, Came::Closed, reason)),
     }
 }
 
@@ -155,10 +198,16 @@ pub(crate) fn check_reporting(
     match round.verdict(reports, &examination.findings, scalars, spent) {
         Err(JudgeError::Abort(expected)) if expected == reason => Ok(()),
         Err(JudgeError::Violation(violation)) => Err(Finding::of(AuditRule::Reports, violation)),
-        Err(JudgeError::Abort(expected)) => Err(aggregator(format_args!(
-            "the abort says {reason}, but what follows is {expected}"
-        ))),
-        Ok(_) => Err(untrue(reason)),
+        Err(JudgeError::Abort(expected)) => {
+            let came = match expected {
+                AbortReason::TooFewReports => Came::Challenged,
+                _ => Came::Reported,
+            };
+            // With more reports there may have been enough noise.
+            let quieter = expected == AbortReason::TooLittleNoise && reason == AbortReason::Policy;
+            Err(other(round, came, quieter, reason, expected))
+        }
+        Ok(_) => Err(untrue(round, Came::Reported, reason)),
     }
 }
 
@@ -174,9 +223,14 @@ pub(crate) fn check_opening(
     let opened = match sums.open(judged, openings) {
         Err(JudgeError::Abort(expected)) if expected == reason => return Ok(()),
         Err(JudgeError::Abort(expected)) => {
-            return Err(aggregator(format_args!(
-                "the abort says {reason}, but what follows is {expected}"
-            )));
+            let came = match expected {
+                AbortReason::TooFewOpenings => Came::Judged,
+                _ => Came::Opened,
+            };
+            // With more openings one may have been small.
+            let larger = expected == AbortReason::NoSmallOpening
+                && Came::before(judged, reason) == Came::Opened;
+            return Err(other(judged, came, larger, reason, expected));
         }
         Err(JudgeError::Violation(violation)) => {
             return Err(Finding::of(AuditRule::Openings, violation));
@@ -185,7 +239,7 @@ pub(crate) fn check_opening(
     };
     match opened.next_model(&preamble.model) {
         Err(expected) if expected == reason => Ok(()),
-        _ => Err(untrue(reason)),
+        _ => Err(untrue(judged, Came::Opened, reason)),
     }
 }
 
@@ -213,7 +267,7 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
 fn exhausted(chain: &mut Chain, task: &TaskContext, round: &RoundId) -> Result<(), Finding> {
     match chain.spent_before(round) {
         Some(before) if task.exceeds_budget(before) => Ok(()),
-        Some(_) => Err(untrue(AbortReason::BudgetExhausted)),
+        Some(_) => Err(untrue_whatever_is_missing(AbortReason::BudgetExhausted)),
         None => {
             chain.unchecked().push(format!(
                 "round {round}: whether the budget was exhausted follows from rounds that are not here"
@@ -223,7 +277,40 @@ fn exhausted(chain: &mut Chain, task: &TaskContext, round: &RoundId) -> Result<(
     }
 }
 
-fn untrue(reason: AbortReason) -> Finding {
+/// A reason that does not hold in a round that came so far. Whoever comes to it later may have come so far: the rest may have
+/// been left out.
+fn untrue(task: &TaskContext, came: Came, reason: AbortReason) -> Finding {
+    if Came::before(task, reason) > came {
+        return cut(reason);
+    }
+    untrue_whatever_is_missing(reason)
+}
+
+/// Another reason than the one that follows from what is here; `explained` when more of it could have led to it.
+fn other(
+    task: &TaskContext,
+    came: Came,
+    explained: bool,
+    reason: AbortReason,
+    expected: AbortReason,
+) -> Finding {
+    if explained || Came::before(task, reason) > came {
+        return cut(reason);
+    }
+    aggregator(format_args!(
+        "the abort says {reason}, but what follows is {expected}"
+    ))
+}
+
+fn cut(reason: AbortReason) -> Finding {
+    Finding::new(
+        AuditRule::Abort,
+        Party::Provider,
+        format_args!("the transcript stops before what its abort comes after: {reason}"),
+    )
+}
+
+fn untrue_whatever_is_missing(reason: AbortReason) -> Finding {
     aggregator(format_args!(
         "the round was aborted for a reason that does not hold: {reason}"
     ))

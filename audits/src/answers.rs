@@ -31,6 +31,7 @@ pub(crate) fn in_order(rule: AuditRule, last: &mut u8, point: u8) -> Result<(), 
 pub(crate) struct AnswersAt {
     /// Where they are in the transcript.
     pub(crate) at: u64,
+    /// As computed, or as a detached transcript names it.
     digest: Digest,
     /// The first word that is not an element of the field.
     stray: Option<usize>,
@@ -43,6 +44,15 @@ impl AnswersAt {
             at,
             digest: answers_digest(bytes),
             stray: words.iter().position(|word| u32::from_le_bytes(*word) >= Q),
+        }
+    }
+
+    /// Of a transcript that only names them.
+    pub(crate) fn named(at: u64, digest: Digest) -> Self {
+        Self {
+            at,
+            digest,
+            stray: None,
         }
     }
 }

@@ -143,6 +143,9 @@ impl AuditReport {
             AuditRule::Log if self.log.is_none() => Check::Unchecked,
             AuditRule::Abort if light && any_aborted => Check::Unchecked,
             rule if light && HEAVY.contains(&rule) => Check::Unchecked,
+            AuditRule::Answers if self.rounds.iter().any(|round| round.details.detached) => {
+                Check::Unchecked
+            }
             AuditRule::Abort if !any_aborted => Check::Absent,
             rule if !self.reached(rule) => match &self.finding {
                 // The log is looked at when all rounds are: none of them came so far.

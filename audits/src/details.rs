@@ -17,6 +17,8 @@ use crate::round::Told;
 pub struct RoundDetails {
     /// The digest at the end of the transcript.
     pub transcript: Option<Digest>,
+    /// The transcript is without payloads and answers, and was not looked at with them.
+    pub detached: bool,
     /// The task's name.
     pub task_name: String,
     /// When the specification says that the round was opened, unix milliseconds: the aggregator's clock.
@@ -90,6 +92,7 @@ impl RoundDetails {
         });
         Self {
             transcript: None,
+            detached: false,
             task_name: task.name.clone(),
             opened_ms: context.map(|context| context.spec().opened_ms),
             closed_ms: told.closed.as_ref().map(|closed| closed.peek().closed_ms),

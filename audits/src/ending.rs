@@ -3,6 +3,7 @@
 
 use std::io::{Read, Seek};
 
+use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::phase::JudgeError;
@@ -59,6 +60,7 @@ pub(crate) fn check<R: Read + Seek>(
     if context.is_none() {
         abort::check_unspecified(&preamble, chain, &round)?;
     }
+    report.details.detached = mode == Mode::Light && told.whole.is_some();
     chain.note_unknown(&preamble, &round);
     match (progress, &told.terminal) {
         (Progress::Announced(announced), _) => {
@@ -74,6 +76,9 @@ pub(crate) fn check<R: Read + Seek>(
                 submissions,
                 &told,
             )?;
+            if mode == Mode::Light {
+                light::note(chain, &report, &told);
+            }
         }
         (progress, Terminal::Aborted(aborted)) => {
             let specified = matches!(progress, Progress::Specified);
@@ -88,6 +93,9 @@ pub(crate) fn check<R: Read + Seek>(
     if let Terminal::Aborted(aborted) = &told.terminal {
         abort::check_left(&preamble, aborted)?;
         abort::note_word(chain, &round, aborted.peek().reason);
+    }
+    if let Some(whole) = &told.whole {
+        light::note_whole(chain, &round, whole);
     }
     let spent = report
         .spent_micro_rho
@@ -153,9 +161,7 @@ fn collected<R: Read + Seek>(
         verdict_stands(&round, told, verdict)?;
     }
     if mode == Mode::Light {
-        light::check(chain, preamble, report, &round, told)?;
-        light::note(chain, report);
-        return Ok(());
+        return light::check(chain, preamble, report, &round, told).map_err(Stop::from);
     }
     let mut again = Again::new(input, start);
     let decided = told.reports.len() >= usize::from(round.threshold().a());
@@ -225,6 +231,31 @@ fn verdict_stands(
     answers::all_named(AuditRule::Reports, &told.reports, &body.reports, "verdict")
 }
 
+/// A14 without what it says: it is the aggregator's, about this round and verdict, and what it was opened with is here.
+pub(crate) fn result_stands(
+    round: &RoundContext,
+    told: &Told,
+    verdict: Digest,
+    result: &Signed<RoundResult>,
+) -> Result<(), Finding> {
+    let rule = AuditRule::Result;
+    blame::by_aggregator(round, rule, result)?;
+    let body = result.peek();
+    blame::aggregator_about(round, rule, &body.round, &body.session)?;
+    Finding::unless(
+        body.verdict == verdict,
+        rule,
+        Party::Aggregator,
+        "the aggregator's result is about another verdict than the one it signed here",
+    )?;
+    answers::all_named(
+        AuditRule::Openings,
+        &told.openings,
+        &body.openings,
+        "result",
+    )
+}
+
 /// A13 to A15: the sum, the result and the next model.
 fn opened(
     preamble: &Preamble,
@@ -235,21 +266,7 @@ fn opened(
     result: &Signed<RoundResult>,
 ) -> Result<(), Finding> {
     let rule = AuditRule::Result;
-    blame::by_aggregator(judged, rule, result)?;
-    let body = result.peek();
-    blame::aggregator_about(judged, rule, &body.round, &body.session)?;
-    Finding::unless(
-        body.verdict == judged.verdict_digest(),
-        rule,
-        Party::Aggregator,
-        "the aggregator's result is about another verdict than the one it signed here",
-    )?;
-    answers::all_named(
-        AuditRule::Openings,
-        &told.openings,
-        &body.openings,
-        "result",
-    )?;
+    result_stands(judged, told, judged.verdict_digest(), result)?;
     let opened = sums
         .open(judged, &told.openings)
         .map_err(|error| match error {

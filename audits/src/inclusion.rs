@@ -7,14 +7,15 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use dawn_crypto::digest::{Digest, hash, labels};
-use dawn_identity::{EnvelopeError, SessionId, Signed};
+use dawn_identity::{EnvelopeError, SessionId, Signed, Statement};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
-use dawn_protocol::{Decision, Receipt, RoundId, Terminal};
+use dawn_protocol::{Closed, Decision, Receipt, RoundId, RoundSpec, Terminal, Verdict};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::report::AuditReport;
+use crate::standing::Rests;
 use crate::verify::{Options, verify_transcript};
 
 /// What a device knows of its submission.
@@ -80,12 +81,14 @@ pub enum Outcome {
 }
 
 /// An audited answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Proof {
     /// The audit of the transcript.
     pub report: AuditReport,
     /// What became of the submission.
     pub outcome: Outcome,
+    /// What that rests on; none when the transcript breaks a rule.
+    pub rests: Option<Rests>,
 }
 
 /// Why there is no answer.
@@ -162,26 +165,49 @@ pub fn prove<R: Read + Seek>(
     let start = input.stream_position()?;
     let report = verify_transcript(input, options)?;
     if !report.passed() {
-        let outcome = Outcome::Unsound;
-        return Ok(Proof { report, outcome });
+        return Ok(Proof {
+            report,
+            outcome: Outcome::Unsound,
+            rests: None,
+        });
     }
     input.seek(SeekFrom::Start(start))?;
-    let outcome = found(BufReader::new(input), submitted)?;
-    Ok(Proof { report, outcome })
+    let (outcome, rests) = found(BufReader::new(input), submitted)?;
+    Ok(Proof {
+        report,
+        outcome,
+        rests,
+    })
 }
 
 /// Looks a submission up in a transcript that was audited.
-fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionError> {
+fn found<R: Read>(
+    input: R,
+    submitted: &Submitted,
+) -> Result<(Outcome, Option<Rests>), InclusionError> {
     let mut reader = TranscriptReader::new(input);
     let (mut session, mut closed, mut place, mut count) = (None, false, None, 0);
     let mut decisions = None;
     let (mut t, mut openings) = (None, 0);
+    let mut rests: Option<Rests> = None;
     while let Some(record) = reader.next_record()? {
+        if let Some(rests) = &mut rests {
+            match &record {
+                Record::Register(entry) => {
+                    rests.register.push(entry).map_err(io::Error::other)?;
+                }
+                Record::Spec(spec) => rests.note(RoundSpec::KIND, spec.bytes()),
+                Record::Closed(closed) => rests.note(Closed::KIND, closed.bytes()),
+                Record::Verdict(verdict) => rests.note(Verdict::KIND, verdict.bytes()),
+                Record::Terminal(terminal) => rests.note_terminal(terminal),
+                _ => {}
+            }
+        }
         match record {
             Record::Founding(document) => {
+                // The audit has verified the document.
+                let federation = document.verify().map_err(io::Error::other)?;
                 if let Some(receipt) = &submitted.receipt {
-                    // The audit has verified the document.
-                    let federation = document.verify().map_err(io::Error::other)?;
                     receipt.verify(&federation.aggregator)?;
                     let body = receipt.peek();
                     if (body.round, body.session, body.header)
@@ -190,6 +216,7 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                         return Err(InclusionError::OtherReceipt);
                     }
                 }
+                rests = Some(Rests::new(federation));
             }
             Record::Spec(spec) => session = Some(digests::session(spec.peek())),
             Record::Header(header) => {
@@ -209,9 +236,10 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                     return Err(InclusionError::OtherRound { expected, found });
                 }
                 let is_open = t.is_some_and(|t| openings >= t);
-                return Ok(outcome(
+                let outcome = outcome(
                     submitted, session, closed, place, decisions, is_open, &terminal,
-                ));
+                );
+                return Ok((outcome, rests));
             }
             _ => {}
         }
@@ -263,7 +291,9 @@ mod tests {
 
     use super::*;
 
-    /// A sum that enough stewards have opened is open, whatever the aggregator says of the round.
+    /// A sum that enough stewards have opened is open, whatever the aggregator says of the round. Without a transcript: weights
+    /// saturate, so that no round ends for this reason, and no audit passes one that says so. Rounds that end after their
+    /// verdict are played in `inclusion::a_submission_is_counted_or_left_out_for_a_reason`.
     #[test]
     fn an_abort_after_the_verdict_does_not_say_that_nothing_was_opened() {
         let round = RoundId::new(TaskId(Digest([1; 32])), 1);

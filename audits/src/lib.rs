@@ -10,9 +10,10 @@
 //! | [`finding`] | a broken rule and the party to blame |
 //! | [`report`], `details`, [`checks`] | the answer, for people and as JSON |
 //! | [`signed_report`] | the answer, signed by its auditor |
-//! | [`inclusion`] | a device's own check |
+//! | [`inclusion`], [`standing`] | a device's own check, and who stands behind what it rests on |
 //! | [`page`] | the answer as a page |
 //! | [`verify`] | auditing a file or a directory |
+//! | [`source`] | a transcript with its payloads in it, or beside it |
 //! | [`service`] | auditing a running aggregator |
 //! | [`watch`], `watched` | following a log that grows |
 //! | [`log`], [`witness`] | the log in a file, and who stands behind it |
@@ -51,6 +52,8 @@ pub mod rule;
 mod said;
 pub mod service;
 pub mod signed_report;
+pub mod source;
+pub mod standing;
 mod submissions;
 pub mod verify;
 pub mod watch;
@@ -64,6 +67,7 @@ pub use report::{Answer, AuditReport, LogReport, RoundReport};
 pub use rule::AuditRule;
 pub use service::verify_service;
 pub use signed_report::AuditStatement;
+pub use source::Source;
 pub use verify::{AuditError, DEFAULT_MAX_BYTES, Mode, Options, verify_path, verify_transcript};
 pub use watch::{LogSource, Look, Watch, WatchError};
 pub use watched::Told;

@@ -3,12 +3,12 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_identity::Signed;
-use dawn_protocol::{RoundChallenged, Terminal, Verdict};
+use dawn_protocol::{RoundChallenged, RoundId, Terminal, Verdict};
 
 use crate::answers;
 use crate::blame;
 use crate::chain::Chain;
-use crate::ending::ending_abort;
+use crate::ending::{ending_abort, result_stands};
 use crate::finding::{Finding, Party};
 use crate::preamble::Preamble;
 use crate::report::RoundReport;
@@ -16,21 +16,36 @@ use crate::round::Told;
 use crate::rule::AuditRule;
 
 /// Notes what a light audit leaves out of a round.
-pub(crate) fn note(chain: &mut Chain, report: &RoundReport) {
-    let round = dawn_protocol::RoundId::new(report.task, report.number);
+pub(crate) fn note(chain: &mut Chain, report: &RoundReport, told: &Told) {
+    let round = RoundId::new(report.task, report.number);
+    if report.submitted == 0 {
+        return;
+    }
     let mut what = "the payloads (A08)".to_owned();
+    if told.whole.is_some() && !told.reports.is_empty() {
+        what.push_str(", the answers (A21)");
+    }
     if report.spent_micro_rho.is_some() {
         what.push_str(", the scalars (A22), the decisions (A11), what the openings hold (A12)");
     }
-    what.push_str(match report.aborted {
-        Some(_) => " and the reason of the abort (A19)",
-        None => ", the sum (A13), whose answers opened it (A14) and the next model (A15)",
+    what.push_str(match (report.aborted.is_some(), &told.challenge) {
+        (true, Some(_)) => " and the reason of the abort (A19)",
+        // Why it ended before, the statements show.
+        (true, None) => "",
+        (false, _) => ", the sum (A13), whose answers opened it (A14) and the next model (A15)",
     });
     if !(report.lying_stewards.is_empty() && report.wrong_stewards.is_empty()) {
         what.push_str(", and that stewards answered wrongly,");
     }
     chain.unchecked().push(format!(
         "round {round}: a light audit does not execute again: {what} are the aggregator's word"
+    ));
+}
+
+/// Notes that nobody has put a transcript without payloads together again.
+pub(crate) fn note_whole(chain: &mut Chain, round: &RoundId, whole: &Digest) {
+    chain.unchecked().push(format!(
+        "round {round}: the transcript is without payloads; that {whole} is the digest of the whole one was not checked"
     ));
 }
 
@@ -62,19 +77,12 @@ pub(crate) fn check(
         return Ok(());
     };
     let rule = AuditRule::Result;
-    blame::by_aggregator(round, rule, result)?;
+    result_stands(round, told, verdict.body_digest(), result)?;
     let body = result.peek();
-    blame::aggregator_about(round, rule, &body.round, &body.session)?;
     let aggregator = |holds, what: &str| Finding::unless(holds, rule, Party::Aggregator, what);
     aggregator(
-        body.verdict == verdict.body_digest() && body.accepted == verdict.peek().accepted_count(),
-        "the result is about another verdict",
-    )?;
-    answers::all_named(
-        AuditRule::Openings,
-        &told.openings,
-        &body.openings,
-        "result",
+        body.accepted == verdict.peek().accepted_count(),
+        "the result is of another number of submissions than the verdict accepts",
     )?;
     let given = told.openings.len();
     let needed = round.threshold().t();

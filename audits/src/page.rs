@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use dawn_protocol::RoundId;
 
 use crate::checks::Check;
-use crate::report::{AuditReport, RoundReport};
+use crate::report::{Answer, AuditReport, RoundReport};
 use crate::verify::Mode;
 
 const STYLE: &str = ":root{color-scheme:light dark;--text:#1b1b1b;--page:#fff;--soft:#555;--rule:#888;--line:#e2e2e2;\
@@ -43,7 +43,7 @@ pub fn page(report: &AuditReport) -> String {
     answer(&mut out, report);
     checks(&mut out, report);
     for shown in &report.rounds {
-        round(&mut out, shown);
+        round(&mut out, shown, report.mode);
     }
     if !report.unchecked.is_empty() {
         out.push_str("<h2>Not checked</h2><ul>");
@@ -62,6 +62,9 @@ pub fn page(report: &AuditReport) -> String {
 
 fn answer(out: &mut String, report: &AuditReport) {
     match &report.finding {
+        None if report.answer == Answer::Incomplete => out.push_str(
+            "<p class=\"answer\"><b>INCOMPLETE.</b> No rule was found broken, and the service did not give everything that is over.</p>",
+        ),
         None if report.mode == Mode::Light => out.push_str(
             "<p class=\"answer pass\"><b>PASS, light.</b> Signatures and digests hold together; nothing was executed again.</p>",
         ),
@@ -132,7 +135,7 @@ fn checks(out: &mut String, report: &AuditReport) {
     out.push_str("</table>");
 }
 
-fn round(out: &mut String, round: &RoundReport) {
+fn round(out: &mut String, round: &RoundReport, mode: Mode) {
     let details = &round.details;
     let id = RoundId::new(round.task, round.number);
     let _ = write!(
@@ -209,7 +212,7 @@ fn round(out: &mut String, round: &RoundReport) {
     }
     out.push_str("</table>");
     organisations(out, round);
-    stewards(out, round);
+    stewards(out, round, mode);
 }
 
 fn organisations(out: &mut String, round: &RoundReport) {
@@ -246,7 +249,20 @@ fn organisations(out: &mut String, round: &RoundReport) {
     out.push_str("</table>");
 }
 
-fn stewards(out: &mut String, round: &RoundReport) {
+fn stewards(out: &mut String, round: &RoundReport, mode: Mode) {
+    // What a steward answered is looked into by a full audit alone.
+    let (class, lied, opened) = match mode {
+        Mode::Full => (
+            "broken",
+            "answered wrongly about a submission",
+            "opened wrongly",
+        ),
+        Mode::Light => (
+            "unchecked",
+            "accused of a wrong answer about a submission (not checked)",
+            "accused of a wrong opening (not checked)",
+        ),
+    };
     out.push_str(
         "<h3>Stewards</h3><table class=\"people\"><thead><tr><th>Steward of</th><th>Sealing key</th><th>Endorsed</th>\
          <th>Reported</th><th>Opened</th><th></th></tr></thead>",
@@ -255,14 +271,14 @@ fn stewards(out: &mut String, round: &RoundReport) {
         let tick = |did| if did { "\u{2713}" } else { "\u{2013}" };
         let mut said = Vec::new();
         if round.lying_stewards.contains(&steward.id) {
-            said.push("answered wrongly about a submission");
+            said.push(lied);
         }
         if round.wrong_stewards.contains(&steward.id) {
-            said.push("opened wrongly");
+            said.push(opened);
         }
         let _ = write!(
             out,
-            "<tbody><tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"broken\">{}</td></tr>\
+            "<tbody><tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{class}\">{}</td></tr>\
              <tr class=\"id\"><td colspan=\"6\"><code>{}</code></td></tr></tbody>",
             escape(&steward.organisation),
             tick(steward.seated),

@@ -24,6 +24,9 @@ pub enum Answer {
     Pass,
     /// A rule is broken.
     Fail,
+    /// No rule was found broken, and the service did not give everything that is over: it failed when it was asked. Nothing
+    /// is known of that, and the answer is no PASS.
+    Incomplete,
 }
 
 /// What an audit found.
@@ -35,6 +38,9 @@ pub struct AuditReport {
     pub finding: Option<Finding>,
     /// The file or round in which it was found.
     pub place: Option<String>,
+    /// The same without names of files: the transcript by its round and its digest. For what is handed on.
+    #[serde(default)]
+    pub about: Option<String>,
     /// Digest of the founding document that everything was checked against.
     pub federation: Option<Digest>,
     /// Whether that digest was given to the auditor. Otherwise it trusts the transcript's own.
@@ -199,16 +205,24 @@ impl RoundReport {
 }
 
 impl AuditReport {
-    /// Whether every rule holds.
+    /// Whether every rule holds, of everything that there is.
     pub fn passed(&self) -> bool {
         self.answer == Answer::Pass
+    }
+
+    /// The answer when no rule was found broken.
+    fn unbroken(&self) -> &'static str {
+        match (self.answer, self.mode) {
+            (Answer::Incomplete, _) => "INCOMPLETE: the service did not give everything",
+            (_, Mode::Light) => "PASS (light)",
+            (_, Mode::Full) => "PASS",
+        }
     }
 
     /// `PASS`, or the number of the first broken rule and the party to blame: one line.
     pub fn summary(&self) -> String {
         match &self.finding {
-            None if self.mode == Mode::Light => "PASS (light)".to_owned(),
-            None => "PASS".to_owned(),
+            None => self.unbroken().to_owned(),
             Some(finding) => format!("FAIL {} by {}", finding.rule.number(), finding.culprit),
         }
     }
@@ -233,7 +247,8 @@ impl fmt::Display for AuditReport {
             writeln!(f, "federation {federation} ({trust})")?;
         }
         for round in &self.rounds {
-            writeln!(f, "{round}")?;
+            round.write(f, self.mode)?;
+            writeln!(f)?;
         }
         if let Some(log) = &self.log {
             writeln!(
@@ -253,8 +268,7 @@ impl fmt::Display for AuditReport {
             writeln!(f, "not checked: {unchecked}")?;
         }
         match &self.finding {
-            None if self.mode == Mode::Light => write!(f, "PASS (light)"),
-            None => write!(f, "PASS"),
+            None => f.write_str(self.unbroken()),
             Some(finding) => {
                 writeln!(f, "FAIL {}", finding.rule)?;
                 if let Some(place) = &self.place {
@@ -269,6 +283,17 @@ impl fmt::Display for AuditReport {
 
 impl fmt::Display for RoundReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, Mode::Full)
+    }
+}
+
+impl RoundReport {
+    /// In words; a light audit does not know whether a steward that the aggregator accuses did it.
+    fn write(&self, f: &mut fmt::Formatter<'_>, mode: Mode) -> fmt::Result {
+        let word = match mode {
+            Mode::Full => "",
+            Mode::Light => " (not checked)",
+        };
         let round = RoundId::new(self.task, self.number);
         match &self.aborted {
             Some(reason) => write!(
@@ -288,10 +313,10 @@ impl fmt::Display for RoundReport {
             write!(f, ", {count} {reason}")?;
         }
         for steward in &self.lying_stewards {
-            write!(f, ", lie of steward {steward} about a submission")?;
+            write!(f, ", lie of steward {steward} about a submission{word}")?;
         }
         for steward in &self.wrong_stewards {
-            write!(f, ", wrong answer of steward {steward}")?;
+            write!(f, ", wrong answer of steward {steward}{word}")?;
         }
         if let Some(evaluation) = &self.evaluation
             && let Some((accuracy, deviation)) =

@@ -36,6 +36,8 @@ pub(crate) struct Told {
     /// What stands beside each of the openings; nothing when no groups are asked for.
     pub(crate) group_sums: Vec<Option<Vec<u8>>>,
     pub(crate) terminal: Terminal,
+    /// Of a transcript without payloads and answers: what it says is the digest of the whole one.
+    pub(crate) whole: Option<Digest>,
 }
 
 /// How far a round came before it ended.
@@ -298,7 +300,10 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
     while let Some(report) = take_if!(records, Report) {
         said.note(&report, report.peek().round);
         let at = records.at();
-        answers.push(AnswersAt::new(at, &take!(records, Answers)));
+        answers.push(match take_if!(records, AnswersDigest) {
+            Some(digest) => AnswersAt::named(at, digest),
+            None => AnswersAt::new(at, &take!(records, Answers)),
+        });
         reports.push(*report);
     }
     let verdict = take_if!(records, Verdict);
@@ -312,6 +317,7 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
     }
     let terminal = *take!(records, Terminal);
     said.note_terminal(&terminal);
+    let whole = take_if!(records, WholeDigest);
     Ok(Told {
         closed,
         challenge,
@@ -321,6 +327,7 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
         openings,
         group_sums,
         terminal,
+        whole,
     })
 }
 

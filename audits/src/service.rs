@@ -7,7 +7,7 @@
 //! A service may be hostile: a transcript is cut off after the longest that its task can have, and everything
 //! together at what the auditor allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -20,7 +20,7 @@ use dawn_transport::{Api, TransportError};
 use crate::log::LogWriter;
 use crate::report::AuditReport;
 use crate::verify::{
-    Audit, AuditError, DEFAULT_MAX_BYTES, LOG_FILE, Options, TRANSCRIPT_EXTENSION,
+    Audit, AuditError, DEFAULT_MAX_BYTES, LOG_FILE, Mode, Options, TRANSCRIPT_EXTENSION,
 };
 use crate::witness::CHECKPOINT_FILE;
 
@@ -44,9 +44,11 @@ pub async fn verify_service(
     let max_bytes = options.max_bytes.unwrap_or(DEFAULT_MAX_BYTES);
     let mut service = Service {
         api: Api::new(url)?,
+        mode: options.mode,
         dir,
         max_bytes,
         left: max_bytes,
+        failing: BTreeSet::new(),
     };
     let asked = if tasks.is_empty() {
         listed(&service.api).await?
@@ -102,9 +104,18 @@ fn unreadable(path: &Path) -> impl Fn(io::Error) -> AuditError + use<> {
 
 /// Whether the service says that there is no such thing, and not that it cannot tell.
 fn is_refusal(error: &TransportError) -> bool {
-    error
-        .status()
-        .is_some_and(|status| (400..500).contains(&status))
+    let is_refused = |status| (400..500).contains(&status);
+    error.status().is_some_and(is_refused) && !error.is_transient()
+}
+
+/// What a service gives of a round.
+enum Given {
+    /// A transcript, which was audited.
+    Transcript,
+    /// It says that there is none.
+    Nothing,
+    /// It failed.
+    Failure(TransportError),
 }
 
 /// The tasks that the service lists.
@@ -131,10 +142,13 @@ async fn listed(api: &Api) -> Result<Vec<TaskId>, AuditError> {
 /// A service that is downloaded.
 struct Service<'a> {
     api: Api,
+    mode: Mode,
     dir: &'a Path,
     max_bytes: u64,
     /// Bytes that may still be written.
     left: u64,
+    /// Tasks of which a round that is over was not given. Those after it would seem not to follow.
+    failing: BTreeSet<TaskId>,
 }
 
 impl Service<'_> {
@@ -153,8 +167,10 @@ impl Service<'_> {
         let (planned, most) = (signed.peek().rounds, max_bytes(signed.peek()));
         for number in 1..=planned {
             let round = RoundId::new(task, number);
-            if !self.one(&round, most, audit).await? {
-                return Ok((number - 1, planned));
+            match self.one(&round, most, audit).await? {
+                Given::Transcript => {}
+                // Whether it is over, and is asked for again, the log says.
+                Given::Nothing | Given::Failure(_) => return Ok((number - 1, planned)),
             }
         }
         Ok((planned, planned))
@@ -171,34 +187,46 @@ impl Service<'_> {
         if audit.failed() || audit.has(&round) {
             return Ok(());
         }
-        let is_shown = match self.api.task(&round.task).await {
+        if self.failing.contains(&round.task) {
+            audit.unchecked(format!(
+                "round {round}: a round before it is not there, and it was not asked for"
+            ));
+            return Ok(());
+        }
+        let given = match self.api.task(&round.task).await {
             Ok(task) => self.one(&round, max_bytes(task.peek()), audit).await?,
-            Err(error) if is_refusal(&error) => false,
+            Err(error) if is_refusal(&error) => Given::Nothing,
             Err(error) => return Err(error.into()),
         };
-        if is_shown {
-            let (count, _) = shown.entry(round.task).or_default();
-            *count = round.number;
-        } else {
-            audit.withheld(&round);
+        match given {
+            Given::Transcript => shown.entry(round.task).or_default().0 = round.number,
+            Given::Nothing => audit.withheld(&round),
+            Given::Failure(error) => {
+                self.failing.insert(round.task);
+                audit.not_given(&round, &error);
+            }
         }
         Ok(())
     }
 
-    /// Downloads and audits one round, whose transcript has at most `most` bytes; `false` when the service has
-    /// no transcript of it.
+    /// Downloads and audits one round, whose transcript has at most `most` bytes.
     async fn one(
         &mut self,
         round: &RoundId,
         most: u64,
         audit: &mut Audit,
-    ) -> Result<bool, AuditError> {
+    ) -> Result<Given, AuditError> {
         let name = format!("{}-{:06}.{TRANSCRIPT_EXTENSION}", round.task, round.number);
         let path = self.dir.join(&name);
         let unreadable = unreadable(&path);
         let mut file = tokio::fs::File::create(&path).await.map_err(&unreadable)?;
         let limit = most.min(self.left);
-        let downloaded = self.api.download_transcript(round, limit, &mut file).await;
+        let api = &self.api;
+        let downloaded = match self.mode {
+            Mode::Full => api.download_transcript(round, limit, &mut file).await,
+            // A service that has none without payloads gives the whole one, which is as long as that may be.
+            Mode::Light => (api.download_detached_transcript(round, limit, &mut file)).await,
+        };
         drop(file);
         match downloaded {
             Ok(bytes) => self.charge(bytes.max(BLOCK))?,
@@ -208,10 +236,11 @@ impl Service<'_> {
                 return match error {
                     TransportError::TooLarge { .. } if limit == most => {
                         audit.endless(round, most);
-                        Ok(true)
+                        Ok(Given::Transcript)
                     }
                     TransportError::TooLarge { .. } => Err(AuditError::TooMuch(self.max_bytes)),
-                    error if is_refusal(&error) => Ok(false),
+                    error if is_refusal(&error) => Ok(Given::Nothing),
+                    error if error.status().is_some() => Ok(Given::Failure(error)),
                     error => Err(error.into()),
                 };
             }
@@ -220,7 +249,7 @@ impl Service<'_> {
             let mut file = File::open(&path).map_err(&unreadable)?;
             audit.transcript(&name, &mut file).map_err(&unreadable)?;
         }
-        Ok(true)
+        Ok(Given::Transcript)
     }
 
     /// The newest checkpoint that stewards have cosigned, before the log: a log never becomes smaller.

@@ -8,7 +8,7 @@ use dawn_identity::{BrokenRule, Statement};
 use minicbor::{Decode, Decoder, Encode, decode};
 
 use crate::finding::Party;
-use crate::report::AuditReport;
+use crate::report::{Answer, AuditReport};
 use crate::rule::AuditRule;
 use crate::verify::Mode;
 
@@ -65,7 +65,8 @@ pub struct AuditedFinding {
     /// The identifier of an organisation, a steward or a device; none for others.
     #[n(2)]
     pub culprit: Option<Digest>,
-    /// The file or round in which it was found, cut to 400 bytes.
+    /// The transcript in which it was found, by round and digest, or `the log`; cut to 400 bytes. Names of files stay with
+    /// their auditor.
     #[n(3)]
     pub place: String,
     /// The particulars, for people, cut to 400 bytes.
@@ -162,9 +163,10 @@ impl Statement for AuditStatement {
 }
 
 impl AuditStatement {
-    /// What a report says, `time` unix seconds being now. None when it is about more than [`MAX_TRANSCRIPTS`] transcripts.
+    /// What a report says, `time` unix seconds being now. None when it is about more than [`MAX_TRANSCRIPTS`] transcripts, or
+    /// of an audit that could not be finished.
     pub fn of(report: &AuditReport, time: u64) -> Option<Self> {
-        if report.transcripts.len() > MAX_TRANSCRIPTS {
+        if report.transcripts.len() > MAX_TRANSCRIPTS || report.answer == Answer::Incomplete {
             return None;
         }
         let finding = report.finding.as_ref().map(|finding| {
@@ -173,7 +175,7 @@ impl AuditStatement {
                 rule: number(finding.rule),
                 role,
                 culprit,
-                place: cut(report.place.as_deref().unwrap_or_default()),
+                place: cut(report.about.as_deref().unwrap_or_default()),
                 detail: cut(&finding.detail),
             }
         });

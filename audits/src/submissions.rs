@@ -43,6 +43,12 @@ pub(crate) struct Listed {
     pub(crate) payloads: Vec<u64>,
 }
 
+/// A payload, or what a detached transcript has instead.
+enum Shown {
+    Bytes(Vec<u8>),
+    Digest(Digest),
+}
+
 /// Reads all submissions of a round.
 pub(crate) fn read<R: Read>(
     mode: Mode,
@@ -61,7 +67,10 @@ pub(crate) fn read<R: Read>(
     };
     while let Some(header) = take_if!(records, Header) {
         read.payloads.push(records.at());
-        let payload = take!(records, Payload);
+        let payload = match take_if!(records, PayloadDigest) {
+            Some(digest) => Shown::Digest(digest),
+            None => Shown::Bytes(take!(records, Payload)),
+        };
         read.leaves.push(merkle::leaf_hash(&header));
         if read.unlisted.is_some() {
             continue;
@@ -84,7 +93,7 @@ impl Submissions {
     }
 
     /// Checks the payload of the last entry and adds it.
-    fn add(&mut self, members: &Members, payload: &[u8]) -> Result<(), Finding> {
+    fn add(&mut self, members: &Members, payload: &Shown) -> Result<(), Finding> {
         let index = self.roll.len() - 1;
         let Some(entry) = self.roll.entries().last() else {
             return Ok(());
@@ -101,9 +110,24 @@ impl Submissions {
                 entry.org
             ),
         )?;
-        if self.mode == Mode::Light {
-            return Ok(());
-        }
+        let payload = match payload {
+            Shown::Digest(digest) => {
+                Finding::unless(
+                    *digest == entry.payload,
+                    AuditRule::Payloads,
+                    Party::Provider,
+                    format_args!("submission {index} has another payload's digest beside it"),
+                )?;
+                return Finding::unless(
+                    self.mode == Mode::Light,
+                    AuditRule::Payloads,
+                    Party::Provider,
+                    "the transcript is without payloads, and they are needed",
+                );
+            }
+            Shown::Bytes(_) if self.mode == Mode::Light => return Ok(()),
+            Shown::Bytes(bytes) => bytes,
+        };
         let words = checked_payload(payload, &entry.payload, index)?;
         if entry.refused.is_none() {
             mask::add_assign(&mut self.total, &words);

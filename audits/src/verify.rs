@@ -10,6 +10,7 @@ use dawn_identity::{FoundingDocument, VerifiedFederation};
 use dawn_protocol::RoundId;
 use dawn_protocol::tlog::note::MAX_NOTE_BYTES;
 use dawn_protocol::transcript::{Record, TranscriptReader};
+use dawn_transport::TransportError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -21,10 +22,14 @@ use crate::report::{Answer, AuditReport};
 use crate::round;
 use crate::rule::AuditRule;
 use crate::said::Said;
+use crate::source::Source;
 
 /// How transcript files end.
 pub const TRANSCRIPT_EXTENSION: &str = "dawn";
 use crate::witness::{CHECKPOINT_FILE, NO_CHECKPOINT, Shown};
+
+/// What the log is called in a report.
+const LOG: &str = "the log";
 
 /// The name of the log in a directory.
 pub const LOG_FILE: &str = "log.dawnlog";
@@ -40,6 +45,9 @@ pub struct Options {
     pub max_bytes: Option<u64>,
     /// What is executed again.
     pub mode: Mode,
+    /// The folder with the payloads and answers of transcripts that are without; none means the folder
+    /// [`crate::source::PAYLOADS_FOLDER`] beside each.
+    pub payloads: Option<PathBuf>,
 }
 
 /// What an audit executes again.
@@ -68,6 +76,19 @@ pub enum AuditError {
         /// Why.
         source: io::Error,
     },
+    /// A transcript is without its payloads, and one of them is not beside it.
+    #[error(
+        "{path}: this transcript is without payloads, and {part} is not there: name the folder that has them (--payloads), or audit it --light"
+    )]
+    PartMissing {
+        /// The transcript.
+        path: PathBuf,
+        /// Where the part should be.
+        part: PathBuf,
+    },
+    /// What is beside a transcript is not what it should be.
+    #[error("{0}: this is not what its name says")]
+    PartWrong(PathBuf),
     /// There is nothing to audit.
     #[error("{0}: no transcript (*.dawn) is here")]
     Nothing(PathBuf),
@@ -78,7 +99,7 @@ pub enum AuditError {
     TooMuch(u64),
     /// The service could not be asked.
     #[error("the service cannot be asked: {0}")]
-    Service(#[from] dawn_transport::TransportError),
+    Service(#[from] TransportError),
 }
 
 /// Audits one transcript.
@@ -105,9 +126,11 @@ pub fn verify_path(path: &Path, options: &Options) -> Result<AuditReport, AuditE
         move |source| AuditError::Unreadable { path, source }
     };
     if !path.is_dir() {
-        let mut file = File::open(path).map_err(at(path))?;
         audit
-            .transcript(&path.display().to_string(), &mut file)
+            .transcript(
+                &path.display().to_string(),
+                &mut Source::open(path, options)?,
+            )
             .map_err(at(path))?;
         return Ok(audit.finish());
     }
@@ -125,7 +148,7 @@ pub fn verify_path(path: &Path, options: &Options) -> Result<AuditReport, AuditE
         return Err(AuditError::Nothing(path.to_owned()));
     }
     for file in in_order(files)? {
-        let mut input = File::open(&file).map_err(at(&file))?;
+        let mut input = Source::open(&file, options)?;
         let name = file
             .file_name()
             .unwrap_or_default()
@@ -195,6 +218,7 @@ impl Audit {
                 answer: Answer::Pass,
                 finding: None,
                 place: None,
+                about: None,
                 federation: pin,
                 federation_pinned: pin.is_some(),
                 rounds: Vec::new(),
@@ -229,11 +253,22 @@ impl Audit {
         self.report.transcripts.push(audited.digest);
         match audited.report {
             Ok(round) => {
-                let place = format!("{place} (round {})", RoundId::new(round.task, round.number));
+                let id = RoundId::new(round.task, round.number);
                 self.report.rounds.push(round);
-                self.said.push((place, said));
+                self.said
+                    .push((format!("the transcript of round {id}"), said));
             }
-            Err(stop) => self.stop(place, stop)?,
+            Err(stop) => {
+                let round = said.round.map(|round| format!(" of round {}", round.id));
+                let about = match audited.digest {
+                    Some(digest) => format!("transcript {digest}{}", round.unwrap_or_default()),
+                    None => format!(
+                        "transcript {}, which is damaged",
+                        self.report.transcripts.len()
+                    ),
+                };
+                self.stop(place, &about, stop)?;
+            }
         }
         Ok(())
     }
@@ -260,7 +295,7 @@ impl Audit {
             .transpose()
         {
             Ok(shown) => shown,
-            Err(finding) => return self.stop("the log", finding.into()),
+            Err(finding) => return self.stop(LOG, LOG, finding.into()),
         };
         let at = shown.as_ref().map(|shown| shown.checkpoint.size);
         let transcripts = self.said.iter().map(|(_, said)| said);
@@ -300,7 +335,7 @@ impl Audit {
                     }
                 }
             }
-            Err(stop) => self.stop("the log", stop)?,
+            Err(stop) => self.stop(LOG, LOG, stop)?,
         }
         Ok(())
     }
@@ -374,6 +409,16 @@ impl Audit {
         self.chain.unchecked().insert(0, what);
     }
 
+    /// A round that is over, and the service failed when it was asked for it: nothing is known of it, and nothing passes.
+    pub(crate) fn not_given(&mut self, round: &RoundId, error: &TransportError) {
+        self.unchecked_first(format!(
+            "round {round}: it is over, and the service does not give its transcript ({error})"
+        ));
+        if !self.failed() {
+            self.report.answer = Answer::Incomplete;
+        }
+    }
+
     /// Notes something that could not be checked.
     pub(crate) fn unchecked(&mut self, what: String) {
         self.chain.unchecked().push(what);
@@ -411,19 +456,23 @@ impl Audit {
         Ok(())
     }
 
-    fn stop(&mut self, place: &str, stop: Stop) -> Result<(), io::Error> {
+    /// `about` says what `place` says without names of files.
+    fn stop(&mut self, place: &str, about: &str, stop: Stop) -> Result<(), io::Error> {
         match stop {
             Stop::Unreadable(error) => Err(error),
             Stop::Broken(finding) => {
                 self.fail(place, *finding);
+                self.report.about = Some(about.to_owned());
                 Ok(())
             }
         }
     }
 
+    /// In a place that has no name of a file.
     fn fail(&mut self, place: &str, finding: Finding) {
         self.report.answer = Answer::Fail;
         self.report.finding = Some(finding);
         self.report.place = Some(place.to_owned());
+        self.report.about.clone_from(&self.report.place);
     }
 }

@@ -228,6 +228,15 @@ fn devices_prove(bed: &Testbed, url: &str) {
     );
     assert_eq!(counted["result"]["accepted"], 5);
     assert_eq!(counted["audit"], "PASS");
+    // The end of the round is cosigned with what comes after it, soon.
+    let mut asked = 0;
+    while json(bed, &ask(0)).0["checkpoint"]["standing"] != "cosigned" {
+        asked += 1;
+        assert!(asked < 60, "{counted}");
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    let text = said(&dawn(bed, &ask(0)));
+    assert!(text.contains("included in the checkpoint of"), "{text}");
     assert_eq!(
         (&counted["receipt"], &counted["evidence"]),
         (&true.into(), &false.into())
@@ -379,11 +388,28 @@ fn reports_are_shown(bed: &Testbed, url: &str) {
     assert_eq!((code, &shown["answer"]), (1, &"FAIL".into()));
     assert_eq!(
         (&shown["rule"], &shown["place"]),
-        (&"A01".into(), &failed["place"])
+        (&"A01".into(), &"transcript 1, which is damaged".into())
     );
     assert_eq!(shown["transcripts"], Value::Array(vec![Value::Null]));
     let (light, code) = json(bed, &format!("audit verify {url} --light"));
     assert_eq!((code, &light["mode"]), (0, &"light".into()));
+    assert_eq!(light["rounds"][0]["details"]["detached"], true);
+    let (apart, code) = json(bed, &format!("audit detach {transcript} --out apart"));
+    let detached = apart["transcript"].as_str().unwrap();
+    assert_eq!((code, fields(&apart).len()), (0, 3));
+    let (light, _) = json(bed, &format!("audit verify {detached} --light"));
+    assert_eq!(light["transcripts"][0], apart["digest"]);
+    let (full, code) = json(bed, &format!("audit verify {detached}"));
+    assert_eq!((code, &full["answer"]), (0, &"PASS".into()));
+    assert_eq!(full["transcripts"], report["transcripts"]);
+    let again = json(bed, &format!("audit attach {detached} --out whole")).1;
+    let whole = std::fs::read(bed.scratch.path().join("whole")).unwrap();
+    assert!(again == 0 && whole == std::fs::read(&transcript).unwrap());
+    refused(
+        bed,
+        &format!("audit verify {detached} --payloads log"),
+        "is not there: name",
+    );
 }
 
 /// `dawn log export`, `prove` and `verify`.

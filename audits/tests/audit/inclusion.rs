@@ -96,6 +96,24 @@ fn a_submission_is_counted_or_left_out_for_a_reason() {
         sum_is_open: false,
     };
     assert_eq!(outcome(&world, &aborted, &submitted), expected);
+    // Enough have opened, and the aggregator says that nothing came of it.
+    let lying = Script {
+        lying_openers: vec![1, 2, 3],
+        ..Script::default()
+    };
+    let unopened = world.play(None, &lying);
+    let submitted = receipt(
+        &world,
+        &unopened,
+        &unopened.submissions[0],
+        &world.aggregator,
+    );
+    let expected = Outcome::NoResult {
+        place: 0,
+        reason: "no-small-opening".into(),
+        sum_is_open: true,
+    };
+    assert_eq!(outcome(&world, &unopened, &submitted), expected);
 }
 
 /// The aggregator takes a submission, signs that it did, and closes the list without it. The transcript passes: only the

@@ -247,17 +247,6 @@ fn enough_sealing_keys_and_endorsements_in_the_log_refute_their_want() {
     let spec = place(&log, round.spec.bytes());
     let context = world.context.verify_spec(&round.spec).unwrap();
     let early = |kinds: &[Kind], session, reason| {
-        let mut draft = whole.clone();
-        let beginning = [
-            Kind::Founding,
-            Kind::Register,
-            Kind::Roster,
-            Kind::Task,
-            Kind::Model,
-        ];
-        draft
-            .records
-            .retain(|(kind, _)| beginning.contains(kind) || kinds.contains(kind));
         let aborted = Aborted {
             round: context.round_id(),
             session,
@@ -269,8 +258,8 @@ fn enough_sealing_keys_and_endorsements_in_the_log_refute_their_want() {
             draw: None,
         };
         let end = Signed::sign(&aborted, &world.aggregator).unwrap();
-        draft.records.push((Kind::Aborted, end.bytes().to_vec()));
-        (draft.seal(), end.bytes().to_vec())
+        let told = whole.ended_early(kinds, &end);
+        (told.seal(), end.bytes().to_vec())
     };
     let unspecified = early(&[], None, AbortReason::TooFewSealingKeys);
     let session = Some(context.session());

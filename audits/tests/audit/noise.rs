@@ -171,5 +171,6 @@ fn too_little_noise_ends_a_round_and_only_then() {
         ..told
     };
     let report = audit(&world, &transcript(&world, &told));
-    assert_broken(&report, AuditRule::Abort, Party::Aggregator);
+    // Before closing it may have been left out that the round came further.
+    assert_broken(&report, AuditRule::Abort, Party::Provider);
 }

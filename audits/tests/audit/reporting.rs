@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use dawn_audits::page::page;
 use dawn_audits::signed_report::{MAX_TRANSCRIPTS, MAX_UNCHECKED, SOFTWARE};
-use dawn_audits::verify_transcript;
 use dawn_audits::{AuditReport, AuditRule, AuditStatement, Check, Mode, Options, Party};
+use dawn_audits::{verify_path, verify_transcript};
 use dawn_crypto::digest::Digest;
 use dawn_identity::{DecodeError, SecretKey, Signed, from_canonical, to_canonical};
 use dawn_protocol::transcript::Kind;
@@ -126,14 +126,31 @@ fn a_signed_report_is_verified_and_says_the_same() {
     let finding = said.finding.as_ref().unwrap();
     assert_eq!(finding.rule(), Some(AuditRule::Sum));
     assert_eq!(finding.culprit(), "the aggregator");
+    // By its round and its digest: names of files and folders stay with the auditor.
+    let transcript = said.transcripts[0].unwrap();
+    let round = round.spec.peek().round;
+    let place = format!("transcript {transcript} of round {round}");
+    assert_eq!(finding.place, place);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("private name.dawn");
+    std::fs::write(&file, &lie).unwrap();
+    let of_file = verify_path(&file, &Options::default()).unwrap();
+    assert!(of_file.to_string().contains("private name"));
+    let of_folder = verify_path(dir.path(), &Options::default()).unwrap();
+    for report in [of_file, of_folder] {
+        let said = AuditStatement::of(&report, 9).unwrap();
+        assert_eq!(said.finding.unwrap().place, place);
+    }
     assert!(Signed::sign(&said, &auditor).is_ok());
     // A damaged file has no digest.
     let report = audit(&world, &bytes[..bytes.len() - 1]);
     let said = AuditStatement::of(&report, 9).unwrap();
     assert_eq!(said.transcripts, [None]);
+    let damaged = "transcript 1, which is damaged";
+    assert_eq!(said.finding.as_ref().unwrap().place, damaged);
     // A stranger's text is cut and not refused; a rule that there is not is refused.
     let mut long = report;
-    long.place = Some("\u{e9}".repeat(1000));
+    long.about = Some("\u{e9}".repeat(1000));
     long.unchecked = vec!["x".repeat(1000); 100];
     let mut said = AuditStatement::of(&long, 9).unwrap();
     assert!(Signed::sign(&said, &auditor).is_ok());
@@ -322,6 +339,9 @@ fn a_light_audit_counts_and_does_not_repeat_accusations() {
     assert_eq!(check(&report, AuditRule::Result), Check::Unchecked);
     let said = report.unchecked.join("\n");
     assert!(said.contains("that stewards answered wrongly"), "{said}");
+    for shown in [page(&report), report.to_string()] {
+        assert!(shown.contains("(not checked)") && !shown.contains("opened wrongly"));
+    }
     assert!(!audit(&world, &accused).passed());
 }
 

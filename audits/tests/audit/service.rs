@@ -7,13 +7,15 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use dawn_audits::{AuditError, AuditRule, Options, Party, verify_service};
+use dawn_audits::{
+    Answer, AuditError, AuditRule, AuditStatement, Mode, Options, Party, verify_service,
+};
 use dawn_identity::to_canonical;
 use dawn_protocol::LogEntry;
 
 use crate::common::World;
 use crate::common::round::Script;
-use crate::common::transcript::transcript;
+use crate::common::transcript::{detached, transcript};
 use crate::logs::{entries, head};
 use crate::{assert_broken, rounds};
 
@@ -22,6 +24,9 @@ struct Served {
     task: Vec<u8>,
     id: String,
     transcripts: Vec<Vec<u8>>,
+    knows_detached: bool,
+    /// A round whose transcript is always being written.
+    failing: Option<usize>,
     head: Vec<u8>,
     entries: Vec<Vec<u8>>,
 }
@@ -61,11 +66,23 @@ async fn serve(served: Served) -> String {
     url
 }
 
+#[derive(serde::Deserialize)]
+struct Contents {
+    payloads: Option<bool>,
+}
+
 async fn round(
     State(served): State<Arc<Served>>,
     Path((_, number)): Path<(String, usize)>,
+    Query(contents): Query<Contents>,
 ) -> Response {
+    if served.failing == Some(number) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     match served.transcripts.get(number - 1) {
+        Some(bytes) if served.knows_detached && contents.payloads == Some(false) => {
+            detached(bytes).0.into_response()
+        }
         Some(bytes) => bytes.clone().into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -98,6 +115,8 @@ fn served(world: &mut World) -> Served {
             .iter()
             .map(|round| transcript(world, round))
             .collect(),
+        knows_detached: true,
+        failing: None,
         head: head(&log, &world.log).bytes().to_vec(),
         entries: log,
     }
@@ -144,6 +163,48 @@ async fn an_aggregator_answers_for_what_it_serves() {
     assert_eq!(report.rounds.len(), 1);
 }
 
+/// A light audit downloads no payloads, from a service that knows how to leave them out.
+#[tokio::test]
+async fn a_light_audit_downloads_no_payloads() {
+    let options = Options {
+        mode: Mode::Light,
+        ..Options::default()
+    };
+    let mut sizes = vec![];
+    for knows_detached in [true, false] {
+        let mut world = World::new(67);
+        let mut served = served(&mut world);
+        served.knows_detached = knows_detached;
+        let url = serve(served).await;
+        let dir = tempfile::tempdir().unwrap();
+        let report = verify_service(&url, &[], dir.path(), &options)
+            .await
+            .unwrap();
+        assert!(report.passed(), "{report}");
+        assert_eq!(report.rounds.len(), 2);
+        let detached = report.rounds.iter().map(|round| round.details.detached);
+        assert_eq!(detached.collect::<Vec<_>>(), [knows_detached; 2]);
+        sizes.push(kept(dir.path()));
+    }
+    // Two rounds of four payloads of 16 KiB.
+    assert!(sizes[0] + 2 * 4 * (16 << 10) < sizes[1], "{sizes:?}");
+}
+
+/// Whoever is asked for everything and leaves the payloads out does not get away with it.
+#[tokio::test]
+async fn a_service_that_leaves_payloads_out_fails_a_full_audit() {
+    let mut world = World::new(68);
+    let mut served = served(&mut world);
+    served.transcripts[1] = detached(&served.transcripts[1]).0;
+    let url = serve(served).await;
+    let dir = tempfile::tempdir().unwrap();
+    let report = verify_service(&url, &[], dir.path(), &Options::default())
+        .await
+        .unwrap();
+    assert_broken(&report, AuditRule::Payloads, Party::Aggregator);
+    assert_eq!(report.rounds.len(), 1);
+}
+
 /// The log says that a round is over; the service does not show it.
 #[tokio::test]
 async fn a_round_that_is_over_cannot_be_withheld() {
@@ -160,6 +221,32 @@ async fn a_round_that_is_over_cannot_be_withheld() {
             .unwrap();
         assert_broken(&report, AuditRule::Log, Party::Aggregator);
         assert_eq!(report.rounds.len(), shown);
+    }
+}
+
+/// It may be that a transcript is still being written, or that it never will be: neither is a broken rule, and neither passes.
+#[tokio::test]
+async fn a_round_that_is_never_given_is_no_pass() {
+    for (failing, audited) in [(1, 0), (2, 1)] {
+        let mut world = World::new(69);
+        let mut served = served(&mut world);
+        served.failing = Some(failing);
+        served.founding = world.federation.document().to_bytes();
+        let url = serve(served).await;
+        let dir = tempfile::tempdir().unwrap();
+        let report = verify_service(&url, &[], dir.path(), &Options::default())
+            .await
+            .unwrap();
+        assert_eq!(report.answer, Answer::Incomplete);
+        assert!(report.finding.is_none() && !report.passed(), "{report}");
+        assert_eq!(report.rounds.len(), audited);
+        let said = report.to_string();
+        assert!(
+            said.contains("not checked: round") && said.contains("503"),
+            "{said}"
+        );
+        assert!(!said.contains("PASS") && !dawn_audits::page::page(&report).contains("PASS"));
+        assert!(AuditStatement::of(&report, 9).is_none(), "nothing to sign");
     }
 }
 

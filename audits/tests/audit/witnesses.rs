@@ -178,3 +178,21 @@ fn cosignatures_of_revoked_stewards_do_not_count() {
     scene.entries.push(event.unwrap().bytes().to_vec());
     assert_eq!(counted(&scene), all - 1);
 }
+
+/// A file of many notes, none of them a checkpoint, is told for what it is.
+#[test]
+fn many_notes_are_no_checkpoint() {
+    let scene = Scene::new(78);
+    let name = origin(&scene.world.federation.digest());
+    let note = SignedNote::sign("just a note\n".to_owned(), &name, &scene.world.log);
+    let sixty = note.to_text().repeat(60);
+    for (notes, why) in [
+        (sixty.as_str(), "not exactly three lines"),
+        (&sixty.repeat(9), "longer than 16 KiB"),
+        (&note.to_text(), "not exactly three lines"),
+    ] {
+        let report = scene.audit(notes.as_bytes());
+        assert_broken(&report, AuditRule::Log, Party::Provider);
+        assert!(report.to_string().contains(why), "{report}");
+    }
+}

@@ -1,8 +1,12 @@
 //! Transcripts of played rounds, and drafts of them whose records can be changed before the file is
 //! sealed again under a fresh digest.
 
+use std::collections::BTreeMap;
+
 use dawn_crypto::digest::{Hasher, labels};
-use dawn_protocol::transcript::{Kind, MAGIC, TranscriptWriter, VERSION};
+use dawn_identity::Signed;
+use dawn_protocol::Aborted;
+use dawn_protocol::transcript::{Form, Kind, Part, TranscriptWriter, VERSION, detach};
 
 use super::round::{PlayedRound, Script};
 use super::{Plan, World};
@@ -61,6 +65,17 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
     writer.finish().unwrap().1
 }
 
+/// A transcript without payloads and answers, and these under their names.
+pub fn detached(whole: &[u8]) -> (Vec<u8>, BTreeMap<String, Vec<u8>>) {
+    let (mut file, mut parts) = (vec![], BTreeMap::new());
+    let keep = |part: Part, bytes: &[u8]| {
+        parts.insert(part.digest().to_string(), bytes.to_vec());
+        Ok(())
+    };
+    detach(whole, &mut file, keep).unwrap();
+    (file, parts)
+}
+
 /// A transcript's records, to be changed.
 #[derive(Clone)]
 pub struct Draft {
@@ -102,9 +117,34 @@ impl Draft {
         &mut self.records[place].1
     }
 
+    /// What stands before every specification, the records of these kinds, and an abort after them.
+    pub fn ended_early(&self, kinds: &[Kind], aborted: &Signed<Aborted>) -> Self {
+        let beginning = [
+            Kind::Founding,
+            Kind::Register,
+            Kind::Roster,
+            Kind::Task,
+            Kind::PreviousResult,
+            Kind::Model,
+        ];
+        let mut early = self.clone();
+        early
+            .records
+            .retain(|(kind, _)| beginning.contains(kind) || kinds.contains(kind));
+        early
+            .records
+            .push((Kind::Aborted, aborted.bytes().to_vec()));
+        early
+    }
+
     /// A file with these records and the right digest at the end, whatever the records are.
     pub fn seal(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
+        self.seal_as(Form::Whole)
+    }
+
+    /// As [`Self::seal`], as a file of this form.
+    pub fn seal_as(&self, form: Form) -> Vec<u8> {
+        let mut bytes = form.magic().to_vec();
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         for (kind, record) in &self.records {
             bytes.push(*kind as u8);

@@ -13,6 +13,7 @@ use dawn_audits::{
 use dawn_identity::{Digest, Signed, TaskId};
 use serde_json::json;
 
+use super::audit_parts;
 use super::audit_watch::Watch;
 use super::key;
 use crate::{files, output};
@@ -24,6 +25,30 @@ pub enum Command {
     /// Follows the log of a running service: every head extends the last, nobody says two things, budgets hold. Needs no
     /// transcripts. Exits with 1 on a violation.
     Watch(Watch),
+    /// Takes payloads and answers out of a transcript: a light audit needs none, and a full one finds them beside it, each under
+    /// its digest.
+    Detach {
+        /// A whole transcript.
+        transcript: PathBuf,
+        /// The folder for the transcript without them, under the same name, and for them, below `payloads`.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Puts payloads and answers back into a transcript: the same file as before.
+    Attach {
+        /// A transcript without payloads.
+        transcript: PathBuf,
+        /// The folder that has them. The folder `payloads` beside it when absent.
+        #[arg(long, value_name = "DIR")]
+        payloads: Option<PathBuf>,
+        /// The whole transcript.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows a signed audit report; with the auditor's key, verifies it. Exits with 1 when it does not verify, or
     /// says that a rule is broken.
     Show {
@@ -47,6 +72,10 @@ pub struct Verify {
     /// Signatures and digests alone: payloads and answers are not looked into, and nothing is executed again.
     #[arg(long)]
     light: bool,
+    /// For files without payloads: the folder that has them, each under its digest. The folder `payloads` beside each file when
+    /// absent.
+    #[arg(long, value_name = "DIR", conflicts_with = "light")]
+    payloads: Option<PathBuf>,
     /// With an address: only this task; may be given several times. All tasks when absent.
     #[arg(long = "task")]
     tasks: Vec<TaskId>,
@@ -73,6 +102,17 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Verify(verify) => verify.run().await,
         Command::Watch(watch) => watch.run().await,
+        Command::Detach {
+            transcript,
+            out,
+            json,
+        } => audit_parts::detach(&transcript, &out, json),
+        Command::Attach {
+            transcript,
+            payloads,
+            out,
+            json,
+        } => audit_parts::attach(&transcript, payloads.as_deref(), &out, json),
         Command::Show { report, key, json } => show(&report, key.as_deref(), json),
     }
 }
@@ -83,6 +123,7 @@ impl Verify {
             federation: self.federation,
             max_bytes: Some(self.max_bytes),
             mode: if self.light { Mode::Light } else { Mode::Full },
+            payloads: self.payloads.clone(),
         };
         // A key that cannot be read is told before the audit, which may take long.
         let key = self.sign.as_deref().map(files::read_key).transpose()?;
@@ -99,7 +140,7 @@ impl Verify {
         }
         if let (Some(key), Some(path)) = (key, &self.out) {
             let statement = AuditStatement::of(&report, files::now()).with_context(|| {
-                format!("one report is about at most {MAX_TRANSCRIPTS} transcripts: audit fewer at a time")
+                format!("nothing is signed: the audit could not be finished, or is about more than {MAX_TRANSCRIPTS} transcripts (audit fewer at a time)")
             })?;
             let signed = Signed::sign(&statement, &key)?;
             files::overwrite(path, signed.bytes(), 0o644)?;

@@ -1,13 +1,13 @@
 //! `dawn client prove`: a device's own check of what became of its submission.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use dawn_audits::Options;
 use dawn_audits::inclusion::{Outcome, Proof, Submitted, prove};
+use dawn_audits::standing::Standing;
+use dawn_audits::{Options, Source};
 use dawn_client::ledger::Ledger;
 use dawn_identity::{Digest, Signed, TaskId};
 use dawn_protocol::transcript::max_bytes;
@@ -58,9 +58,12 @@ impl Prove {
         }
         let scratch = tempfile::tempdir()?;
         let path = self.transcript(&submitted.round, scratch.path()).await?;
-        let mut file =
-            File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let proof = prove(&mut file, &options, &submitted)?;
+        let mut transcript = Source::open(&path, &options)?;
+        let mut proof = prove(&mut transcript, &options, &submitted)?;
+        let standing = match (proof.rests.take(), self.service()?) {
+            (Some(rests), Some(api)) => Some(rests.standing(&api, &submitted.round).await?),
+            _ => None,
+        };
         let shown = json!({
             "task": submitted.round.task,
             "round": submitted.round.number,
@@ -70,8 +73,14 @@ impl Prove {
             "result": proof.outcome,
             "audit": proof.report.summary(),
             "unchecked": proof.report.unchecked,
+            "checkpoint": standing,
         });
-        output::report(self.json, &shown, |_| in_words(&submitted, &proof))?;
+        output::report(self.json, &shown, |_| {
+            in_words(&submitted, &proof, standing.as_ref())
+        })?;
+        if standing.as_ref().is_some_and(Standing::is_broken) {
+            return Ok(ExitCode::FAILURE);
+        }
         Ok(match proof.outcome {
             Outcome::Counted { .. } => ExitCode::SUCCESS,
             Outcome::LeftOut { .. } | Outcome::NothingOpened { .. } | Outcome::NoResult { .. } => {
@@ -81,6 +90,15 @@ impl Prove {
                 ExitCode::FAILURE
             }
         })
+    }
+
+    /// The service that is asked, unless the transcript is a file.
+    fn service(&self) -> Result<Option<Api>> {
+        let source = &self.source;
+        if source.starts_with("http://") || source.starts_with("https://") {
+            return Ok(Some(Api::new(source)?));
+        }
+        Ok(None)
     }
 
     /// What is asked about, and the federation that the device pins.
@@ -111,11 +129,9 @@ impl Prove {
 
     /// Where the transcript is, after downloading it where it has to be.
     async fn transcript(&self, round: &RoundId, scratch: &Path) -> Result<PathBuf> {
-        let source = &self.source;
-        if !source.starts_with("http://") && !source.starts_with("https://") {
-            return Ok(source.into());
-        }
-        let api = Api::new(source)?;
+        let Some(api) = self.service()? else {
+            return Ok((&self.source).into());
+        };
         let task = api.task(&round.task).await?;
         let path = scratch.join("round.dawn");
         let mut file = tokio::fs::File::create(&path).await?;
@@ -126,7 +142,7 @@ impl Prove {
     }
 }
 
-fn in_words(submitted: &Submitted, proof: &Proof) -> String {
+fn in_words(submitted: &Submitted, proof: &Proof, standing: Option<&Standing>) -> String {
     let round = submitted.round;
     let evidence = "With the receipt this transcript is evidence against the aggregator: keep both (--write-receipt).";
     let said = match &proof.outcome {
@@ -171,6 +187,13 @@ fn in_words(submitted: &Submitted, proof: &Proof) -> String {
     };
     match proof.outcome {
         Outcome::Unsound => format!("round {round}: {said}\n{}", proof.report),
-        _ => format!("round {round}: {said}"),
+        _ => {
+            let behind = match standing {
+                Some(standing) => format!("what that rests on: {standing}"),
+                None => "whether stewards have cosigned a log that has what that rests on was not checked: that needs the service's address"
+                    .to_owned(),
+            };
+            format!("round {round}: {said}\n{behind}")
+        }
     }
 }

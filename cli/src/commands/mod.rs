@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod audit;
+mod audit_parts;
 mod audit_watch;
 pub mod bench;
 mod bench_accuracy;

@@ -2,7 +2,7 @@
 //! (`table.txt`). Fields are found by walking over the canonical CBOR, so that nobody has to remember to add a new one: a field
 //! that is not in the table fails the test.
 
-mod bases;
+pub mod bases;
 mod cases;
 mod item;
 mod table;
@@ -31,8 +31,10 @@ fn every_field_has_its_rule_and_its_culprit() {
     let met = BTreeSet::from_iter(
         (bases.iter()).flat_map(|base| base.draft.records.iter().map(|(kind, _)| *kind as u8)),
     );
+    // What only a transcript without payloads has: `detached`.
+    let detached = [Kind::PayloadDigest, Kind::AnswersDigest, Kind::WholeDigest];
     let kinds: BTreeSet<u8> = (0..u8::MAX)
-        .filter(|code| Kind::from_code(*code).is_some())
+        .filter(|code| Kind::from_code(*code).is_some_and(|kind| !detached.contains(&kind)))
         .collect();
     assert_eq!(
         met, kinds,
