@@ -349,6 +349,19 @@ pub async fn challenge(api: &Api, stewards: &mut [Steward], id: &RoundId) {
     wait_for_phase(api, id, "reporting").await;
 }
 
+/// Lets stewards work until all of them have reported and none has opened: the next round is not there yet.
+pub async fn work_until_reported(api: &Api, stewards: &mut [Steward], id: &RoundId) {
+    work_through(api, stewards, id, &["reporting", "opening"]).await;
+    let begun = Instant::now();
+    while crate::world::phase(api, &id.task, id.number).await.0 == "reporting" {
+        for steward in stewards.iter_mut() {
+            steward.step_only(api, "report").await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "not all report");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Lets stewards work until a round has left a phase.
 pub async fn work_through(api: &Api, stewards: &mut [Steward], id: &RoundId, until: &[&str]) {
     let begun = Instant::now();
