@@ -19,12 +19,64 @@ pub(super) fn describe(openapi: &OpenApi) -> Value {
         }
     }
     document["components"]["responses"] = Value::Object(responses());
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(tiles());
+    }
     for (path, item) in object(&mut document, "paths") {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             complete(method, path, operation);
         }
     }
     document
+}
+
+/// Tiles have names of several path elements (C2SP tlog-tiles), which one route takes and no one template describes: those of the
+/// first thousand indexes, full and partial.
+fn tiles() -> impl Iterator<Item = (String, Value)> {
+    const HASHES: (&str, &str) = (
+        "{level}",
+        "A tile of hashes: 32 bytes each, 256 of them or `width`",
+    );
+    const ENTRIES: (&str, &str) = (
+        "entries",
+        "A bundle of log entries, each after its length as a big-endian u16: 256 of them or `width`",
+    );
+    let operation = |(folder, what): (&str, &str), partial: bool| {
+        let parameter = |name: &str, kind: &str, what: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}, "description": what});
+        let mut parameters = vec![parameter(
+            "tile",
+            "string",
+            "Index with three digits; from 1000 on an element for every three digits more comes before, as in x001/234",
+        )];
+        if folder == HASHES.0 {
+            let what = "Level: a hash is of 256^level entries";
+            parameters.insert(0, parameter("level", "integer", what));
+        }
+        if partial {
+            let what = "Number of hashes or entries of the last one, which is not full";
+            parameters.push(parameter("width", "integer", what));
+        }
+        let end = if partial { ".p/{width}" } else { "" };
+        let described = json!({"get": {
+            "tags": ["log"],
+            "operationId": format!("get_{}_{}", if partial { "partial" } else { "full" }, if folder == HASHES.0 { "tile" } else { "bundle" }),
+            "summary": format!("{what} (C2SP tlog-tiles)."),
+            "parameters": parameters,
+            "responses": {
+                "200": {"description": what, "content": {"application/octet-stream": {}}},
+                "404": {"description": "The tree as it is now has no such tile", "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+            },
+        }});
+        (format!("/v1/log/tile/{folder}/{{tile}}{end}"), described)
+    };
+    let all = [
+        (HASHES, false),
+        (HASHES, true),
+        (ENTRIES, false),
+        (ENTRIES, true),
+    ];
+    all.into_iter()
+        .map(move |(of, partial)| operation(of, partial))
 }
 
 /// The refusals: status, when, and an example of `detail`.
@@ -275,6 +327,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What the document says of tiles is what the route takes.
+    #[test]
+    fn examples_of_tiles_are_names_of_tiles() {
+        use dawn_protocol::tlog::tile::{Bundle, TileId};
+        let document = document();
+        let mut found = 0;
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            let Some(rest) = path.strip_prefix("/v1/log/tile/") else {
+                continue;
+            };
+            let mut name = rest.to_owned();
+            for parameter in item["get"]["parameters"].as_array().expect("parameters") {
+                let place = format!("{{{}}}", parameter["name"].as_str().expect("a name"));
+                let example = &parameter["example"];
+                let text = example
+                    .as_str()
+                    .map_or_else(|| example.to_string(), str::to_owned);
+                assert!(name.contains(&place), "{path} has no {place}");
+                name = name.replace(&place, &text);
+            }
+            let parsed = match name.strip_prefix("entries/") {
+                Some(bundle) => Bundle::parse(bundle).map(|_| ()),
+                None => TileId::parse(&name).map(|_| ()),
+            };
+            assert_eq!(parsed, Ok(()), "{path}: {name}");
+            found += 1;
+        }
+        assert_eq!(found, 4);
     }
 
     #[test]
