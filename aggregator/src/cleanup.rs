@@ -23,12 +23,14 @@ pub async fn end_of_round(app: &App, id: &RoundId) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Deletes payloads, packages and answers that no row names and that are older than any upload, and nonces that expired.
+/// Deletes payloads, packages and answers that no row names and that are older than any upload, nonces that expired, and
+/// registrations that nobody has approved for too long.
 ///
 /// # Errors
 /// The database or the objects fail.
 pub async fn sweep(app: &App) -> Result<(), EngineError> {
     app.store.forget_nonces().await?;
+    app.store.forget_waiting().await?;
     let before = now_s().saturating_sub(app.config.limits.orphan_age_s);
     let unfinished = app.payloads.delete_unfinished(before).await?;
     if unfinished > 0 {

@@ -16,6 +16,7 @@ use dawn_identity::{
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
 use crate::app::App;
+use crate::clock::now_s;
 use crate::payloads::ObjectKey;
 use crate::problem::Problem;
 use crate::store::StoreError;
@@ -80,8 +81,11 @@ fn spoiled<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> ContextErr
     move |error| ContextError::Spoiled(what, error.to_string())
 }
 
-/// Keys by their thumbprints, as of a place in the register.
-type KeysAsOf = (RegisterHead, Arc<HashMap<Thumbprint, PublicKey>>);
+/// Keys by their thumbprints, each with the times (from, until) at which it may administer something.
+type Administrators = HashMap<Thumbprint, (PublicKey, Vec<(u64, u64)>)>;
+
+/// The same as of a place in the register.
+type KeysAsOf = (RegisterHead, Arc<Administrators>);
 
 /// What was verified.
 #[derive(Debug, Default)]
@@ -224,8 +228,8 @@ impl App {
         }))
     }
 
-    /// A key that may administer something: a member's current root key, or an issuer key that it announced. What it may
-    /// do is another question.
+    /// A key that may administer something: a member's current root key, or an issuer key that it announced with a certificate
+    /// that counts now. What it may do is another question.
     ///
     /// # Errors
     /// As [`App::federation`].
@@ -236,15 +240,14 @@ impl App {
         let members = self.members().await?;
         let known = peek(&self.known.keys).filter(|(head, _)| *head == members.head());
         let (_, keys) = known.unwrap_or_else(|| {
-            let keys = members
-                .iter()
-                .flat_map(|member| std::iter::once(member.root()).chain(member.issuers()))
-                .map(|key| (key.thumbprint(), *key));
-            let known = (members.head(), Arc::new(keys.collect()));
+            let known = (members.head(), Arc::new(administrators(&members)));
             keep(&self.known.keys, known.clone());
             known
         });
-        Ok(keys.get(thumbprint).copied())
+        let now = now_s();
+        let counts = |(from, until): &(u64, u64)| (*from..*until).contains(&now);
+        let found = keys.get(thumbprint);
+        Ok(found.and_then(|(key, times)| times.iter().any(counts).then_some(*key)))
     }
 
     /// The members as of a place that a round names.
@@ -381,4 +384,19 @@ impl App {
     ) -> Result<Option<Signed<T>>, ContextError> {
         Ok(self.statements(id).await?.pop())
     }
+}
+
+/// The keys that may administer something, each with the times at which it may. Several organisations may have announced one
+/// key, and nobody's certificate shortens another's.
+fn administrators(members: &Members) -> Administrators {
+    let mut keys = Administrators::new();
+    for member in members.iter() {
+        let root = (member.root(), &[(0, u64::MAX)][..]);
+        for (key, times) in std::iter::once(root).chain(member.issuers_with_times()) {
+            let known = keys.entry(key.thumbprint());
+            let (_, all) = known.or_insert_with(|| (*key, Vec::new()));
+            all.extend(times);
+        }
+    }
+    keys
 }

@@ -135,7 +135,12 @@ fn register<R: Read>(
         let entry = register
             .push(&bytes)
             .map_err(|e| provider(AuditRule::Roster, e))?;
-        if let Entry::Registration(registration) = entry {
+        let registration = match entry {
+            Entry::Registration(registration) => Some(registration),
+            Entry::Approval(_, registration) => Some(&**registration),
+            _ => None,
+        };
+        if let Some(registration) = registration {
             let name = || registration.name.clone();
             names.entry(registration.org()).or_insert_with(name);
         }

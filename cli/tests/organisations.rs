@@ -60,6 +60,34 @@ async fn an_organisation_comes_changes_and_leaves() {
     ok(&format!("org approve --dir south --server SERVER {east}"));
     assert_eq!(shown().await["status"], "member");
 
+    // Another one gives its registration to a founder, and the server is told nothing.
+    let west = ok("org init --name west --dir west")["org"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let unknown = run(&format!("org approve --dir north --server SERVER {west}"));
+    assert!(unknown.unwrap_err().contains("--registration"));
+    ok("federation registration --org west --federation federation.cbor --out west.cose");
+    let other = run(&format!(
+        "org approve --dir north --server SERVER --registration west.cose {east}"
+    ));
+    assert!(
+        other
+            .unwrap_err()
+            .contains(&format!("is of organisation {west}"))
+    );
+    let mut forged = std::fs::read(dir.join("west.cose")).unwrap();
+    *forged.last_mut().unwrap() ^= 1;
+    std::fs::write(dir.join("forged.cose"), forged).unwrap();
+    let by_hand = format!("org approve --dir north --server SERVER --registration FILE {west}");
+    assert!(run(&by_hand.replace("FILE", "forged.cose")).is_err());
+    let approved = ok(&by_hand.replace("FILE", "west.cose"));
+    assert_eq!(approved["name"], "west");
+    // The next founder finds it in the register.
+    ok(&format!("org approve --dir south --server SERVER {west}"));
+    let shown_west = stage.api().org(&west.parse().unwrap()).await.unwrap();
+    assert_eq!(shown_west["status"], "member");
+
     // The root key is replaced; the organisation stays what it is, with its issuer.
     let before = ok("key show east/root.pem");
     let rotated = ok("org rotate --root --dir east --server SERVER");

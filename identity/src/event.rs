@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::ids::{DeviceId, KeyId, OrgId, StewardId};
 use crate::issuer::IssuerCertificate;
 use crate::keys::{PublicKey, SecretKey, Signature};
+use crate::registration::OrgRegistration;
 use crate::rule::{BrokenRule, all_distinct};
 use crate::signed::{Signed, Statement};
 
@@ -137,35 +138,42 @@ impl Statement for OrgEvent {
     }
 }
 
-/// A founder's word that an organisation may come in. Signed by the founder's current root key.
+/// A founder's word that an organisation may come in. It brings the registration along: until a founder has signed one
+/// nobody who folds the register knows that the organisation exists. Signed by the founder's current root key.
 /// `docs/identity-formats.md`, section 5.4.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct OrgApproval {
-    /// The organisation that is let in.
-    #[n(0)]
-    pub org: OrgId,
     /// The founder.
-    #[n(1)]
+    #[n(0)]
     pub approver: OrgId,
-    /// Digest of the federation's founding document.
-    #[n(2)]
-    pub federation: Digest,
-    /// Body digest of the registration that is approved, name and all.
-    #[n(3)]
-    pub registration: Digest,
+    /// The registration that is approved, name and all. It says which organisation is let in, and into which federation.
+    #[n(1)]
+    pub registration: Signed<OrgRegistration>,
     /// When it was made, unix seconds.
-    #[n(4)]
+    #[n(2)]
     pub created: u64,
+}
+
+impl OrgApproval {
+    /// The organisation that is let in.
+    pub fn org(&self) -> OrgId {
+        self.registration.peek().org()
+    }
+
+    /// Digest of the federation's founding document.
+    pub fn federation(&self) -> Digest {
+        self.registration.peek().federation
+    }
 }
 
 impl Statement for OrgApproval {
     const KIND: &'static str = "org-approval";
-    const MAX_BYTES: usize = 192;
+    const MAX_BYTES: usize = Signed::<OrgRegistration>::MAX_BYTES + 64;
 
     fn check(&self) -> Result<(), BrokenRule> {
         BrokenRule::unless(
-            self.org != self.approver,
+            self.org() != self.approver,
             "an organisation does not approve itself",
         )
     }

@@ -1,7 +1,7 @@
 //! Who is who: keys, organisations, devices, stewards, the federation's founding document and its
 //! rosters, and the signed envelope that every statement of the protocol travels in.
 //!
-//! Everything here is pure: no I/O, no clock (times are parameters, in unix seconds) and no
+//! Everything here is pure ([`key_file`] apart, which reads files): no I/O, no clock (times are parameters, in unix seconds) and no
 //! generator of its own (randomness is a parameter). The wire formats, bounds and labels are in
 //! `docs/identity-formats.md`, the identity chapter of `docs/protocol.md`.
 //!
@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`ids`] | the identifiers, each a labelled digest |
 //! | [`keys`], [`pem`], [`jwk`] | Ed25519 keys, signatures, and their standard text forms |
-//! | [`passphrase`] | secret keys at rest |
+//! | [`passphrase`], [`key_file`] | secret keys at rest |
 //! | [`canonical`] | the one encoding of every value |
 //! | [`rule`] | bounds on names and lists, and how a broken one is reported |
 //! | [`envelope`] | one COSE_Sign1 envelope, whatever it carries |
@@ -41,6 +41,7 @@ pub mod http_signature;
 pub mod ids;
 pub mod issuer;
 pub mod jwk;
+pub mod key_file;
 pub mod keys;
 pub mod member;
 pub mod members;
@@ -48,8 +49,10 @@ pub mod organisation;
 pub mod passphrase;
 pub mod pem;
 pub mod register;
+mod register_admission;
 pub mod register_copy;
 mod register_error;
+mod register_keys;
 mod register_room;
 pub mod registration;
 pub mod roster;
@@ -80,6 +83,7 @@ pub use members::Members;
 pub use organisation::{DeviceRequest, Organisation, OrganisationError, Validity};
 pub use passphrase::Passphrase;
 pub use register::{Entry, RegisterError, RegisterHead};
+pub use register_admission::MAX_OPEN_APPROVALS;
 pub use register_copy::Register;
 pub use registration::{OrgRegistration, RegistrationError};
 pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};

@@ -23,11 +23,19 @@ pub struct Member {
     /// Envelope digests of the issuer certificates that it announced.
     pub(crate) announced: BTreeSet<Digest>,
     /// Issuer keys that it announced, in their order.
-    pub(crate) issuers: Vec<PublicKey>,
+    pub(crate) issuers: Vec<AnnouncedIssuer>,
     pub(crate) revoked_devices: BTreeSet<DeviceId>,
     pub(crate) revoked_issuers: BTreeSet<KeyId>,
     pub(crate) revoked_stewards: BTreeSet<StewardId>,
     pub(crate) revoked: bool,
+}
+
+/// An issuer key with the times of all certificates that were announced for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AnnouncedIssuer {
+    pub(crate) key: PublicKey,
+    /// First second at which each counts, and the first at which it no longer does.
+    valid: Vec<(u64, u64)>,
 }
 
 /// What was revoked.
@@ -95,10 +103,54 @@ impl Member {
         self.revoked
     }
 
-    /// The issuer keys that it announced and did not revoke.
+    /// The issuer keys that it announced and did not revoke, whether or not their certificates count now.
     pub fn issuers(&self) -> impl Iterator<Item = &PublicKey> {
-        let counts = |key: &&PublicKey| !self.revoked && !self.revoked_issuers.contains(&key.id());
+        self.counting().map(|issuer| &issuer.key)
+    }
+
+    /// The same, each with the times of its certificates: the first second at which one counts, and the first at which it no
+    /// longer does.
+    pub fn issuers_with_times(&self) -> impl Iterator<Item = (&PublicKey, &[(u64, u64)])> {
+        self.counting()
+            .map(|issuer| (&issuer.key, &issuer.valid[..]))
+    }
+
+    /// Those of them with a certificate that counts at a time (unix seconds).
+    pub fn issuers_at(&self, at: u64) -> impl Iterator<Item = &PublicKey> {
+        let counts = move |valid: &[(u64, u64)]| {
+            let mut valid = valid.iter();
+            valid.any(|(from, until)| (*from..*until).contains(&at))
+        };
+        self.issuers_with_times()
+            .filter(move |(_, valid)| counts(valid))
+            .map(|(key, _)| key)
+    }
+
+    fn counting(&self) -> impl Iterator<Item = &AnnouncedIssuer> {
+        let counts = |issuer: &&AnnouncedIssuer| {
+            !self.revoked && !self.revoked_issuers.contains(&issuer.key.id())
+        };
         self.issuers.iter().filter(counts)
+    }
+
+    /// Whether it announced an issuer key, revoked since or not.
+    pub(crate) fn has_announced(&self, key: &PublicKey) -> bool {
+        self.issuers.iter().any(|issuer| issuer.key == *key)
+    }
+
+    /// Notes a certificate of an issuer; the key that was announced last is the last one.
+    pub(crate) fn announce(&mut self, certificate: &Signed<IssuerCertificate>) {
+        self.announced.insert(certificate.envelope_digest());
+        let IssuerCertificate {
+            key,
+            not_before,
+            not_after,
+            ..
+        } = *certificate.peek();
+        let known = self.issuers.iter().position(|issuer| issuer.key == key);
+        let mut valid = known.map_or_else(Vec::new, |at| self.issuers.remove(at).valid);
+        valid.push((not_before, not_after));
+        self.issuers.push(AnnouncedIssuer { key, valid });
     }
 
     /// Whether a device of it counts, its issuer aside.

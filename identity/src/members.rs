@@ -9,9 +9,12 @@ use crate::federation::{Admission, VerifiedFederation};
 use crate::ids::OrgId;
 use crate::keys::PublicKey;
 use crate::member::Member;
-use crate::register::{Pending, RegisterHead};
+use crate::register::RegisterHead;
+use crate::register_admission::Pending;
 use crate::register_room::Used;
+use crate::registration::OrgRegistration;
 use crate::roster::VerifiedRoster;
+use crate::signed::Verified;
 
 /// A federation's members after some entries of its register ([`Members::push`]). The founders are members from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct Members {
     /// How many founders sign a roster.
     pub(crate) roster_quorum: u16,
     pub(crate) members: BTreeMap<OrgId, Member>,
-    /// Registered, and not approved by enough founders yet.
+    /// Approved by some founders, and not by enough of them yet.
     pub(crate) pending: BTreeMap<OrgId, Pending>,
     /// The room that the events of each organisation have taken.
     pub(crate) used: BTreeMap<OrgId, Used>,
@@ -75,19 +78,24 @@ impl Members {
         self.founders.contains(org)
     }
 
-    /// How many organisations did not found the federation, waiting ones included.
+    /// How many organisations did not found the federation, those that some founders have approved included.
     pub fn guests(&self) -> usize {
         self.members.len() - self.founders.len() + self.pending.len()
     }
 
-    /// How many founders have approved an organisation that waits.
+    /// How many founders have approved an organisation that waits for more.
     pub fn approvals(&self, org: &OrgId) -> usize {
         self.pending.get(org).map_or(0, Pending::approvals)
     }
 
-    /// Whether an organisation has registered and waits to be let in.
-    pub fn is_pending(&self, org: &OrgId) -> bool {
-        self.pending.contains_key(org)
+    /// What founders have approved of an organisation that waits for more of them.
+    pub fn pending(&self, org: &OrgId) -> Option<&Verified<OrgRegistration>> {
+        self.pending.get(org).map(Pending::registration)
+    }
+
+    /// The organisations that some founders have approved and too few, in the order of their identifiers.
+    pub fn all_pending(&self) -> impl Iterator<Item = &Verified<OrgRegistration>> {
+        self.pending.values().map(Pending::registration)
     }
 
     /// All members in the order of their identifiers, also those that have left.

@@ -287,10 +287,8 @@ impl Organisation {
         created: u64,
     ) -> Result<Signed<OrgApproval>, EnvelopeError> {
         let approval = OrgApproval {
-            org: registration.peek().org(),
             approver: self.id,
-            federation: registration.peek().federation,
-            registration: registration.body_digest(),
+            registration: registration.clone(),
             created,
         };
         Signed::sign(&approval, &self.root)

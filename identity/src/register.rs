@@ -4,7 +4,6 @@
 //! Its head is a digest over all of it. A round's specification and its closing name one each, so that stewards, devices and
 //! auditors judge with the same members as the aggregator, whenever they look.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dawn_crypto::digest::{Digest, hash, labels};
@@ -12,11 +11,10 @@ use minicbor::{Decode, Encode};
 
 use crate::envelope::Envelope;
 use crate::event::{Change, OrgApproval, OrgEvent};
-use crate::federation::Admission;
 use crate::ids::OrgId;
-use crate::keys::PublicKey;
 use crate::member::Member;
 use crate::members::Members;
+use crate::register_admission::MAX_OPEN_APPROVALS;
 use crate::register_room::Room;
 use crate::registration::OrgRegistration;
 use crate::roster::VerifiedRoster;
@@ -40,16 +38,21 @@ pub const MAX_URGENT: u64 = 64;
 pub const MAX_GUESTS: usize = 4096;
 /// Most rosters.
 pub const MAX_EPOCHS: usize = 1024;
+/// Most approvals: those that let all guests in, and those of each of a founder's root keys that never did.
+const MAX_APPROVALS: u64 = 64 * (MAX_GUESTS + (MAX_ROOT_ROTATIONS + 1) * MAX_OPEN_APPROVALS) as u64;
 /// Most entries of a register: those of all guests and founders, with registrations and the founders' approvals of guests, and
 /// rosters.
 pub const MAX_ENTRIES: u64 = 64 * (1024 + 512)
-    + 4096 * (64 + 32 + 64)
+    + 4096 * (64 + 32)
+    + MAX_APPROVALS
     + (64 + 4096) * (MAX_URGENT + MAX_ROOT_ROTATIONS as u64)
     + MAX_EPOCHS as u64;
 /// Most bytes of a register.
 pub const MAX_BYTES: u64 = (64 << 20)
     + (32 << 20)
-    + 4096 * ((72 << 10) + 65 * 1024 + MAX_URGENT * 512)
+    + 4096 * (72 << 10)
+    + (64 + 4096) * (1024 + (MAX_URGENT + MAX_ROOT_ROTATIONS as u64) * 512)
+    + MAX_APPROVALS * Signed::<OrgApproval>::MAX_BYTES as u64
     + (MAX_EPOCHS * Signed::<RosterPosting>::MAX_BYTES) as u64;
 
 /// A place in a federation's register: how many entries come before it, and a digest over them.
@@ -84,27 +87,13 @@ impl RegisterHead {
     }
 }
 
-/// An organisation that waits for approvals.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pending {
-    registration: Verified<OrgRegistration>,
-    approvals: BTreeSet<OrgId>,
-}
-
-impl Pending {
-    /// How many founders have approved it.
-    pub(crate) fn approvals(&self) -> usize {
-        self.approvals.len()
-    }
-}
-
 /// A verified entry, to be applied to the members that it was verified with.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// An organisation registers.
     Registration(Verified<OrgRegistration>),
-    /// A founder approves one.
-    Approval(Verified<OrgApproval>),
+    /// A founder approves one, whose registration it brings along.
+    Approval(Box<Verified<OrgApproval>>, Box<Verified<OrgRegistration>>),
     /// One changes.
     Event(Verified<OrgEvent>),
     /// The roster of the next epoch, verified with the members as of here.
@@ -116,7 +105,7 @@ impl Entry {
     pub fn org(&self) -> OrgId {
         match self {
             Self::Registration(registration) => registration.org(),
-            Self::Approval(approval) => approval.org,
+            Self::Approval(_, registration) => registration.org(),
             Self::Event(event) => event.org,
             Self::Roster(posting, _) => posting.org,
         }
@@ -126,7 +115,7 @@ impl Entry {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Registration(_) => OrgRegistration::KIND,
-            Self::Approval(_) => OrgApproval::KIND,
+            Self::Approval(..) => OrgApproval::KIND,
             Self::Event(_) => OrgEvent::KIND,
             Self::Roster(..) => RosterPosting::KIND,
         }
@@ -136,7 +125,7 @@ impl Entry {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Registration(registration) => registration.signed().bytes(),
-            Self::Approval(approval) => approval.signed().bytes(),
+            Self::Approval(approval, _) => approval.signed().bytes(),
             Self::Event(event) => event.signed().bytes(),
             Self::Roster(posting, _) => posting.signed().bytes(),
         }
@@ -146,7 +135,7 @@ impl Entry {
     pub fn envelope_digest(&self) -> Digest {
         match self {
             Self::Registration(registration) => registration.signed().envelope_digest(),
-            Self::Approval(approval) => approval.signed().envelope_digest(),
+            Self::Approval(approval, _) => approval.signed().envelope_digest(),
             Self::Event(event) => event.signed().envelope_digest(),
             Self::Roster(posting, _) => posting.signed().envelope_digest(),
         }
@@ -177,66 +166,6 @@ impl Members {
             RosterPosting::KIND => self.verify_posting(&Signed::from_envelope(envelope)?),
             other => Err(RegisterError::Kind(other.to_owned())),
         }
-    }
-
-    fn verify_registration(&self, signed: Signed<OrgRegistration>) -> Result<Entry, RegisterError> {
-        let created = signed.peek().created;
-        // What counts is the time at which it was made, the same for everybody who looks later.
-        let registration = signed.verify_registration(&self.federation, created)?;
-        let org = registration.org();
-        let known = self.members.get(&org);
-        if self.pending.contains_key(&org) || known.is_some_and(|member| member.head.is_some()) {
-            return Err(RegisterError::Registered(org));
-        }
-        if known.is_none() {
-            self.check_new_root(org, &registration.root)?;
-            if self.guests() >= MAX_GUESTS {
-                return Err(RegisterError::NoRoom);
-            }
-        }
-        Ok(Entry::Registration(registration))
-    }
-
-    /// One root key, one organisation, for ever; and never the federation's own.
-    fn check_new_root(&self, org: OrgId, key: &PublicKey) -> Result<(), RegisterError> {
-        let pending = self
-            .pending
-            .values()
-            .map(|pending| &pending.registration.root);
-        let in_use = self.federation_keys.contains(key)
-            || self
-                .members
-                .values()
-                .flat_map(Member::roots)
-                .chain(pending)
-                .any(|root| root == key);
-        if in_use {
-            return Err(RegisterError::KeyInUse { org, key: key.id() });
-        }
-        Ok(())
-    }
-
-    fn verify_approval(&self, signed: Signed<OrgApproval>) -> Result<Entry, RegisterError> {
-        let OrgApproval { org, approver, .. } = *signed.peek();
-        if signed.peek().federation != self.federation {
-            return Err(RegisterError::OtherFederation(approver));
-        }
-        let useless = RegisterError::Approval { org, approver };
-        let root = self.root(&approver).filter(|_| self.is_founder(&approver));
-        let root = root.ok_or(useless.clone())?;
-        let pending = self.pending.get(&org).ok_or(useless.clone())?;
-        if pending.approvals.contains(&approver)
-            || pending.registration.body_digest() != signed.peek().registration
-        {
-            return Err(useless);
-        }
-        let signature = |source| RegisterError::Signature {
-            org: approver,
-            source: Box::new(source),
-        };
-        Ok(Entry::Approval(
-            signed.into_verified(root).map_err(signature)?,
-        ))
     }
 
     fn verify_event(&self, signed: Signed<OrgEvent>) -> Result<Entry, RegisterError> {
@@ -296,7 +225,7 @@ impl Members {
                     return Err(RegisterError::Full(org));
                 }
                 self.check_new_root(org, key)?;
-                if member.issuers.contains(key) {
+                if member.has_announced(key) {
                     return Err(RegisterError::KeyInUse { org, key: key.id() });
                 }
                 let fields: [&[u8]; 3] = [&self.federation.0, org.as_bytes(), key.as_bytes()];
@@ -307,6 +236,7 @@ impl Members {
             Change::Issuer { certificate } => {
                 // Whether it counts now is not the question; the root key must be the current one.
                 certificate.verify_issuer(&org, &member.root, certificate.peek().not_before)?;
+                self.check_new_issuer(org, &certificate.peek().key)?;
                 member.verify_issuer(certificate, certificate.peek().not_before)?;
                 !member.announced.contains(&certificate.envelope_digest())
             }
@@ -327,32 +257,8 @@ impl Members {
     /// Applies an entry that was verified with these members.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         match entry {
-            Entry::Registration(registration) => {
-                let org = registration.org();
-                match self.admission {
-                    Admission::Approval { .. } if !self.is_founder(&org) => {
-                        let pending = Pending {
-                            registration: registration.clone(),
-                            approvals: BTreeSet::new(),
-                        };
-                        self.pending.insert(org, pending);
-                    }
-                    _ => self.admit(registration),
-                }
-            }
-            Entry::Approval(approval) => {
-                let Admission::Approval { k } = self.admission else {
-                    return;
-                };
-                if let Some(pending) = self.pending.get_mut(&approval.org) {
-                    pending.approvals.insert(approval.approver);
-                    if pending.approvals.len() >= usize::from(k)
-                        && let Some(pending) = self.pending.remove(&approval.org)
-                    {
-                        self.admit(&pending.registration);
-                    }
-                }
-            }
+            Entry::Registration(registration) => self.admit(registration),
+            Entry::Approval(..) => self.approve(entry),
             Entry::Event(event) => {
                 if let Some(member) = self.members.get_mut(&event.org) {
                     let by_issuer = event.signed().signer() != member.root.id();
@@ -368,34 +274,17 @@ impl Members {
                     member.head = Some(event.body_digest());
                     change(member, &event.change);
                 }
-                // What a founder approved counts while the key with which it did counts.
                 if matches!(
                     event.change,
                     Change::Root { .. } | Change::RevokeOrganisation
                 ) {
-                    for pending in self.pending.values_mut() {
-                        pending.approvals.remove(&event.org);
-                    }
+                    self.end_approvals(&event.org);
                 }
             }
             Entry::Roster(_, roster) => self.rosters.push(Arc::clone(roster)),
         }
         self.head = self.head.after(&entry.envelope_digest());
     }
-
-    fn admit(&mut self, registration: &Verified<OrgRegistration>) {
-        let member = Member::new(registration.root);
-        let member = self.members.entry(registration.org()).or_insert(member);
-        member.head = Some(registration.body_digest());
-        announce(member, &registration.issuer);
-    }
-}
-
-fn announce(member: &mut Member, certificate: &Signed<crate::issuer::IssuerCertificate>) {
-    member.announced.insert(certificate.envelope_digest());
-    let key = certificate.peek().key;
-    member.issuers.retain(|issuer| *issuer != key);
-    member.issuers.push(key);
 }
 
 fn change(member: &mut Member, change: &Change) {
@@ -404,7 +293,7 @@ fn change(member: &mut Member, change: &Change) {
             let former = std::mem::replace(&mut member.root, *key);
             member.former.push(former);
         }
-        Change::Issuer { certificate } => announce(member, certificate),
+        Change::Issuer { certificate } => member.announce(certificate),
         Change::RevokeDevices { devices } => member.revoked_devices.extend(devices),
         Change::RevokeIssuer { issuer } => {
             member.revoked_issuers.insert(*issuer);

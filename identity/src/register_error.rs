@@ -78,6 +78,16 @@ pub enum RegisterError {
         /// Who approves.
         approver: OrgId,
     },
+    /// Nobody has approved it yet.
+    #[error(
+        "organisation {0} comes in by the approvals of founders alone, which bring its registration into the register"
+    )]
+    Unapproved(OrgId),
+    /// A founder has approved many that too few others approve.
+    #[error(
+        "founder {0} has approved 64 organisations that too few other founders approve, which is the most; it goes on when the others do, or with another root key, which ends these approvals"
+    )]
+    OpenApprovals(OrgId),
     /// The roster does not count with the members as of here.
     #[error(transparent)]
     Roster(Box<RosterError>),

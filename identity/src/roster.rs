@@ -169,8 +169,8 @@ pub enum RosterError {
         /// How many must.
         quorum: usize,
     },
-    /// A steward's key is also a key of the federation, or the root key of a founder or of an
-    /// organisation in the roster.
+    /// A key of a steward is also a key of the federation, the root key of a founder or of an
+    /// organisation in the roster, or an issuer key of its own organisation.
     #[error("the steward of organisation {0} has a key that serves another purpose")]
     KeyReused(OrgId),
     /// It seats a steward that is revoked.
@@ -287,17 +287,8 @@ impl SignedRoster {
                 return Err(RosterError::NoConsent(entry.org));
             }
         }
-        // Only the keys of founders and of this roster's organisations are compared: otherwise a
-        // steward could undo a valid roster by registering its key as another organisation's root.
         for entry in &self.roster.stewards {
-            let is_root = |org: &OrgId| {
-                let member = members.get(org);
-                member.is_some_and(|member| member.roots().any(|root| *root == entry.steward))
-            };
-            let reused = members.federation_keys.contains(&entry.steward)
-                || members.founders.iter().any(is_root)
-                || self.roster.stewards.iter().any(|other| is_root(&other.org));
-            if reused {
+            if !members.may_seat(entry, &self.roster.stewards) {
                 return Err(RosterError::KeyReused(entry.org));
             }
             if let Some(member) = members.get(&entry.org) {

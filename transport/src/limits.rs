@@ -1,6 +1,6 @@
 //! How large each answer may be, in bytes. A server that sends more is cut off, whatever it announced.
 
-use dawn_identity::{FoundingDocument, Signed, SignedRoster};
+use dawn_identity::{FoundingDocument, OrgRegistration, Signed, SignedRoster};
 use dawn_protocol::work::MAX_WORK_BYTES;
 use dawn_protocol::{Challenge, LogHead, PackagePage, Receipt, RoundAnnouncement, Task};
 
@@ -13,6 +13,8 @@ pub const ACKNOWLEDGEMENT: u64 = 64 * KIB;
 pub const JSON: u64 = 16 * MIB;
 /// A founding document.
 pub const FOUNDING_DOCUMENT: u64 = FoundingDocument::MAX_BYTES as u64;
+/// A registration.
+pub const REGISTRATION: u64 = Signed::<OrgRegistration>::MAX_BYTES as u64;
 /// A page of the register.
 pub const REGISTER_PAGE: u64 = 16 * MIB;
 /// A roster with its signatures.

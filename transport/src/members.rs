@@ -112,6 +112,20 @@ impl Api {
             .await
     }
 
+    /// `GET /v1/orgs/{org}/registration`: what an organisation has registered with, also one that waits for approvals.
+    /// Unverified.
+    ///
+    /// # Errors
+    /// [`TransportError`]; a 404 problem when it has not registered, or too long ago.
+    pub async fn registration(
+        &self,
+        org: &OrgId,
+    ) -> Result<Signed<OrgRegistration>, TransportError> {
+        let path = format!("v1/orgs/{org}/registration");
+        let answer = self.call(Call::get(&path, limits::REGISTRATION)).await?;
+        Signed::from_bytes(&answer.body).map_err(|error| malformed("registration", error))
+    }
+
     /// `GET /v1/register`: entries of the register beginning after the first `after`; none when there are no more. Unverified:
     /// they are for [`dawn_identity::Register`], which takes them in this order.
     ///
@@ -189,7 +203,7 @@ impl Api {
         approval: &Signed<OrgApproval>,
         root: &SecretKey,
     ) -> Result<(), TransportError> {
-        let path = format!("v1/orgs/{}/approvals", approval.peek().org);
+        let path = format!("v1/orgs/{}/approvals", approval.peek().org());
         self.administer(
             Method::POST,
             &path,

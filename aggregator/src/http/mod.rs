@@ -62,6 +62,7 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .routes(routes!(signed::get_nonce))
         .routes(routes!(orgs::list_orgs, orgs::post_org))
         .routes(routes!(orgs::get_org))
+        .routes(routes!(orgs::get_registration))
         .routes(routes!(register::get_register))
         .routes(routes!(register::post_keys))
         .routes(routes!(register::post_revocations))
@@ -107,7 +108,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/openapi.json",
             axum::routing::get(move || async move { json_bytes(description) }),
         )
-        // Paths of several elements, which a description cannot name: those of C2SP tlog-tiles.
+        // Paths of several elements (C2SP tlog-tiles), which no template names: description.rs describes them.
         .route("/v1/log/tile/{*path}", axum::routing::get(tlog::get_tile))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

@@ -105,7 +105,7 @@ async fn event(
         .map(stored_status)
 }
 
-/// A founder approves an organisation that has registered.
+/// A founder approves an organisation, whose registration the approval brings into the register.
 #[utoipa::path(post, path = "/v1/orgs/{org}/approvals", tag = "organisations",
     params(("org" = String, Path, description = "Identifier of the organisation that is let in, 64 hexadecimal digits")),
     request_body(content = Vec<u8>, content_type = "application/cbor", description = "Signed<OrgApproval>"),
@@ -121,14 +121,12 @@ pub async fn post_approvals(
 ) -> Result<StatusCode, Problem> {
     let signed = Signed::<OrgApproval>::from_bytes(&bytes).map_err(Problem::malformed)?;
     same_signer(&requester, signed.signer())?;
-    if signed.peek().org != org {
+    if signed.peek().org() != org {
         return Err(Problem::forbidden(
             "the approval is of another organisation than the path",
         ));
     }
-    registry::register_entry(&app, &bytes)
-        .await
-        .map(stored_status)
+    registry::approve_org(&app, &bytes).await.map(stored_status)
 }
 
 /// Who signed the request signed what is in it.

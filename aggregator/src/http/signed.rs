@@ -140,7 +140,7 @@ async fn read(
         .find(|candidate| candidate.key.thumbprint() == *head.claimed.keyid())
         .ok_or_else(|| {
             Problem::unsigned(format!(
-                "no key with thumbprint {} may ask for this ({purpose}): it is not a key of the organisation that the request speaks for, or was replaced or revoked",
+                "no key with thumbprint {} may ask for this ({purpose}): it is not a key of the organisation that the request speaks for, or was replaced or revoked, or is an issuer key without a certificate that counts now",
                 head.claimed.keyid()
             ))
         })?;

@@ -105,7 +105,7 @@ pub(super) async fn candidates(
             let root = signed.peek().root;
             let org = OrgId::of(&root);
             let members = app.members().await?;
-            let stranger = members.get(&org).is_none() && !members.is_pending(&org);
+            let stranger = members.get(&org).is_none() && members.pending(&org).is_none();
             Ok(vec![Requester {
                 org,
                 key: root,
@@ -139,10 +139,11 @@ pub(super) async fn candidates(
         Purpose::Revoke => {
             let org = org_of(path)?;
             let mut keys = root_of(app, &org).await?;
-            // What an issuer key may revoke, the register decides.
+            // What an issuer key may revoke, the register decides; it has no clock, so times are looked at here.
             let members = app.members().await?;
             if let Some(member) = members.get(&org) {
-                keys.extend(member.issuers().map(|key| Requester::of(member, *key)));
+                let issuers = member.issuers_at(now_s());
+                keys.extend(issuers.map(|key| Requester::of(member, *key)));
             }
             Ok(keys)
         }

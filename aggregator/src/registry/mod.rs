@@ -8,7 +8,7 @@ mod rosters;
 mod tasks;
 
 pub use founding::{Founding, check_founding, found};
-pub use orgs::{enrol_steward, register_entry, register_org};
+pub use orgs::{approve_org, enrol_steward, known_registration, register_entry, register_org};
 pub use rosters::add_roster;
 pub use tasks::{MOST_TASK_BYTES, add_task, task_parts};
 

@@ -2,8 +2,8 @@
 
 use dawn_identity::register::MAX_ENTRY_BYTES;
 use dawn_identity::{
-    Envelope, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, RosterError, Signed,
-    Statement, StewardEnrolment,
+    Envelope, Members, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, RosterEntry,
+    RosterError, Signed, Statement, StewardEnrolment,
 };
 
 use super::Stored;
@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::clock::{now_ms, now_s};
 use crate::problem::Problem;
 use crate::store::StoreError;
-use crate::store::orgs::{Inserted, MOST_STEWARDS, OrgRow, StewardRow};
+use crate::store::orgs::{Inserted, MOST_STEWARDS, StewardRow};
 use crate::store::register::{Appended, NewEntry, NewOrg};
 
 /// Takes a self-signed registration.
@@ -26,38 +26,84 @@ pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Pr
         .verify_registration(&federation.digest(), now_s())
         .map_err(Problem::invalid)?;
     let org = registration.org();
-    let members = app.members().await?;
-    let founder = members.is_founder(&org);
-    if let Some(row) = app.store.org(&org).await? {
-        if row.registration == bytes || same_but_for_its_date(&row, &registration)? {
+    if let Some(known) = known_registration(app, &org).await? {
+        if known == bytes || same_but_for_its_date(&known, &registration)? {
             return Ok((org, Stored::Already));
         }
-        return Err(Problem::conflict(
-            "this root key is registered with other contents, and they stay: keys change by rotation",
-        ));
+        return Err(Problem::conflict(OTHER_CONTENTS));
     }
-    // Strangers cannot take the founders' places.
-    if !founder && members.guests() >= app.config.limits.orgs as usize {
-        return Err(Problem::quota(
-            "the federation has as many members as this server takes",
-        ));
-    }
-    let row = NewOrg {
-        name: registration.name.clone(),
-        root_key: registration.root.as_bytes().to_vec(),
-        founder,
+    let members = app.members().await?;
+    check_room(app, &members, &org)?;
+    let stored = if members.needs_approval(&org) {
+        // What founders could not approve takes no place from others.
+        if let Err(error) = members.verify_newcomer(&signed) {
+            return Err(problem(error));
+        }
+        let waiting = app.store.let_wait(&org, bytes).await?;
+        Stored::from_insert(waiting, OTHER_CONTENTS, NO_PLACE_TO_WAIT)?
+    } else {
+        append(app, bytes).await?
     };
-    let stored = append(app, bytes, Some(&row)).await?;
     if stored == Stored::Now {
-        tracing::info!(%org, name = row.name, "an organisation registered");
+        tracing::info!(%org, name = registration.name, "an organisation registered");
     }
     Ok((org, stored))
 }
 
+const OTHER_CONTENTS: &str =
+    "this root key is registered with other contents, and they stay: keys change by rotation";
+
+const NO_PLACE_TO_WAIT: &str = "as many organisations wait for the approval of founders as this server keeps. Give your registration to a founder yourself: `dawn federation registration --out FILE` writes it, `dawn org approve --registration FILE` approves it. Places get free when organisations are let in, and after 30 days";
+
+/// What an organisation has registered with, whether it is in or waits for founders.
+///
+/// # Errors
+/// The database fails.
+pub async fn known_registration(app: &App, org: &OrgId) -> Result<Option<Vec<u8>>, Problem> {
+    // In the order in which one moves on, so that none is missed that moves meanwhile.
+    let waiting = app.store.waiting(org).await?;
+    let members = app.members().await?;
+    let pending = members.pending(org);
+    let row = app.store.org(org).await?;
+    Ok(row
+        .map(|row| row.registration)
+        .or_else(|| pending.map(|pending| pending.signed().bytes().to_vec()))
+        .or_else(|| waiting.map(|waiting| waiting.registration)))
+}
+
+/// Guests cannot take the founders' places, nor more than the operator gives.
+fn check_room(app: &App, members: &Members, org: &OrgId) -> Result<(), Problem> {
+    let has_a_place = members.is_founder(org) || members.pending(org).is_some();
+    if !has_a_place && members.guests() >= app.config.limits.orgs as usize {
+        return Err(Problem::quota(
+            "the federation has as many members as this server takes",
+        ));
+    }
+    Ok(())
+}
+
+/// Takes a founder's approval of an organisation, whose registration it brings along.
+///
+/// # Errors
+/// As [`register_entry`], or there is no room for another organisation.
+pub async fn approve_org(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
+    let signed = Signed::<OrgApproval>::from_bytes(bytes).map_err(Problem::malformed)?;
+    let org = signed.peek().org();
+    let members = app.members().await?;
+    if members.get(&org).is_none() {
+        check_room(app, &members, &org)?;
+    }
+    let stored = append(app, bytes).await?;
+    if stored == Stored::Now {
+        tracing::info!(%org, founder = %signed.peek().approver, "a founder approved an organisation");
+    }
+    Ok(stored)
+}
+
 /// Whether what is registered says the same as this, which was signed at another time: whoever registers
 /// twice signs twice. The first stays.
-fn same_but_for_its_date(row: &OrgRow, again: &OrgRegistration) -> Result<bool, Problem> {
-    let stored = Signed::<OrgRegistration>::from_bytes(&row.registration)
+fn same_but_for_its_date(known: &[u8], again: &OrgRegistration) -> Result<bool, Problem> {
+    let stored = Signed::<OrgRegistration>::from_bytes(known)
         .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
     let dated = OrgRegistration {
         created: stored.peek().created,
@@ -66,12 +112,12 @@ fn same_but_for_its_date(row: &OrgRow, again: &OrgRegistration) -> Result<bool, 
     Ok(dated == *stored.peek())
 }
 
-/// Takes an event of an organisation, or a founder's approval of one.
+/// Takes an event of an organisation or a roster.
 ///
 /// # Errors
 /// It does not follow what the register says of the organisation, or breaks a rule.
 pub async fn register_entry(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
-    let stored = append(app, bytes, None).await?;
+    let stored = append(app, bytes).await?;
     if stored == Stored::Now {
         tracing::info!("an organisation changed");
     }
@@ -83,20 +129,27 @@ const ATTEMPTS: u32 = 200;
 
 /// Brings an entry into the register: verified against what is before it, and appended only when that is still the end. Of
 /// many at once, at whichever replica, each sees those before it: one history, and none is lost.
-async fn append(app: &App, bytes: &[u8], org: Option<&NewOrg>) -> Result<Stored, Problem> {
+async fn append(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     for _ in 0..ATTEMPTS {
         let members = app.members().await?;
         let entry = match members.verify_entry(bytes) {
             Ok(entry) => entry,
             Err(error) => return refused(app, bytes, error).await,
         };
+        let org = members.comes_in(&entry).map(|registration| NewOrg {
+            name: registration.name.clone(),
+            root_key: registration.root.as_bytes().to_vec(),
+            founder: members.is_founder(&registration.org()),
+            registration: registration.signed().bytes().to_vec(),
+        });
         let new = NewEntry {
+            org,
             before: members.head(),
             after: members.head().after(&entry.envelope_digest()),
             entry,
             now_ms: now_ms(),
         };
-        match app.store.append_register(&new, org).await? {
+        match app.store.append_register(&new).await? {
             Appended::Now => {
                 app.changed();
                 return Ok(Stored::Now);
@@ -125,7 +178,7 @@ pub(super) async fn refused(
                 .map(|signed| signed.peek().org()),
             OrgApproval::KIND => Signed::<OrgApproval>::from_envelope(envelope)
                 .ok()
-                .map(|signed| signed.peek().org),
+                .map(|signed| signed.peek().org()),
             _ => None,
         };
         if let Some(org) = org
@@ -134,18 +187,23 @@ pub(super) async fn refused(
             return Ok(Stored::Already);
         }
     }
-    Err(match error {
+    Err(problem(error))
+}
+
+fn problem(error: RegisterError) -> Problem {
+    match error {
         RegisterError::Envelope(_) | RegisterError::Kind(_) => Problem::malformed(error),
-        RegisterError::NotAMember(_) => Problem::forbidden(error),
+        RegisterError::NotAMember(_) | RegisterError::Unapproved(_) => Problem::forbidden(error),
         RegisterError::Registered(_)
         | RegisterError::KeyInUse { .. }
         | RegisterError::Sequence { .. }
         | RegisterError::Nothing(_)
         | RegisterError::Approval { .. } => Problem::conflict(error),
         RegisterError::Epoch { newest, found } if found <= newest => Problem::conflict(error),
-        RegisterError::Full(_) | RegisterError::NoRoom | RegisterError::NoEpochs => {
-            Problem::quota(error)
-        }
+        RegisterError::Full(_)
+        | RegisterError::NoRoom
+        | RegisterError::NoEpochs
+        | RegisterError::OpenApprovals(_) => Problem::quota(error),
         RegisterError::Roster(ref why) if matches!(**why, RosterError::Revoked(_)) => {
             Problem::forbidden(error)
         }
@@ -156,7 +214,7 @@ pub(super) async fn refused(
         | RegisterError::Issuer(_)
         | RegisterError::Roster(_)
         | RegisterError::Epoch { .. } => Problem::invalid(error),
-    })
+    }
 }
 
 /// Takes the enrolment of a steward of `org`, signed by its root key.
@@ -178,6 +236,17 @@ pub async fn enrol_steward(app: &App, org: &OrgId, bytes: &[u8]) -> Result<Store
     member
         .check_steward(&enrolment.id())
         .map_err(Problem::forbidden)?;
+    let entry = RosterEntry {
+        org: *org,
+        steward: enrolment.steward,
+        vrf: enrolment.vrf.clone(),
+    };
+    // No roster would seat it.
+    if !members.may_seat(&entry, std::slice::from_ref(&entry)) {
+        return Err(Problem::conflict(
+            "a key of this steward serves another purpose: the federation's, a root key, or an issuer of its organisation; make it keys of its own",
+        ));
+    }
     let row = StewardRow {
         steward: enrolment.id(),
         org: *org,

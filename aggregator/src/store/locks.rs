@@ -15,6 +15,8 @@ pub(super) enum Lock<'a> {
     Objects,
     /// The requests of all strangers in the last minute.
     Strangers,
+    /// The places of organisations that wait for approval.
+    Waiting,
     /// The requests of one key in the last minute. Keys whose thumbprints begin alike share a lock, and wait for each
     /// other's few statements.
     Key(&'a Thumbprint),
@@ -25,6 +27,7 @@ impl Lock<'_> {
         match self {
             Self::Objects => (1, 0),
             Self::Strangers => (2, 0),
+            Self::Waiting => (4, 0),
             Self::Key(thumbprint) => {
                 let mut prefix = [0; 4];
                 prefix.copy_from_slice(&thumbprint.as_bytes()[..4]);

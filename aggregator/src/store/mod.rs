@@ -18,6 +18,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use crate::metrics::Metrics;
 
 pub mod budget;
+mod count;
 pub mod federation;
 pub mod jobs;
 mod locks;
@@ -34,6 +35,7 @@ pub mod submissions;
 pub mod tasks;
 pub mod tlog;
 pub mod transitions;
+pub mod waiting;
 
 /// Times that a transaction is repeated before the caller hears about it.
 const MAX_ATTEMPTS: u32 = 12;

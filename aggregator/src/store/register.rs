@@ -3,7 +3,7 @@
 use dawn_identity::{Entry, OrgId, RegisterHead};
 use sqlx::{PgConnection, Row};
 
-use super::{Store, StoreError, digest, log, rosters, signed, transaction, unsigned};
+use super::{Store, StoreError, digest, log, rosters, signed, transaction, unsigned, waiting};
 
 /// An entry that was verified against the members before it.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct NewEntry {
     pub after: RegisterHead,
     /// When it was received.
     pub now_ms: u64,
+    /// The organisation that comes in with it.
+    pub org: Option<NewOrg>,
 }
 
 /// The projection of a registration for people.
@@ -27,6 +29,8 @@ pub struct NewOrg {
     pub root_key: Vec<u8>,
     /// Whether it founded the federation.
     pub founder: bool,
+    /// Its signed registration.
+    pub registration: Vec<u8>,
 }
 
 /// What became of an entry.
@@ -71,17 +75,13 @@ pub(super) async fn still_ends(
 
 impl Store {
     /// Appends an entry and logs it, unless the register has moved since it was verified.
-    pub async fn append_register(
-        &self,
-        new: &NewEntry,
-        org: Option<&NewOrg>,
-    ) -> Result<Appended, StoreError> {
+    pub async fn append_register(&self, new: &NewEntry) -> Result<Appended, StoreError> {
         transaction!(self, "append_register", |conn| {
             if !still_ends(conn, &new.before).await? {
                 return Ok(Appended::Moved);
             }
             let id: OrgId = new.entry.org();
-            if let Some(org) = org {
+            if let Some(org) = &new.org {
                 sqlx::query(
                     "insert into orgs (org, name, root_key, founder, registration, created_ms)
                      values ($1, $2, $3, $4, $5, $6)",
@@ -90,14 +90,15 @@ impl Store {
                 .bind(&org.name)
                 .bind(&org.root_key)
                 .bind(org.founder)
-                .bind(new.entry.bytes())
+                .bind(&org.registration)
                 .bind(signed(new.now_ms))
                 .execute(&mut *conn)
                 .await?;
+                waiting::has_come_in(conn, &id).await?;
             }
             let sequence = match &new.entry {
                 Entry::Event(event) => Some(signed(event.sequence)),
-                Entry::Registration(_) | Entry::Approval(_) => None,
+                Entry::Registration(_) | Entry::Approval(..) => None,
                 Entry::Roster(_, roster) => {
                     rosters::insert(conn, roster, new.now_ms).await?;
                     None

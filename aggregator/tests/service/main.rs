@@ -10,6 +10,7 @@ mod world;
 
 mod aborts;
 mod administration;
+mod admissions;
 mod distillation;
 mod epochs;
 mod forgeries;

@@ -110,7 +110,7 @@ pub struct World {
     pub registrations: Vec<Signed<OrgRegistration>>,
     /// Those members.
     pub guests: Vec<Organisation>,
-    /// Everything in the register, registrations first.
+    /// Everything in the register.
     pub register: Vec<Vec<u8>>,
     pub rng: ChaCha20Rng,
 }
@@ -232,7 +232,11 @@ impl World {
             .collect();
         let roster = SignedRoster::assemble(roster, signatures).unwrap();
         let posting = organisations[0].post_roster(&roster, plan.created);
-        let mut register: Vec<_> = registrations.iter().map(|r| r.bytes().to_vec()).collect();
+        let mut register: Vec<_> = match plan.eventful {
+            // They come in by an approval, with it.
+            true => Vec::new(),
+            false => registrations.iter().map(|r| r.bytes().to_vec()).collect(),
+        };
         register.push(posting.unwrap().bytes().to_vec());
         if plan.eventful {
             register.extend(events(

@@ -6,12 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 use dawn_identity::{DeviceId, KeyId, OrgId, Organisation, SecretKey, StewardId, Validity};
-use dawn_transport::Api;
 use rand_core::UnwrapErr;
 use serde_json::json;
 
 use super::org_changes::{self, Target};
-use super::org_rotation;
+use super::org_rotation::{self, Which};
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -89,7 +88,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Approves, as a founder, an organisation that has registered.
+    /// Approves, as a founder, an organisation that has registered, and brings its registration into the register.
     Approve {
         /// Folder of the founder.
         #[arg(long)]
@@ -98,6 +97,9 @@ pub enum Command {
         server: String,
         /// The organisation that is to be let in.
         org: OrgId,
+        /// File of its registration, as `dawn federation registration` wrote it; else the server is asked for it.
+        #[arg(long)]
+        registration: Option<PathBuf>,
         #[arg(long)]
         json: bool,
     },
@@ -160,11 +162,12 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             days,
             json,
         } => {
-            if root {
-                org_rotation::rotate_root(&dir, &server, days, json).await
+            let which = if root {
+                Which::Root
             } else {
-                org_rotation::rotate_issuer(&dir, &server, days, revoke, json).await
-            }
+                Which::Issuer { revoke }
+            };
+            org_rotation::rotate(&dir, &server, which, days, json).await
         }
         Command::Revoke {
             dir,
@@ -190,21 +193,9 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             dir,
             server,
             org,
+            registration,
             json,
-        } => org_changes::approve(&dir, &server, org, json).await,
-        Command::Register { dir, server, json } => {
-            let organisation = files::load_organisation(&dir)?;
-            let api = Api::new(&server)?;
-            let federation = api.federation().await?.verify()?.digest();
-            let registration = organisation.register(&federation, files::now())?;
-            api.register_org(&registration, organisation.root()).await?;
-            let done = json!({"org": organisation.id(), "federation": federation});
-            output::report(json, &done, |_| {
-                format!(
-                    "{} is registered with federation {federation}",
-                    organisation.name()
-                )
-            })
-        }
+        } => org_changes::approve(&dir, &server, org, registration.as_deref(), json).await,
+        Command::Register { dir, server, json } => org_changes::register(&dir, &server, json).await,
     }
 }

@@ -1,11 +1,12 @@
-//! `dawn org revoke|approve`: what happens to an organisation after it has registered.
+//! `dawn org register|approve|revoke`: how an organisation comes in, and takes trust back.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use dawn_identity::{
-    Change, DeviceId, Digest, KeyId, OrgId, Register, Signed, StewardId, VerifiedFederation,
+    Admission, Change, DeviceId, Digest, KeyId, OrgId, OrgRegistration, Register, Signed,
+    StewardId, VerifiedFederation,
 };
 use dawn_transport::Api;
 use serde_json::json;
@@ -89,19 +90,66 @@ pub async fn revoke(
     })
 }
 
+/// Registers an organisation.
+pub async fn register(dir: &Path, server: &str, json: bool) -> Result<ExitCode> {
+    let organisation = files::load_organisation(dir)?;
+    let api = Api::new(server)?;
+    let federation = api.federation().await?.verify()?;
+    let (org, name, digest) = (organisation.id(), organisation.name(), federation.digest());
+    let registration = organisation.register(&digest, files::now())?;
+    api.register_org(&registration, organisation.root()).await?;
+    let mut founders = federation.founders.iter();
+    let approvals = match federation.admission {
+        Admission::Approval { k } if !founders.any(|other| OrgId::of(&other.root) == org) => k,
+        _ => 0,
+    };
+    let done = json!({"org": org, "federation": digest, "approvals_needed": approvals});
+    output::report(json, &done, |_| match approvals {
+        0 => format!("{name} is registered with federation {digest}"),
+        k => format!(
+            "{name} asks to join federation {digest}: it is in when {k} of the founders have approved it (dawn org approve ... {org}); the first of them has 30 days"
+        ),
+    })
+}
+
+/// What a founder approves: what others have approved before, what a file has, or what the server shows.
+async fn to_approve(
+    api: &Api,
+    register: &Register,
+    org: &OrgId,
+    file: Option<&Path>,
+) -> Result<Signed<OrgRegistration>> {
+    let registration = match (file, register.members().pending(org)) {
+        (Some(file), _) => Signed::from_bytes(&files::read(file)?)
+            .with_context(|| format!("{} is no registration", file.display()))?,
+        (None, Some(pending)) => pending.signed().clone(),
+        (None, None) => api.registration(org).await.context(
+            "the server shows no registration of this organisation: let it give you the file that dawn federation registration writes, and name it with --registration",
+        )?,
+    };
+    if registration.peek().org() != *org {
+        bail!(
+            "the registration is of organisation {}",
+            registration.peek().org()
+        );
+    }
+    // Nothing is signed here that the server has made up.
+    register.members().verify_newcomer(&registration)?;
+    Ok(registration)
+}
+
 /// Approves, as a founder, an organisation that has registered.
-pub async fn approve(dir: &Path, server: &str, org: OrgId, json: bool) -> Result<ExitCode> {
+pub async fn approve(
+    dir: &Path,
+    server: &str,
+    org: OrgId,
+    file: Option<&Path>,
+    json: bool,
+) -> Result<ExitCode> {
     let organisation = files::load_organisation(dir)?;
     let api = Api::new(server)?;
     let (_, register) = state(&api).await?;
-    let registration = register
-        .entries()
-        .iter()
-        .filter_map(|entry| {
-            Signed::<dawn_identity::OrgRegistration>::from_bytes(entry.bytes()).ok()
-        })
-        .find(|registration| registration.peek().org() == org)
-        .context("no such organisation has registered")?;
+    let registration = to_approve(&api, &register, &org, file).await?;
     let approval = organisation.approve(&registration, files::now())?;
     api.approve(&approval, organisation.root()).await?;
     let name = &registration.peek().name;

@@ -153,9 +153,13 @@ fn signed_by_who_counts(entry: &Entry, before: &Members) {
     let root = |org: &OrgId| before.root(org).map(PublicKey::id);
     match entry {
         Entry::Registration(said) => assert_eq!(said.signer(), said.root.id()),
-        Entry::Approval(said) => {
+        Entry::Approval(said, registration) => {
             assert_eq!(Some(said.signer()), root(&said.approver));
-            assert!(before.is_founder(&said.approver) && before.is_pending(&said.org));
+            assert_eq!(registration.signer(), registration.root.id());
+            assert_eq!(registration.signed(), &said.registration);
+            assert!(before.is_founder(&said.approver) && before.get(&said.org()).is_none());
+            let approved = before.pending(&said.org());
+            assert!(approved.is_none_or(|known| known.body_digest() == registration.body_digest()));
         }
         Entry::Roster(said, roster) => {
             assert_eq!(Some(said.signer()), root(&said.org));
@@ -225,8 +229,18 @@ fn changes_one(entry: &Entry, before: &Members, after: &Members) {
 fn keys_are_apart(members: &Members) {
     let federation = [base().aggregator.public(), base().log.public()];
     let mut seen: BTreeSet<KeyId> = federation.iter().map(PublicKey::id).collect();
-    for root in members.iter().flat_map(|member| member.roots()) {
+    let waiting = members.all_pending().map(|waiting| &waiting.root);
+    for root in members.iter().flat_map(|member| member.roots()).chain(waiting) {
         assert!(seen.insert(root.id()), "one root key, two organisations");
+    }
+    for entry in members.rosters().iter().flat_map(|roster| roster.stewards()) {
+        let member = members.get(&entry.org).expect("a member");
+        let used = member.roots().chain(member.issuers());
+        let beacon = entry.vrf.as_bytes();
+        assert!(
+            used.copied().all(|key| key != entry.steward && key.as_bytes() != beacon),
+            "a steward's key serves its organisation otherwise"
+        );
     }
 }
 
@@ -260,12 +274,14 @@ fn keys() -> &'static [&'static SecretKey] {
     KEYS.get_or_init(|| {
         let orgs = base().organisations.iter().chain(&base().guests);
         let own = orgs.flat_map(|org| [org.root(), org.issuer()]);
+        let stewards = &base().stewards;
         // The first two are the other issuer and the other root key of the base.
         let new = NEW.get_or_init(|| {
             let new = (77..89).map(|seed| SecretKey::from_seed(&[seed; 32]));
             new.collect()
         });
         own.chain(new)
+            .chain(stewards)
             .chain([&base().aggregator, &base().log])
             .collect()
     })

@@ -1,6 +1,7 @@
 //! What the identities must guarantee, proven on hostile inputs. One binary, one module a subject.
 #![allow(clippy::unwrap_used)]
 
+mod admissions;
 mod batches;
 mod canonical;
 mod credentials;
@@ -11,6 +12,7 @@ mod http_signature_rules;
 mod http_signatures;
 mod key_files;
 mod keys;
+mod purposes;
 mod register_rules;
 mod registers;
 mod registrations;

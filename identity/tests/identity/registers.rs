@@ -1,11 +1,11 @@
 //! The register: how keys change and trust is taken back.
 
 use dawn_identity::{
-    Admission, ChainError, Change, DeviceId, Digest, IssuerError, KeyId, Organisation,
-    RegisterError, Revoked, SecretKey, Signed, StewardId, Validity,
+    ChainError, Change, DeviceId, Digest, IssuerError, KeyId, Organisation, RegisterError, Revoked,
+    SecretKey, StewardId, Validity,
 };
 
-use crate::fixture::{Fixture, NOW, organisation};
+use crate::fixture::{NOW, organisation};
 use crate::story::{Story, chain, key, with_root};
 
 #[test]
@@ -243,58 +243,6 @@ fn the_issuer_key_revokes_devices_and_nothing_else() {
     ));
 }
 
-#[test]
-fn a_founder_that_approves_lets_in_with_enough_others() {
-    let mut story = Story::of(Fixture::with_admission(Admission::Approval { k: 2 }));
-    let digest = story.digest();
-    let (alpha, beta) = (organisation("Alpha Clinic", 1), organisation("Beta", 2));
-    let epsilon = organisation("Epsilon", 11);
-    let registration = epsilon.register(&digest, NOW).unwrap();
-    let approve = |story: &mut Story, by: &Organisation| {
-        let approval = by.approve(&registration, NOW).unwrap();
-        story.register.push(approval.bytes()).map(|_| ())
-    };
-    let useless = |result| matches!(result, Err(RegisterError::Approval { .. }));
-    assert!(useless(approve(&mut story, &alpha)), "nobody waits yet");
-    story.register.push(registration.bytes()).unwrap();
-    assert!(story.register.members().is_pending(&epsilon.id()));
-    let refused = chain(&epsilon, 50).verify_member(story.register.members(), NOW);
-    assert_eq!(refused, Err(ChainError::NotAMember(epsilon.id())));
-    approve(&mut story, &alpha).unwrap();
-    assert_eq!(story.register.members().approvals(&epsilon.id()), 1);
-    assert!(useless(approve(&mut story, &alpha)), "once each");
-    // No founder: another that waits, and one that founds nothing.
-    let zeta = organisation("Zeta", 12);
-    story
-        .register
-        .push(zeta.register(&digest, NOW).unwrap().bytes())
-        .unwrap();
-    assert!(useless(approve(&mut story, &zeta)));
-    // Of another registration of the same organisation, and signed by another key.
-    let other = epsilon.register(&digest, NOW + 1).unwrap();
-    let approval = beta.approve(&other, NOW).unwrap();
-    assert!(useless(story.register.push(approval.bytes()).map(|_| ())));
-    let body = beta.approve(&registration, NOW).unwrap().peek().clone();
-    let forged = Signed::sign(&body, alpha.root()).unwrap();
-    let forged = story.register.push(forged.bytes()).map(|_| ());
-    assert!(matches!(forged, Err(RegisterError::Signature { .. })));
-    assert!(
-        beta.approve(&beta.register(&digest, NOW).unwrap(), NOW)
-            .is_err(),
-        "not itself"
-    );
-    approve(&mut story, &beta).unwrap();
-    assert!(
-        chain(&epsilon, 50)
-            .verify_member(story.register.members(), NOW)
-            .is_ok()
-    );
-    assert!(
-        useless(approve(&mut story, &organisation("Gamma", 3))),
-        "it is in"
-    );
-}
-
 /// Whoever has stolen an issuer key says as much as it may: the owner still takes it back.
 #[test]
 fn a_stolen_issuer_key_cannot_make_itself_irrevocable() {
@@ -333,29 +281,4 @@ fn a_stolen_issuer_key_cannot_make_itself_irrevocable() {
         let devices = vec![DeviceId(Digest([200; 32]))];
         story.tell(&org, Change::RevokeDevices { devices }).unwrap();
     }
-}
-
-#[test]
-fn an_approval_ends_with_the_key_that_gave_it() {
-    let mut story = Story::of(Fixture::with_admission(Admission::Approval { k: 2 }));
-    let digest = story.digest();
-    let (alpha, beta) = (organisation("Alpha Clinic", 1), organisation("Beta", 2));
-    let registration = organisation("Epsilon", 11).register(&digest, NOW).unwrap();
-    let waiting = registration.peek().org();
-    story.register.push(registration.bytes()).unwrap();
-    let approve = |story: &mut Story, by: &Organisation| {
-        let approval = by.approve(&registration, NOW).unwrap();
-        story.register.push(approval.bytes()).map(|_| ())
-    };
-    // With a stolen key; its owner replaces it.
-    approve(&mut story, &alpha).unwrap();
-    let change = alpha.rotation(&digest, &key(60));
-    story.tell(&alpha, change).unwrap();
-    assert_eq!(story.register.members().approvals(&waiting), 0);
-    approve(&mut story, &beta).unwrap();
-    assert!(story.register.members().is_pending(&waiting));
-    // With its new key the founder says so again.
-    let alpha = with_root(&alpha, key(60));
-    approve(&mut story, &alpha).unwrap();
-    assert!(!story.register.members().is_pending(&waiting));
 }
