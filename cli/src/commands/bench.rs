@@ -28,6 +28,8 @@ pub enum Command {
     Accuracy(super::bench_accuracy::Options),
     /// Enrol devices, and verify the identity of a submission; beside one bare Ed25519 verification.
     Identity(super::bench_identity::Options),
+    /// Send a million registrations of strangers to a server: what it takes, writes and needs.
+    Registrations(super::bench_registrations::Options),
     /// Append to the log from two processes, kill one, prove entries.
     Log(super::bench_log::Options),
     /// Try vectors that are too long, and compare how many pass the norm proof with what is predicted.
@@ -115,6 +117,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Train(options) => return train::run(options).await,
         Command::Accuracy(options) => return super::bench_accuracy::run(options).await,
         Command::Identity(options) => return super::bench_identity::run(options).await,
+        Command::Registrations(options) => return super::bench_registrations::run(options).await,
         Command::Log(options) => return super::bench_log::run(options).await,
         Command::Soundness(options) => return soundness(options).await,
         Command::Honest(options) => return honest(options).await,

@@ -9,6 +9,7 @@ mod bench_accuracy;
 mod bench_attacks;
 mod bench_identity;
 mod bench_log;
+mod bench_registrations;
 mod bench_train;
 pub mod client;
 mod client_prove;
