@@ -1,15 +1,16 @@
 //! The aggregator's two keys: one signs what it says in rounds, the other signs heads of the log.
 //!
-//! Files `aggregator.pem` and `log.pem` (PKCS#8), mode 0600, made once by [`Keys::open_or_create`]. Who
+//! Files `aggregator.pem` and `log.pem` (PKCS#8), mode 0600, made once by [`Keys::open_or_create`]; encrypted when the environment
+//! names a file with a passphrase ([`key_file::PASSPHRASE_FILE`]). Who
 //! steals them can sign for the aggregator; privacy does not rest on them (docs/threat-model.md).
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use dawn_identity::key_file::{self, KeyFileError};
 use dawn_identity::{KeyError, SecretKey};
-use zeroize::Zeroizing;
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -22,10 +23,10 @@ pub enum KeysError {
         /// What happened.
         source: std::io::Error,
     },
-    /// Others may read it.
-    #[error("{0} is readable by others (mode {1:o}); run: chmod 600 {0}")]
-    Exposed(PathBuf, u32),
-    /// Not a key.
+    /// A file of a key, or of the passphrase of new ones, cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// A new key cannot be encrypted.
     #[error("{path}: {source}")]
     Key {
         /// Which file.
@@ -75,21 +76,11 @@ fn io(path: &Path, source: std::io::Error) -> KeysError {
 }
 
 fn open_or_create(path: &Path) -> Result<SecretKey, KeysError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => {
-            let mode = metadata.mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(KeysError::Exposed(path.to_owned(), mode));
-            }
-            let text =
-                Zeroizing::new(std::fs::read_to_string(path).map_err(|source| io(path, source))?);
-            SecretKey::from_pkcs8_pem(&text).map_err(|source| KeysError::Key {
-                path: path.to_owned(),
-                source,
-            })
+    match key_file::read(path) {
+        Err(KeyFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            create(path)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => create(path),
-        Err(error) => Err(io(path, error)),
+        read => Ok(read?),
     }
 }
 
@@ -98,6 +89,14 @@ fn open_or_create(path: &Path) -> Result<SecretKey, KeysError> {
 fn create(path: &Path) -> Result<SecretKey, KeysError> {
     let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
     let key = SecretKey::generate(&mut rng);
+    // Whoever gives the server a passphrase wants no plain key on its disk.
+    let passphrase = key_file::passphrase()?;
+    let text = key_file::to_text(&key, passphrase.as_ref(), &mut rng).map_err(|source| {
+        KeysError::Key {
+            path: path.to_owned(),
+            source,
+        }
+    })?;
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
@@ -106,7 +105,7 @@ fn create(path: &Path) -> Result<SecretKey, KeysError> {
         .mode(0o600)
         .open(&beside)
         .map_err(|source| io(&beside, source))?;
-    file.write_all(key.to_pkcs8_pem().as_bytes())
+    file.write_all(text.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(|source| io(&beside, source))?;
     let linked = std::fs::hard_link(&beside, path);
@@ -149,7 +148,7 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
         assert!(matches!(
             Keys::open_or_create(dir.path()),
-            Err(KeysError::Exposed(..))
+            Err(KeysError::File(KeyFileError::Exposed(..)))
         ));
     }
 
@@ -161,7 +160,7 @@ mod tests {
         std::fs::write(&path, "nonsense").expect("writes");
         assert!(matches!(
             Keys::open_or_create(dir.path()),
-            Err(KeysError::Key { .. })
+            Err(KeysError::File(KeyFileError::Key { .. }))
         ));
         assert_eq!(std::fs::read(&path).expect("reads"), b"nonsense");
     }

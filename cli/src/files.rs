@@ -7,11 +7,13 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use dawn_identity::key_file::{self, KeyFileError};
 use dawn_identity::passphrase::is_encrypted;
 use dawn_identity::{
     CredentialChain, FoundingDocument, Organisation, Passphrase, SecretKey, Signed,
     from_canonical_bounded, to_canonical,
 };
+use rand_core::UnwrapErr;
 
 /// Largest document that a command reads from a file.
 const MAX_DOCUMENT_BYTES: u64 = 1 << 20;
@@ -68,38 +70,15 @@ pub fn private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create the folder {}", path.display()))
 }
 
-/// Where the passphrase of encrypted keys is: the path of a file.
-pub const PASSPHRASE_FILE: &str = "DAWN_PASSPHRASE_FILE";
-
 /// Reads a secret key, unless others may read it too. An encrypted one is opened with the passphrase in the file that the
 /// environment names.
 pub fn read_key(path: &Path) -> Result<SecretKey> {
-    check_private(path)?;
-    let text = zeroize::Zeroizing::new(read_text(path)?);
-    if !is_encrypted(&text) {
-        return SecretKey::from_pkcs8_pem(&text)
-            .with_context(|| format!("{} holds no Ed25519 key", path.display()));
-    }
-    SecretKey::from_encrypted_pem(&text, &passphrase_of(path)?)
-        .with_context(|| format!("cannot open {}", path.display()))
+    Ok(key_file::read(path)?)
 }
 
-/// The passphrase of an encrypted key file.
-pub fn passphrase_of(path: &Path) -> Result<Passphrase> {
-    let Some(file) = std::env::var_os(PASSPHRASE_FILE) else {
-        bail!(
-            "{} is encrypted: let {PASSPHRASE_FILE} name a file with its passphrase",
-            path.display()
-        );
-    };
-    read_passphrase(Path::new(&file))
-}
-
-/// Reads a passphrase, unless others may read it too.
-pub fn read_passphrase(path: &Path) -> Result<Passphrase> {
-    check_private(path)?;
-    Passphrase::new(read_text(path)?)
-        .with_context(|| format!("{} holds no passphrase", path.display()))
+/// The passphrase in a file, if one is named.
+pub fn passphrase_in(file: Option<&Path>) -> Result<Option<Passphrase>> {
+    Ok(file.map(key_file::read_passphrase).transpose()?)
 }
 
 /// Refuses a file that others may read.
@@ -109,18 +88,64 @@ pub fn check_private(path: &Path) -> Result<()> {
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        bail!(
-            "{0} is readable by others (mode {1:o}); run: chmod 600 {0}",
-            path.display(),
-            mode & 0o777
-        );
+        return Err(KeyFileError::Exposed(path.to_owned(), mode & 0o777).into());
     }
     Ok(())
 }
 
+/// The passphrase for a key that is to take the place of the one in this file: that which opens it, when it is encrypted.
+pub fn passphrase_like(path: &Path) -> Result<Option<Passphrase>> {
+    if !is_encrypted(&key_file::read_private(path)?) {
+        return Ok(None);
+    }
+    Ok(Some(key_file::passphrase_of(path)?))
+}
+
+/// Encrypts key files under a passphrase, each in its place; says which. Those that are encrypted stay as they are. `read` gives
+/// the seed that a plain file holds, as a key.
+pub fn encrypt_in_place(
+    files: &[PathBuf],
+    passphrase: &Passphrase,
+    read: impl Fn(&Path) -> Result<SecretKey>,
+) -> Result<Vec<PathBuf>> {
+    let mut encrypted = Vec::new();
+    for file in files {
+        if is_encrypted(&key_file::read_private(file)?) {
+            continue;
+        }
+        let key = read(file)?;
+        let text = sealed(&key, Some(passphrase))?;
+        // The plain file is gone afterwards.
+        let again = SecretKey::from_encrypted_pem(&text, passphrase)?;
+        if again.public() != key.public() {
+            bail!("{} does not come back as it was", file.display());
+        }
+        overwrite(file, text.as_bytes(), 0o600)?;
+        encrypted.push(file.clone());
+    }
+    Ok(encrypted)
+}
+
 /// Writes a secret key.
 pub fn write_key(path: &Path, key: &SecretKey) -> Result<()> {
-    write_new(path, key.to_pkcs8_pem().as_bytes(), 0o600)
+    write_sealed(path, key, None)
+}
+
+/// Writes a secret key, encrypted where there is a passphrase.
+pub fn write_sealed(path: &Path, key: &SecretKey, passphrase: Option<&Passphrase>) -> Result<()> {
+    write_new(path, sealed(key, passphrase)?.as_bytes(), 0o600)
+}
+
+/// The text of a secret key's file, encrypted where there is a passphrase.
+pub fn sealed(
+    key: &SecretKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<zeroize::Zeroizing<String>> {
+    Ok(key_file::to_text(
+        key,
+        passphrase,
+        &mut UnwrapErr(getrandom::SysRng),
+    )?)
 }
 
 /// Saves an organisation: `name`, `root.pem` with this text, `issuer.pem`, `issuer.cose`.

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use dawn_identity::passphrase::is_encrypted;
 use dawn_identity::{IssuerCertificate, PublicKey, SecretKey, Signed};
 use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
@@ -18,33 +17,18 @@ const NEXT_CERTIFICATE: &str = "issuer.next.cose";
 /// new one, which is written there. It is encrypted under the same passphrase when the one before is.
 pub fn next_key(dir: &Path, name: &str) -> Result<SecretKey> {
     let (path, next) = (file(dir, name), file(dir, &format!("{name}.next")));
-    let sealed = |path: &Path| -> Result<bool> {
-        let text = Zeroizing::new(files::read_text(path)?);
-        Ok(is_encrypted(&text))
-    };
-    let seal = sealed(&path)?;
+    let passphrase = files::passphrase_like(&path)?;
     if next.exists() {
         let key = files::read_key(&next)?;
-        if seal && !sealed(&next)? {
-            let text = encrypted(&key, &path)?;
+        if passphrase.is_some() && files::passphrase_like(&next)?.is_none() {
+            let text = files::sealed(&key, passphrase.as_ref())?;
             files::overwrite(&next, text.as_bytes(), 0o600)?;
         }
         return Ok(key);
     }
     let key = SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
-    if seal {
-        let text = encrypted(&key, &path)?;
-        files::write_new(&next, text.as_bytes(), 0o600)?;
-    } else {
-        files::write_key(&next, &key)?;
-    }
+    files::write_sealed(&next, &key, passphrase.as_ref())?;
     Ok(key)
-}
-
-/// The key under the passphrase that opens the file of another.
-fn encrypted(key: &SecretKey, other: &Path) -> Result<Zeroizing<String>> {
-    let passphrase = files::passphrase_of(other)?;
-    Ok(key.to_encrypted_pem(&passphrase, &mut UnwrapErr(getrandom::SysRng))?)
 }
 
 /// Puts `NAME.next.pem` in the place of `NAME.pem`, and the issuer's certificate with it. The key before is kept under the

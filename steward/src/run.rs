@@ -4,12 +4,13 @@
 //! is sent again, the same bytes, when the aggregator asks again.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dawn_crypto::vrf::VrfSecretKey;
-use dawn_identity::{Digest, FederationError, KeyError, PublicKey, SecretKey, StewardId, TaskId};
+use dawn_identity::key_file::{self, KeyFileError};
+use dawn_identity::{Digest, FederationError, PublicKey, SecretKey, StewardId, TaskId};
 use dawn_protocol::RoundId;
 use dawn_transport::{Api, Backoff, RetryPolicy, TransportError};
 use getrandom::SysRng;
@@ -53,14 +54,9 @@ pub enum RunError {
     /// The key in the VRF key file is made of the signing key.
     #[error("the VRF key file {0} has the seed of the steward's signing key")]
     OneSeed(PathBuf),
-    /// The key file cannot be read.
-    #[error("the steward's key file {path}: {why}")]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    /// A key file cannot be read or opened.
+    #[error("the steward's keys: {0}")]
+    KeyFile(#[from] KeyFileError),
     /// A worker thread ended in a panic: a defect of this program.
     #[error("internal error: {0}")]
     Internal(String),
@@ -93,11 +89,8 @@ impl Steward {
     /// # Errors
     /// [`RunError`].
     pub fn open(config: StewardConfig) -> Result<Self, RunError> {
-        let pem = private(&config.key_file, |path| std::fs::read_to_string(path))?;
-        let pem = zeroize::Zeroizing::new(pem);
-        let key = SecretKey::from_pkcs8_pem(&pem)
-            .map_err(|error: KeyError| key_file(&config.key_file, error))?;
-        let vrf = private(&config.vrf_key_file, vrf_key::read)?;
+        let key = key_file::read(&config.key_file)?;
+        let vrf = vrf_key::read(&config.vrf_key_file)?;
         Self::open_with_keys(config, key, vrf)
     }
 
@@ -322,45 +315,11 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn key_file(path: &Path, why: impl std::fmt::Display) -> RunError {
-    RunError::KeyFile {
-        path: path.to_owned(),
-        why: why.to_string(),
-    }
-}
-
-/// What is in a key file that only its owner may use.
-fn private<T>(path: &Path, read: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T, RunError> {
-    let metadata = std::fs::metadata(path).map_err(|error| key_file(path, error))?;
-    if let Some(mode) = exposed(&metadata) {
-        let advice = format!(
-            "it is readable by others (mode {mode:o}); run: chmod 600 {}",
-            path.display()
-        );
-        return Err(key_file(path, advice));
-    }
-    read(path).map_err(|error| key_file(path, error))
-}
-
-/// The mode of a file that others than its owner may use.
-#[cfg(unix)]
-fn exposed(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = metadata.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-/// Elsewhere permissions are not modes.
-#[cfg(not(unix))]
-fn exposed(_: &std::fs::Metadata) -> Option<u32> {
-    None
-}
-
 /// What no patience repairs.
 fn fatal(error: &RunError) -> bool {
     match error {
         RunError::Federation(_)
-        | RunError::KeyFile { .. }
+        | RunError::KeyFile(_)
         | RunError::OneSeed(_)
         | RunError::Internal(_) => true,
         RunError::Steward(StewardError::Vault(_)) => true,

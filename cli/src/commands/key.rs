@@ -135,12 +135,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
 }
 
 fn write(path: &Path, key: &SecretKey, passphrase_file: Option<&Path>) -> Result<()> {
-    let Some(file) = passphrase_file else {
-        return files::write_key(path, key);
-    };
-    let passphrase = files::read_passphrase(file)?;
-    let text = key.to_encrypted_pem(&passphrase, &mut UnwrapErr(getrandom::SysRng))?;
-    files::write_new(path, text.as_bytes(), 0o600)
+    files::write_sealed(path, key, files::passphrase_in(passphrase_file)?.as_ref())
 }
 
 /// A secret key in whichever form.

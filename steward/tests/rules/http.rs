@@ -304,7 +304,7 @@ async fn a_key_file_that_others_may_read_is_refused() {
         for mode in [0o644, 0o640, 0o604, 0o620] {
             set(file, mode);
             let refused = Steward::open(config.clone()).expect_err("exposed");
-            assert!(matches!(refused, RunError::KeyFile { .. }), "{refused}");
+            assert!(matches!(refused, RunError::KeyFile(_)), "{refused}");
             let advice = format!("chmod 600 {}", file.display());
             assert!(refused.to_string().contains(&advice), "{refused}");
         }
