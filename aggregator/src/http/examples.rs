@@ -30,6 +30,7 @@ pub(super) fn of_parameter(name: &str) -> Option<(Value, Value)> {
         "limit" => (json!({}), json!(16)),
         "from" | "after" | "old" | "least" | "index" => (json!({}), json!(0)),
         "size" => (json!({}), json!(1)),
+        "payloads" => (json!({}), json!(false)),
         _ => return None,
     })
 }
