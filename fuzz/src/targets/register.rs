@@ -230,15 +230,24 @@ fn keys_are_apart(members: &Members) {
     let federation = [base().aggregator.public(), base().log.public()];
     let mut seen: BTreeSet<KeyId> = federation.iter().map(PublicKey::id).collect();
     let waiting = members.all_pending().map(|waiting| &waiting.root);
-    for root in members.iter().flat_map(|member| member.roots()).chain(waiting) {
+    for root in members
+        .iter()
+        .flat_map(|member| member.roots())
+        .chain(waiting)
+    {
         assert!(seen.insert(root.id()), "one root key, two organisations");
     }
-    for entry in members.rosters().iter().flat_map(|roster| roster.stewards()) {
+    for entry in members
+        .rosters()
+        .iter()
+        .flat_map(|roster| roster.stewards())
+    {
         let member = members.get(&entry.org).expect("a member");
         let used = member.roots().chain(member.issuers());
         let beacon = entry.vrf.as_bytes();
         assert!(
-            used.copied().all(|key| key != entry.steward && key.as_bytes() != beacon),
+            used.copied()
+                .all(|key| key != entry.steward && key.as_bytes() != beacon),
             "a steward's key serves its organisation otherwise"
         );
     }
