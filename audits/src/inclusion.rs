@@ -7,7 +7,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use dawn_crypto::digest::{Digest, hash, labels};
-use dawn_identity::{EnvelopeError, SessionId, Signed};
+use dawn_identity::{EnvelopeError, FederationEvent, SessionId, Signed};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
 use dawn_protocol::{Decision, Receipt, RoundId, Terminal};
@@ -176,13 +176,12 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
     let (mut session, mut closed, mut place, mut count) = (None, false, None, 0);
     let mut decisions = None;
     let (mut t, mut openings) = (None, 0);
+    let (mut keys, mut signer) = (Vec::new(), None);
     while let Some(record) = reader.next_record()? {
         match record {
             Record::Founding(document) => {
                 if let Some(receipt) = &submitted.receipt {
-                    // The audit has verified the document.
-                    let federation = document.verify().map_err(io::Error::other)?;
-                    receipt.verify(&federation.aggregator)?;
+                    keys.push(document.federation.aggregator);
                     let body = receipt.peek();
                     if (body.round, body.session, body.header)
                         != (submitted.round, submitted.session, submitted.header)
@@ -191,7 +190,15 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                     }
                 }
             }
-            Record::Spec(spec) => session = Some(digests::session(spec.peek())),
+            Record::Register(entry) => {
+                if let Ok(event) = Signed::<FederationEvent>::from_bytes(&entry) {
+                    keys.push(*event.peek().change.peek().new.key());
+                }
+            }
+            Record::Spec(spec) => {
+                session = Some(digests::session(spec.peek()));
+                signer = Some(spec.signer());
+            }
             Record::Header(header) => {
                 if hash(labels::ENVELOPE, &[&header]) == submitted.header {
                     place = Some(count);
@@ -207,6 +214,15 @@ fn found<R: Read>(input: R, submitted: &Submitted) -> Result<Outcome, InclusionE
                 if found != submitted.round {
                     let expected = submitted.round;
                     return Err(InclusionError::OtherRound { expected, found });
+                }
+                if let Some(receipt) = &submitted.receipt {
+                    // The audit has verified who signed the specification. A round has one key: one that was replaced before
+                    // may be a thief's, who would have the aggregator convicted.
+                    let signer = signer.unwrap_or(receipt.signer());
+                    let key = keys.iter().find(|key| key.id() == signer).or(keys.first());
+                    if let Some(key) = key {
+                        receipt.verify(key)?;
+                    }
                 }
                 let is_open = t.is_some_and(|t| openings >= t);
                 return Ok(outcome(

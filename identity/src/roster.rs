@@ -294,7 +294,7 @@ impl SignedRoster {
                 let member = members.get(org);
                 member.is_some_and(|member| member.roots().any(|root| *root == entry.steward))
             };
-            let reused = members.federation_keys.contains(&entry.steward)
+            let reused = members.server.contains(&entry.steward)
                 || members.founders.iter().any(is_root)
                 || self.roster.stewards.iter().any(|other| is_root(&other.org));
             if reused {

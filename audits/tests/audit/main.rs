@@ -22,9 +22,11 @@ mod mutations;
 mod noise;
 mod reporting;
 mod selection;
+mod server_keys;
 mod service;
 mod stewards;
 mod watching;
+mod watching_keys;
 mod ways;
 mod witnesses;
 

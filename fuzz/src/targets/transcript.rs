@@ -63,6 +63,7 @@ fn copy(input: impl Read) -> Result<Vec<u8>, String> {
             Record::Verdict(verdict) => writer.verdict(verdict),
             Record::Opening(opening) => writer.opening(opening),
             Record::GroupSums(sums) => writer.group_sums(sums),
+            Record::Later(entry) => writer.later(entry),
             Record::Terminal(terminal) => writer.terminal(terminal),
             Record::End(digest) => {
                 ended = Some(*digest);

@@ -125,6 +125,8 @@ kinds! {
     GroupSums = 21 => "group sums",
     /// The public set of a distillation.
     PublicSet = 22 => "public set",
+    /// An entry of the register after those at the beginning, up to the key under which the round was aborted.
+    Later = 23 => "later register entry",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -147,17 +149,23 @@ impl Kind {
             K::PreviousResult | K::PreviousAborted => matches!(self, K::Model),
             K::Model => matches!(self, K::Direction | K::Spec | K::Aborted),
             K::Direction => matches!(self, K::Spec | K::Aborted),
-            K::Spec => matches!(self, K::Endorsement | K::Aborted),
-            K::Endorsement => matches!(self, K::Endorsement | K::Header | K::Aborted),
+            K::Spec => matches!(self, K::Endorsement | K::Later | K::Aborted),
+            K::Endorsement => {
+                matches!(self, K::Endorsement | K::Header | K::Later | K::Aborted)
+            }
             K::Header => matches!(self, K::Payload),
-            K::Payload => matches!(self, K::Header | K::Closed | K::Aborted),
-            K::Closed => matches!(self, K::Challenge | K::Aborted),
-            K::Challenge => matches!(self, K::Report | K::Aborted),
+            K::Payload => matches!(self, K::Header | K::Closed | K::Later | K::Aborted),
+            K::Closed => matches!(self, K::Challenge | K::Later | K::Aborted),
+            K::Challenge => matches!(self, K::Report | K::Later | K::Aborted),
             K::Report => matches!(self, K::Answers),
-            K::Answers => matches!(self, K::Report | K::Verdict | K::Aborted),
-            K::Verdict => matches!(self, K::Opening | K::Aborted),
-            K::Opening => matches!(self, K::Opening | K::GroupSums | K::Result | K::Aborted),
-            K::GroupSums => matches!(self, K::Opening | K::Result | K::Aborted),
+            K::Answers => matches!(self, K::Report | K::Verdict | K::Later | K::Aborted),
+            K::Verdict => matches!(self, K::Opening | K::Later | K::Aborted),
+            K::Opening => matches!(
+                self,
+                K::Opening | K::GroupSums | K::Result | K::Later | K::Aborted
+            ),
+            K::GroupSums => matches!(self, K::Opening | K::Result | K::Later | K::Aborted),
+            K::Later => matches!(self, K::Later | K::Aborted),
             K::Result | K::Aborted => matches!(self, K::End),
             K::End => false,
         }

@@ -23,6 +23,7 @@ mod rounds;
 mod scalars;
 mod selection;
 mod server;
+mod server_keys;
 mod splits;
 mod whole;
 mod witness;
