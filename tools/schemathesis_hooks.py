@@ -28,6 +28,7 @@ TAGS = {
     ("POST", "/v1/orgs/{org}/revocations"): "dawn-org-revoke",
     ("POST", "/v1/orgs/{org}/approvals"): "dawn-org-approve",
     ("PUT", "/v1/orgs/{org}/steward"): "dawn-steward-enrol",
+    ("POST", "/v1/federation/keys"): "dawn-server-key-replace",
     ("POST", "/v1/rosters"): "dawn-roster-post",
     ("POST", "/v1/tasks"): "dawn-task-create",
 }

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::Statement;
 use dawn_identity::{
     FoundingDocument, Members, PublicKey, Register, RegisterHead, Signed, TaskId, Thumbprint,
     VerifiedFederation,
 };
+use dawn_identity::{ServerRole, Statement};
 use dawn_protocol::{Finding, RoundClosed, RoundContext, RoundId, RoundSpec, Task, TaskContext};
 
 use crate::app::App;
@@ -36,11 +36,21 @@ pub enum ContextError {
     /// No founding document was posted yet.
     #[error("this aggregator has no federation yet; post its founding document to /v1/federation")]
     NoFederation,
-    /// The database is of a federation that pinned other keys: nobody would believe what this replica signs.
+    /// The database is of a federation with other keys: nobody would believe what this replica signs.
     #[error(
-        "this replica's keys are not those of the federation in its database; give it keys/aggregator.pem and keys/log.pem of the others, and the same objects"
+        "this replica's keys are not those of the federation in its database; give it keys/aggregator.pem and keys/log.pem of the others, and the same objects; if they are lost or were replaced, see \"The server's key is lost or stolen\" in docs/operations.md"
     )]
     OtherKeys,
+    /// A key that is here is not the server's yet.
+    #[error(
+        "this replica signs nothing as the {0} before the founders have let its new key in (dawn federation replace-key); see docs/operations.md"
+    )]
+    AwaitsKeys(ServerRole),
+    /// The round is over.
+    #[error(
+        "the aggregator's key was replaced after the round was specified: the round is aborted"
+    )]
+    KeyReplaced,
     /// Unknown task.
     #[error("there is no such task")]
     NoTask,
@@ -69,6 +79,8 @@ impl From<ContextError> for Problem {
                 tracing::error!(%error, "nothing is signed");
                 Self::unavailable("this replica is not set up")
             }
+            ContextError::AwaitsKeys(_) => Self::unavailable(error),
+            ContextError::KeyReplaced => Self::wrong_phase(error),
             ContextError::Spoiled(what, _) => {
                 tracing::error!(%error, "the database is spoiled");
                 Self::internal(format!("the stored {what} does not verify"))
@@ -190,11 +202,6 @@ impl App {
         let verified = FoundingDocument::from_bytes(&bytes)
             .and_then(|document| document.verify())
             .map_err(spoiled("founding document"))?;
-        if verified.aggregator != self.keys.aggregator.public()
-            || verified.log != self.keys.log.public()
-        {
-            return Err(ContextError::OtherKeys);
-        }
         let verified = Arc::new(verified);
         keep(&self.known.federation, Arc::clone(&verified));
         Ok(verified)

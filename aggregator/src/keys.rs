@@ -2,7 +2,9 @@
 //!
 //! Files `aggregator.pem` and `log.pem` (PKCS#8), mode 0600, made once by [`Keys::open_or_create`]; encrypted when the environment
 //! names a file with a passphrase ([`key_file::PASSPHRASE_FILE`]). Who
-//! steals them can sign for the aggregator; privacy does not rest on them (docs/threat-model.md).
+//! steals them can sign for the aggregator; privacy does not rest on them (docs/threat-model.md). Beside each there may be
+//! the key that founders are going to let in in its place, `aggregator.next.pem` and `log.next.pem`: it signs from the moment
+//! on at which it is the server's.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use dawn_identity::key_file::{self, KeyFileError};
-use dawn_identity::{KeyError, SecretKey};
+use dawn_identity::{KeyError, PublicKey, SecretKey, ServerRole};
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,8 @@ pub struct Keys {
     pub aggregator: SecretKey,
     /// Signs heads of the log.
     pub log: SecretKey,
+    /// Those that wait to take over.
+    next: [Option<SecretKey>; 2],
 }
 
 impl Keys {
@@ -61,11 +65,49 @@ impl Keys {
             }
             _ => {}
         }
+        let (aggregator, next_aggregator) = pair(directory, ServerRole::Aggregator)?;
+        let (log, next_log) = pair(directory, ServerRole::Log)?;
         Ok(Self {
-            aggregator: open_or_create(&directory.join("aggregator.pem"))?,
-            log: open_or_create(&directory.join("log.pem"))?,
+            aggregator,
+            log,
+            next: [next_aggregator, next_log],
         })
     }
+
+    /// The secret half of one of the server's keys, when it is here.
+    pub fn of(&self, role: ServerRole, key: &PublicKey) -> Option<&SecretKey> {
+        let now = match role {
+            ServerRole::Aggregator => &self.aggregator,
+            ServerRole::Log => &self.log,
+        };
+        let mut here = std::iter::once(now).chain(&self.next[role as usize]);
+        here.find(|secret| secret.public() == *key)
+    }
+
+    /// Whether there is a key that waits to take over.
+    pub fn waits(&self, role: ServerRole) -> bool {
+        self.next[role as usize].is_some()
+    }
+
+    /// Where the key is kept that is to take over.
+    pub fn next_path(directory: &Path, role: ServerRole) -> PathBuf {
+        directory.join(format!("{role}.next.pem"))
+    }
+}
+
+/// The key of a role, and the one that is to take over. With that alone, the first is lost, and none is made in its place.
+fn pair(directory: &Path, role: ServerRole) -> Result<(SecretKey, Option<SecretKey>), KeysError> {
+    let path = directory.join(format!("{role}.pem"));
+    let next = Keys::next_path(directory, role);
+    if !next.exists() {
+        return Ok((open_or_create(&path)?, None));
+    }
+    let next = open_or_create(&next)?;
+    let now = match path.exists() {
+        true => open_or_create(&path)?,
+        false => SecretKey::from_seed(&next.to_seed()),
+    };
+    Ok((now, Some(next)))
 }
 
 fn io(path: &Path, source: std::io::Error) -> KeysError {
@@ -138,6 +180,32 @@ mod tests {
         assert_eq!(first.log.public(), again.log.public());
         assert_ne!(first.aggregator.public(), first.log.public());
         assert!(!format!("{first:?}").contains(&hex::encode(&first.log.to_seed()[..])));
+    }
+
+    #[test]
+    fn a_key_that_waits_is_beside_the_other_or_in_its_place() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let old = Keys::open_or_create(dir.path()).expect("makes");
+        assert!(!old.waits(ServerRole::Log));
+        let next = SecretKey::from_seed(&[5; 32]);
+        let path = Keys::next_path(dir.path(), ServerRole::Log);
+        std::fs::write(&path, next.to_pkcs8_pem().as_bytes()).expect("writes");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+        let exposed = Keys::open_or_create(dir.path());
+        assert!(matches!(exposed, Err(KeysError::Exposed(..))));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+        let both = Keys::open_or_create(dir.path()).expect("reads");
+        assert!(both.waits(ServerRole::Log) && !both.waits(ServerRole::Aggregator));
+        for key in [old.log.public(), next.public()] {
+            assert!(both.of(ServerRole::Log, &key).is_some());
+            assert!(both.of(ServerRole::Aggregator, &key).is_none());
+        }
+        // The first is lost: none is made in its place.
+        std::fs::remove_file(dir.path().join("log.pem")).expect("removes");
+        let lost = Keys::open_or_create(dir.path()).expect("reads");
+        assert!(lost.of(ServerRole::Log, &old.log.public()).is_none());
+        assert_eq!(lost.log.public(), next.public());
+        assert!(!dir.path().join("log.pem").exists());
     }
 
     #[test]

@@ -37,11 +37,12 @@ pub mod problem;
 pub mod registry;
 pub mod round;
 pub mod running;
+mod signer;
 pub mod status;
 pub mod store;
 pub mod tlog;
 pub mod transcripts;
-pub mod worker;
+mod worker;
 
 pub use config::{Config, Limits};
 pub use running::{Aggregator, Running, StartError};

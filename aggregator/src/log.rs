@@ -17,11 +17,14 @@ const KEPT: usize = 64;
 /// # Errors
 /// The database is away.
 pub async fn signed_head(app: &App) -> Result<Vec<u8>, Problem> {
-    if let Err(error @ ContextError::OtherKeys) = app.federation().await {
-        return Err(error.into());
-    }
     let mut heads = app.heads.lock().await;
     let (size, root) = app.store.log_head().await?;
+    // After the size: a key that was replaced signs no log that says so.
+    let key = match app.log_key().await {
+        // Before there is a federation, nobody has named a key.
+        Err(ContextError::NoFederation) => &app.keys.log,
+        key => key?,
+    };
     if let Some(head) = heads.get(&size) {
         return Ok(head.clone());
     }
@@ -30,7 +33,7 @@ pub async fn signed_head(app: &App) -> Result<Vec<u8>, Problem> {
         root,
         time_ms: now_ms(),
     };
-    let signed = Signed::sign(&head, &app.keys.log)
+    let signed = Signed::sign(&head, key)
         .map_err(|_| Problem::internal("the head of the log cannot be signed"))?;
     if heads.len() >= KEPT {
         heads.clear();

@@ -92,8 +92,10 @@ impl Aggregator {
         };
         app.store.ensure_job(&sweep).await?;
         // No federation yet, or other trouble: requests will meet it again and tell.
-        if let Err(error @ ContextError::OtherKeys) = app.federation().await {
-            return Err(error.into());
+        match app.check_keys().await {
+            Err(error @ ContextError::OtherKeys) => return Err(error.into()),
+            Err(error @ ContextError::AwaitsKeys(_)) => tracing::warn!(%error, "waiting"),
+            _ => {}
         }
         let mut workers = JoinSet::new();
         workers.spawn(Arc::clone(&app).pulse());

@@ -1,12 +1,14 @@
 //! Transcripts of rounds that are over: everything that an auditor needs, in one file
 //! (docs/protocol.md, section 5).
 
-use dawn_identity::{Digest, FoundingDocument, Signed, SignedRoster, Statement, StewardId};
+use dawn_identity::{
+    Digest, FederationEvent, FoundingDocument, Signed, SignedRoster, Statement, StewardId,
+};
 use dawn_protocol::answers::answers_len;
 use dawn_protocol::transcript::{TranscriptError, TranscriptWriter};
 use dawn_protocol::{
-    Challenge, Closed, Endorsement, Opening, PackageReport, RoundId, RoundSpec, TaskContext,
-    Verdict,
+    AbortReason, Challenge, Closed, Endorsement, Opening, PackageReport, RoundId, RoundSpec,
+    TaskContext, Terminal, Verdict,
 };
 use futures_util::TryStreamExt;
 
@@ -105,6 +107,7 @@ pub async fn build(app: &App, id: &RoundId) -> Result<(), EngineError> {
     submissions(app, id, &mut spool).await?;
     answers(app, &task, id, &mut spool).await?;
     let end = terminal(app, id).await?;
+    later_keys(app, id, &end, &mut spool).await?;
     spool.both(|out| out.terminal(&end))?;
     let digest = spool.finish().await?;
     tracing::debug!(round = %id, %digest, "a transcript is written");
@@ -153,6 +156,40 @@ async fn preamble(
         spool.both(|out| out.previous(&end))?;
     }
     Ok(())
+}
+
+/// Of a round that was aborted because its key was replaced: the register after its closing, up to the key that signed the end.
+/// Without a closing it is there from the beginning.
+async fn later_keys(
+    app: &App,
+    id: &RoundId,
+    end: &Terminal,
+    spool: &mut Spool,
+) -> Result<(), EngineError> {
+    let Terminal::Aborted(aborted) = end else {
+        return Ok(());
+    };
+    let replaced = aborted.peek().reason == AbortReason::KeyReplaced;
+    let Some(closed) = app.own_statement::<Closed>(id).await?.filter(|_| replaced) else {
+        return Ok(());
+    };
+    let mut position = closed.peek().register.entries;
+    loop {
+        let page = app.store.register_after(position, PAGE).await?;
+        if page.is_empty() {
+            return Err(EngineError::Spoiled("key that signed the end of a round"));
+        }
+        position += page.len() as u64;
+        for entry in &page {
+            spool.transcript.later(entry).map_err(unwritable)?;
+            let event = Signed::<FederationEvent>::from_bytes(entry);
+            let key = event.map(|event| event.peek().change.peek().new.key().id());
+            if key == Ok(aborted.signer()) {
+                return spool.flush().await.map_err(Into::into);
+            }
+        }
+        spool.flush().await?;
+    }
 }
 
 async fn submissions(app: &App, id: &RoundId, spool: &mut Spool) -> Result<(), EngineError> {

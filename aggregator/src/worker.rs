@@ -22,6 +22,9 @@ use crate::store::jobs::{JobKind, Lease};
 /// Jobs that one process does at a time.
 const WORKERS: usize = 4;
 
+/// When a replica without the server's keys looks at a round again.
+const WITHOUT_KEYS: Duration = Duration::from_millis(500);
+
 /// The longest pause after a failed job.
 const MOST_BACKOFF_MS: u64 = 10_000;
 
@@ -122,6 +125,8 @@ async fn renew(app: &App, lease: &Lease) {
 async fn perform(app: &Arc<App>, lease: &Lease) -> Result<Afterwards, round::EngineError> {
     let id = RoundId::new(TaskId(lease.id.task), lease.id.number);
     match lease.id.kind {
+        // What a replica with another key would sign nobody believes: it leaves the rounds to those that have it.
+        JobKind::Round if app.lacks_key().await => Ok(Afterwards::Release(WITHOUT_KEYS)),
         JobKind::Round => loop {
             match round::advance(app, &id).await? {
                 Next::Again if app.is_stopping() => return Ok(Afterwards::Release(Duration::ZERO)),

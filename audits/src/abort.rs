@@ -18,6 +18,7 @@ use crate::examination::Examination;
 use crate::finding::{Finding, Party};
 use crate::opening::Sums;
 use crate::preamble::Preamble;
+use crate::round::Told;
 use crate::rule::AuditRule;
 
 /// How far a round came, as a file shows it.
@@ -108,11 +109,16 @@ pub(crate) fn check_early(
     chain: &mut Chain,
     preamble: &Preamble,
     context: Option<&RoundContext>,
+    told: &Told,
     aborted: &Signed<Aborted>,
     specified: bool,
 ) -> Result<(), Finding> {
     let task = &preamble.context;
-    blame::by_aggregator(task, AuditRule::Abort, aborted)?;
+    match context {
+        Some(context) => blame::aborted(context, &told.members, aborted)?,
+        // Without a specification it is under whatever key the aggregator had then.
+        None => blame::by_aggregator_ever(task, AuditRule::Abort, aborted)?,
+    }
     let body = aborted.peek();
     match (context, &body.session) {
         (Some(context), Some(session)) => {
@@ -129,7 +135,7 @@ pub(crate) fn check_early(
         }
     }
     match body.reason {
-        AbortReason::TooFewEndorsements if specified => Ok(()),
+        AbortReason::TooFewEndorsements | AbortReason::KeyReplaced if specified => Ok(()),
         AbortReason::TooFewSealingKeys if !specified => Ok(()),
         AbortReason::BudgetExhausted => exhausted(chain, task, &body.round),
         reason if specified => Err(untrue(task, Came::Specified, reason)),
@@ -153,6 +159,8 @@ pub(crate) fn check_collecting(
         .noise
         .map_or(0, |noise| noise.candidates);
     match reason {
+        // The key that signed it shows that.
+        AbortReason::KeyReplaced => Ok(()),
         AbortReason::TooLittleNoise
             if roll.complete_noise(candidates).len() < open.least_noise() =>
         {
@@ -175,7 +183,7 @@ pub(crate) fn check_challenging(
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     match aborted.peek().reason {
-        AbortReason::TooFewBeaconShares => Ok(()),
+        AbortReason::TooFewBeaconShares | AbortReason::KeyReplaced => Ok(()),
         AbortReason::BudgetExhausted => exhausted(chain, round, &round.round_id()),
         reason => Err(untrue(round, Came::Closed, reason)),
     }
@@ -190,8 +198,10 @@ pub(crate) fn check_reporting(
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     let reason = aborted.peek().reason;
-    if reason == AbortReason::BudgetExhausted {
-        return exhausted(chain, round, &round.round_id());
+    match reason {
+        AbortReason::BudgetExhausted => return exhausted(chain, round, &round.round_id()),
+        AbortReason::KeyReplaced => return Ok(()),
+        _ => {}
     }
     let spent = chain.spent_before(&round.round_id()).unwrap_or(0);
     let scalars = examination.scalars.digest();
@@ -220,6 +230,9 @@ pub(crate) fn check_opening(
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
     let reason = aborted.peek().reason;
+    if reason == AbortReason::KeyReplaced {
+        return Ok(());
+    }
     let opened = match sums.open(judged, openings) {
         Err(JudgeError::Abort(expected)) if expected == reason => return Ok(()),
         Err(JudgeError::Abort(expected)) => {
@@ -254,6 +267,7 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
         AbortReason::TooFewReports => "reports",
         AbortReason::TooFewOpenings => "openings",
         AbortReason::Policy
+        | AbortReason::KeyReplaced
         | AbortReason::BudgetExhausted
         | AbortReason::NoSmallOpening
         | AbortReason::AmbiguousOpening

@@ -4,26 +4,53 @@
 //! stricter, because it reads what anybody may have written: first the signature, then the context
 //! that an honest party could have been in, and only then the party (docs/audit.md, section 2).
 
-use dawn_identity::{SessionId, Signed, Statement, StewardId};
-use dawn_protocol::{RoundContext, RoundId, TaskContext};
+use dawn_identity::{Members, SessionId, Signed, Statement, StewardId};
+use dawn_protocol::{Aborted, RoundContext, RoundId, TaskContext, Violation};
 
 use crate::finding::{Finding, Party};
 use crate::rule::AuditRule;
 
-/// The aggregator signed this statement.
+/// The aggregator signed this statement, in a round with the round's key.
 pub(crate) fn by_aggregator<T: Statement + Clone>(
     context: &TaskContext,
     rule: AuditRule,
     signed: &Signed<T>,
 ) -> Result<(), Finding> {
-    match context.verify_aggregator(signed) {
+    not_signed(rule, T::KIND, context.verify_aggregator(signed))
+}
+
+/// The aggregator signed this statement, with a key that it has, or has had, as of the register in the file.
+pub(crate) fn by_aggregator_ever<T: Statement + Clone>(
+    context: &TaskContext,
+    rule: AuditRule,
+    signed: &Signed<T>,
+) -> Result<(), Finding> {
+    not_signed(rule, T::KIND, context.verify_aggregator_ever(signed))
+}
+
+/// The aggregator signed the end of this round: with the round's key, or because that was replaced with a later one.
+/// `members` are of all entries of the register in the file.
+pub(crate) fn aborted(
+    context: &RoundContext,
+    members: &Members,
+    aborted: &Signed<Aborted>,
+) -> Result<(), Finding> {
+    let verified = context.verify_aborted(aborted, members);
+    not_signed(AuditRule::Abort, Aborted::KIND, verified)
+}
+
+fn not_signed<T>(
+    rule: AuditRule,
+    kind: &str,
+    verified: Result<T, Violation>,
+) -> Result<(), Finding> {
+    match verified {
         Ok(_) => Ok(()),
         Err(violation) => Err(Finding::new(
             rule,
             Party::Provider,
             format_args!(
-                "a {} that the aggregator did not sign: {}",
-                T::KIND,
+                "a {kind} that the aggregator did not sign: {}",
                 violation.detail
             ),
         )),

@@ -82,7 +82,14 @@ pub(crate) fn check<R: Read + Seek>(
         }
         (progress, Terminal::Aborted(aborted)) => {
             let specified = matches!(progress, Progress::Specified);
-            abort::check_early(chain, &preamble, context.as_ref(), aborted, specified)?;
+            abort::check_early(
+                chain,
+                &preamble,
+                context.as_ref(),
+                &told,
+                aborted,
+                specified,
+            )?;
             report.aborted(aborted.peek().reason);
         }
         (_, Terminal::Result(_)) => {
@@ -144,6 +151,9 @@ fn collected<R: Read + Seek>(
         total,
         payloads,
     } = submissions.under(body)?;
+    // The register in the file ends where the closing says: the key was not replaced by then.
+    open.verify_key_counts(preamble.register.members())
+        .map_err(|e| Finding::of(AuditRule::Closed, e))?;
     let round = open
         .close(closed, roll)
         .map_err(|e| Finding::of(AuditRule::Closed, e))?;
@@ -298,7 +308,7 @@ pub(crate) fn ending_abort<'a>(
         let detail = "a result of a round without a verdict";
         return Err(Finding::new(AuditRule::Result, Party::Provider, detail));
     };
-    blame::by_aggregator(context, AuditRule::Abort, aborted)?;
+    blame::aborted(context, &told.members, aborted)?;
     let body = aborted.peek();
     let Some(session) = &body.session else {
         let detail = "the abort of an announced round names no session";

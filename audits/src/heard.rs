@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Envelope, KeyId, PublicKey, Signed, Statement, TaskId};
+use dawn_identity::{Envelope, KeyId, Members, Signed, Statement, TaskId};
 use dawn_protocol::{
     AbortReason, Aborted, BeaconShare, Challenge, Closed, Endorsement, Opening, PackageReport,
     RoundId, RoundResult, RoundSpec, SealingKey, Task, Verdict,
@@ -55,7 +55,8 @@ impl Phase {
             AbortReason::TooFewOpenings
             | AbortReason::NoSmallOpening
             | AbortReason::AmbiguousOpening
-            | AbortReason::ModelOverflow => Self::End,
+            | AbortReason::ModelOverflow
+            | AbortReason::KeyReplaced => Self::End,
         }
     }
 }
@@ -64,7 +65,6 @@ impl Phase {
 #[derive(Debug)]
 pub(crate) struct Heard {
     bodies: BTreeMap<(&'static str, RoundId, KeyId), Digest>,
-    aggregator: PublicKey,
     /// What the aggregator signed, by body.
     own: BTreeMap<(RoundId, Phase), Digest>,
     aborted: BTreeMap<RoundId, AbortReason>,
@@ -72,10 +72,9 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    pub(crate) fn new(aggregator: &PublicKey) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             bodies: BTreeMap::new(),
-            aggregator: *aggregator,
             own: BTreeMap::new(),
             aborted: BTreeMap::new(),
             tasks: BTreeSet::new(),
@@ -85,7 +84,10 @@ impl Heard {
     /// Notes an entry if it is a statement about a round. Entries are what the aggregator acted on,
     /// so their signatures were verified where they are used; here only the signer's own envelope
     /// counts, and it is compared with itself. What is found counts once a signed head covers the entry.
-    pub(crate) fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
+    ///
+    /// `members` are those of the register as of the entries before it: they say which key is the aggregator's here. It is one
+    /// party, whatever key it has; with a key that was replaced it says nothing any more, or whoever has stolen it spoke.
+    pub(crate) fn note(&mut self, envelope: &Envelope, members: &Members) -> Result<(), Finding> {
         if envelope.kind() == Task::KIND
             && let Ok(task) = Signed::<Task>::from_envelope(envelope.clone())
         {
@@ -95,26 +97,41 @@ impl Heard {
             kind,
             round,
             reason,
-            signed,
-        }) = About::of(envelope, &self.aggregator)
+            by,
+        }) = About::of(envelope, members)
         else {
             return Ok(());
         };
-        let (signer, body) = (envelope.signer(), envelope.body_digest());
-        let before = self.bodies.insert((kind, round, signer), body);
         Finding::unless(
-            before.is_none_or(|before| before == body),
+            by != By::Replaced,
             AuditRule::Log,
             Party::Aggregator,
             format_args!(
-                "the log has two different statements of kind {kind} by one party in round {round}"
+                "the log has a {} of round {round} under a key of the aggregator that was replaced before it",
+                envelope.kind()
             ),
         )?;
-        let Some(phase) = Phase::of(kind).filter(|_| signed) else {
+        let (signer, body) = (envelope.signer(), envelope.body_digest());
+        let before = self.bodies.insert((kind, round, signer), body);
+        let once = |before: Option<Digest>| {
+            Finding::unless(
+                before.is_none_or(|before| before == body),
+                AuditRule::Log,
+                Party::Aggregator,
+                format_args!(
+                    "the log has two different statements of kind {kind} by one party in round {round}"
+                ),
+            )
+        };
+        once(before)?;
+        let Some(phase) = Phase::of(kind).filter(|_| by == By::Aggregator) else {
             return Ok(());
         };
-        if let Entry::Vacant(vacant) = self.own.entry((round, phase)) {
-            vacant.insert(body);
+        match self.own.entry((round, phase)) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(body);
+            }
+            Entry::Occupied(known) => once(Some(*known.get()))?,
         }
         if let Some(reason) = reason {
             self.aborted.insert(round, reason);
@@ -176,12 +193,33 @@ struct About {
     round: RoundId,
     /// Of an abort.
     reason: Option<AbortReason>,
-    /// Whether it is one of the aggregator's kinds and the aggregator signed it.
-    signed: bool,
+    by: By,
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The aggregator, with its key as of here; it is one of its kinds.
+    Aggregator,
+    /// The same with a key that was replaced before.
+    Replaced,
+    /// A steward, or nobody who counts.
+    Another,
+}
+
+impl By {
+    fn of<T: Statement + Clone>(signed: &Signed<T>, kind: &str, members: &Members) -> Self {
+        let key = members.aggregator_with(&signed.signer());
+        match key.filter(|key| Phase::of(kind).is_some() && signed.verify(key).is_ok()) {
+            None => Self::Another,
+            Some(key) if key == members.aggregator() => Self::Aggregator,
+            Some(_) => Self::Replaced,
+        }
+    }
 }
 
 impl About {
-    fn of(envelope: &Envelope, aggregator: &PublicKey) -> Option<Self> {
+    fn of(envelope: &Envelope, members: &Members) -> Option<Self> {
         macro_rules! about {
             ($kind:expr, $type:ty, $reason:expr) => {{
                 let signed = Signed::<$type>::from_envelope(envelope.clone()).ok()?;
@@ -190,7 +228,7 @@ impl About {
                     kind: $kind,
                     round: signed.peek().round,
                     reason: reason(signed.peek()),
-                    signed: Phase::of($kind).is_some() && signed.verify(aggregator).is_ok(),
+                    by: By::of(&signed, $kind, members),
                 })
             }};
             ($type:ty) => {

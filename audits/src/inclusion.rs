@@ -7,7 +7,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use dawn_crypto::digest::{Digest, hash, labels};
-use dawn_identity::{EnvelopeError, SessionId, Signed, Statement};
+use dawn_identity::{EnvelopeError, FederationEvent, SessionId, Signed, Statement};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
 use dawn_protocol::{Closed, Decision, Receipt, RoundId, RoundSpec, Terminal, Verdict};
@@ -190,6 +190,7 @@ fn found<R: Read>(
     let mut decisions = None;
     let (mut t, mut openings) = (None, 0);
     let mut rests: Option<Rests> = None;
+    let (mut keys, mut signer) = (Vec::new(), None);
     while let Some(record) = reader.next_record()? {
         if let Some(rests) = &mut rests {
             match &record {
@@ -208,7 +209,7 @@ fn found<R: Read>(
                 // The audit has verified the document.
                 let federation = document.verify().map_err(io::Error::other)?;
                 if let Some(receipt) = &submitted.receipt {
-                    receipt.verify(&federation.aggregator)?;
+                    keys.push(federation.aggregator);
                     let body = receipt.peek();
                     if (body.round, body.session, body.header)
                         != (submitted.round, submitted.session, submitted.header)
@@ -218,7 +219,15 @@ fn found<R: Read>(
                 }
                 rests = Some(Rests::new(federation));
             }
-            Record::Spec(spec) => session = Some(digests::session(spec.peek())),
+            Record::Register(entry) => {
+                if let Ok(event) = Signed::<FederationEvent>::from_bytes(&entry) {
+                    keys.push(*event.peek().change.peek().new.key());
+                }
+            }
+            Record::Spec(spec) => {
+                session = Some(digests::session(spec.peek()));
+                signer = Some(spec.signer());
+            }
             Record::Header(header) => {
                 if hash(labels::ENVELOPE, &[&header]) == submitted.header {
                     place = Some(count);
@@ -234,6 +243,15 @@ fn found<R: Read>(
                 if found != submitted.round {
                     let expected = submitted.round;
                     return Err(InclusionError::OtherRound { expected, found });
+                }
+                if let Some(receipt) = &submitted.receipt {
+                    // The audit has verified who signed the specification. A round has one key: one that was replaced before
+                    // may be a thief's, who would have the aggregator convicted.
+                    let signer = signer.unwrap_or(receipt.signer());
+                    let key = keys.iter().find(|key| key.id() == signer).or(keys.first());
+                    if let Some(key) = key {
+                        receipt.verify(key)?;
+                    }
                 }
                 let is_open = t.is_some_and(|t| openings >= t);
                 let outcome = outcome(

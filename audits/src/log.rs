@@ -13,6 +13,7 @@ use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
 use dawn_identity::{Envelope, Members, Register, Signed, VerifiedFederation};
 use dawn_protocol::log::LogHead;
+use dawn_protocol::tlog::LogKeys;
 use dawn_protocol::{MAX_STATEMENT_BYTES, RoundId};
 
 use crate::finding::{Finding, Party};
@@ -39,6 +40,7 @@ pub(crate) struct VerifiedLog<'a> {
     root_at: Option<Digest>,
     /// The register as of the end.
     register: Register,
+    keys: LogKeys,
 }
 
 /// Writes a log file: the head, then entry by entry.
@@ -93,16 +95,18 @@ pub(crate) fn read<'a, R: Read>(
     }
     let head = next(&mut input)?.ok_or_else(|| provider("it ends before its head"))?;
     let head = Signed::<LogHead>::from_bytes(&head).map_err(provider)?;
-    let head = head.verify(&federation.log).map_err(provider)?;
+    let signed = head.clone();
+    let head = head.peek();
     let mut frontier = Frontier::new();
     let mut leaves = BTreeSet::new();
-    let mut heard = Heard::new(&federation.aggregator);
+    let mut heard = Heard::new();
     let mut rounds = LoggedRounds::of(said, head.time_ms / 1000);
     let mut register = LoggedRegister::new(federation);
     // Told when the head shows that these are the aggregator's entries, in its order: anybody can write into a file.
     let mut broken = None;
     let mut root_at = None;
     let mut members = Register::new(federation);
+    let mut keys = LogKeys::founded(&federation.log);
     while let Some(entry) = next(&mut input)? {
         let leaf = leaf_hash(&entry);
         frontier.push(leaf);
@@ -112,13 +116,18 @@ pub(crate) fn read<'a, R: Read>(
         }
         // The founding document is no envelope.
         if let Ok(envelope) = Envelope::parse(&entry, MAX_STATEMENT_BYTES) {
-            let noted = [heard.note(&envelope), register.note(&envelope)];
+            let noted = [
+                heard.note(&envelope, members.members()),
+                register.note(&envelope),
+            ];
             for finding in noted.into_iter().filter_map(Result::err) {
                 broken.get_or_insert(finding);
             }
             rounds.note(&envelope, members.members());
             // What is no entry of the register is not taken; a round with one that is wrong breaks A03.
-            let _ = members.push(&entry);
+            if members.push(&entry).is_ok() {
+                keys.note(frontier.size(), members.members().log());
+            }
         }
     }
     if (frontier.size(), frontier.root()) != (head.size, head.root) {
@@ -130,6 +139,8 @@ pub(crate) fn read<'a, R: Read>(
         .to_string();
         return Err(provider(detail).into());
     }
+    // Which key signs a log of this size, its own entries say.
+    keys.head(&signed).map_err(provider)?;
     if let Some(finding) = broken {
         return Err(finding.into());
     }
@@ -141,6 +152,7 @@ pub(crate) fn read<'a, R: Read>(
         root: head.root,
         root_at,
         register: members,
+        keys,
     })
 }
 
@@ -166,6 +178,11 @@ impl VerifiedLog<'_> {
     /// The root at the size that [`read`] was asked for; none when the log is shorter.
     pub(crate) fn root_at_checkpoint(&self) -> Option<Digest> {
         self.root_at
+    }
+
+    /// Which keys may sign which sizes.
+    pub(crate) fn keys(&self) -> &LogKeys {
+        &self.keys
     }
 
     /// The register as of the end.

@@ -2,8 +2,8 @@
 //! aggregator cannot leave out a revocation that it has taken, not even for one round.
 
 use dawn_identity::{
-    Envelope, OrgApproval, OrgEvent, OrgRegistration, RegisterHead, RosterPosting, Signed,
-    Statement, VerifiedFederation,
+    Envelope, FederationEvent, OrgApproval, OrgEvent, OrgRegistration, RegisterHead, RosterPosting,
+    Signed, Statement, VerifiedFederation,
 };
 use dawn_protocol::{Closed, RoundId, RoundSpec};
 
@@ -21,7 +21,11 @@ impl LoggedRegister {
     /// Notes the next entry of the log.
     pub(crate) fn note(&mut self, envelope: &Envelope) -> Result<(), Finding> {
         match envelope.kind() {
-            OrgRegistration::KIND | OrgApproval::KIND | OrgEvent::KIND | RosterPosting::KIND => {
+            OrgRegistration::KIND
+            | OrgApproval::KIND
+            | OrgEvent::KIND
+            | RosterPosting::KIND
+            | FederationEvent::KIND => {
                 self.0 = self.0.after(&envelope.envelope_digest());
                 Ok(())
             }

@@ -111,7 +111,7 @@ impl<'a> LoggedRounds<'a> {
         let at = self.at;
         if let Some(round) = self.rounds.get_mut(round)
             && !round.over
-            && blame::by_aggregator(&round.of.task, AuditRule::Log, end).is_ok()
+            && end.verify(members.aggregator()).is_ok()
         {
             round.over = true;
             round.seats = round.seats_at(at, members);

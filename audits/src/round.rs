@@ -3,7 +3,8 @@
 use std::io::{BufReader, Read, Seek};
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Members, Signed, StewardId};
+use dawn_identity::{Entry, KeyId, Members, Register, Signed, StewardId};
+use dawn_protocol::AbortReason;
 use dawn_protocol::digests;
 use dawn_protocol::transcript::Record;
 use dawn_protocol::{
@@ -38,6 +39,8 @@ pub(crate) struct Told {
     pub(crate) terminal: Terminal,
     /// Of a transcript without payloads and answers: what it says is the digest of the whole one.
     pub(crate) whole: Option<Digest>,
+    /// As of the end of the register in the file: with the key under which the round was aborted when its own was replaced.
+    pub(crate) members: Members,
 }
 
 /// How far a round came before it ended.
@@ -157,7 +160,7 @@ fn read<R: Read>(
             (Some(context), progress)
         }
     };
-    let told = told(records, said)?;
+    let told = told(records, &preamble.register, said)?;
     match records.take()? {
         Record::End(digest) => Ok(ReadOnce {
             preamble,
@@ -178,7 +181,7 @@ fn specification(
     spec: &Signed<dawn_protocol::RoundSpec>,
 ) -> Result<RoundContext, Finding> {
     let task = &preamble.context;
-    blame::by_aggregator(task, AuditRule::RoundSpec, spec)?;
+    blame::by_aggregator_ever(task, AuditRule::RoundSpec, spec)?;
     let round = spec.peek().round;
     Finding::unless(
         round.task == task.id(),
@@ -274,7 +277,7 @@ fn announced<R: Read>(
     members: &Members,
 ) -> Result<Progress, Stop> {
     let enough = endorsements.len() >= usize::from(context.threshold().t());
-    if !enough && matches!(records.peek(), Some(Record::Terminal(_))) {
+    if !enough && matches!(records.peek(), Some(Record::Terminal(_) | Record::Later(_))) {
         return Ok(Progress::Specified);
     }
     // Nobody signed that there were enough of them: what is missing was left out of the file, or
@@ -285,7 +288,11 @@ fn announced<R: Read>(
     Ok(Progress::Announced(Box::new((open, submissions))))
 }
 
-fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop> {
+fn told<R: Read>(
+    records: &mut Records<R>,
+    register: &Register,
+    said: &mut Said,
+) -> Result<Told, Stop> {
     let closed = take_if!(records, Closed);
     (closed.iter()).for_each(|signed| said.note(signed, signed.peek().round));
     let challenge = take_if!(records, Challenge);
@@ -315,10 +322,26 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
         group_sums.push(take_if!(records, GroupSums));
         openings.push(*opening);
     }
+    let later = later(records, register, said)?;
     let terminal = *take!(records, Terminal);
     said.note_terminal(&terminal);
     let whole = take_if!(records, WholeDigest);
+    if let Some((_, newest)) = &later {
+        let is_asked_for = matches!(&terminal, Terminal::Aborted(aborted)
+            if aborted.peek().reason == AbortReason::KeyReplaced && aborted.signer() == *newest);
+        Finding::unless(
+            is_asked_for,
+            AuditRule::Container,
+            Party::Provider,
+            "the entries of the register at the end do not lead to the key that signed the abort",
+        )?;
+    }
+    let members = match later {
+        Some((members, _)) => members,
+        None => register.members().clone(),
+    };
     Ok(Told {
+        members,
         closed,
         challenge,
         reports,
@@ -329,6 +352,37 @@ fn told<R: Read>(records: &mut Records<R>, said: &mut Said) -> Result<Told, Stop
         terminal,
         whole,
     })
+}
+
+/// The entries of the register that are there because the aggregator's key was replaced, up to the one that did it: the
+/// members as of it, and which key it brought. None when there are no entries.
+fn later<R: Read>(
+    records: &mut Records<R>,
+    register: &Register,
+    said: &mut Said,
+) -> Result<Option<(Members, KeyId)>, Stop> {
+    if !matches!(records.peek(), Some(Record::Later(_))) {
+        return Ok(None);
+    }
+    let mut members = register.members().clone();
+    let mut newest = None;
+    while let Some(bytes) = take_if!(records, Later) {
+        let entry = members
+            .push(&bytes)
+            .map_err(|e| Finding::new(AuditRule::Roster, Party::Provider, e))?;
+        said.note_entry(&entry);
+        newest = match entry {
+            Entry::ServerKey(event) => Some(event.change.peek().new.key().id()),
+            _ => None,
+        };
+    }
+    let newest = newest.filter(|key| *key == members.aggregator().id());
+    let newest = newest.ok_or_else(|| {
+        let detail =
+            "the entries of the register at the end do not end with a key of the aggregator";
+        Finding::new(AuditRule::Container, Party::Provider, detail)
+    })?;
+    Ok(Some((members, newest)))
 }
 
 /// The round that a transcript is about, from its first records; nothing is verified. For sorting.

@@ -7,7 +7,7 @@
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::leaf_hash;
 use dawn_identity::{Register, Statement, VerifiedFederation};
-use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogError, TlogProof, origin};
+use dawn_protocol::tlog::{Checkpoint, LogKeys, SignedNote, TlogError, TlogProof, origin};
 use dawn_protocol::{RoundId, Terminal};
 use dawn_transport::{Api, TransportError};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub enum Standing {
         /// Their T; none when the register has no roster.
         needed: Option<u8>,
     },
-    /// T stewards have not cosigned anything yet.
+    /// T stewards have not cosigned anything yet, or nothing under the key that the log has now.
     NoCheckpoint,
     /// A statement was logged after what was cosigned: later, perhaps.
     NotYet {
@@ -117,7 +117,7 @@ impl std::fmt::Display for Standing {
                 needed.map_or(Ok(()), |needed| write!(f, ", {needed} are needed"))
             }
             Self::NoCheckpoint => f.write_str(
-                "not vouched for yet: no checkpoint has been cosigned by T stewards; ask again later",
+                "not vouched for yet: no checkpoint under the log's key has been cosigned by T stewards; ask again later",
             ),
             Self::NotYet { kind, size } => write!(
                 f,
@@ -173,14 +173,15 @@ impl Rests {
             Err(error) if error.status() == Some(404) => return Ok(Standing::NoCheckpoint),
             Err(error) => return forged(error),
         };
-        let checkpoint = match self.checkpoint(&note) {
-            Ok(checkpoint) => checkpoint,
-            Err(error) => return Ok(refused("the checkpoint", &error)),
-        };
         let entries = match api.statements(round).await {
             Ok(entries) => entries,
             Err(error) => return forged(error),
         };
+        let size = match Checkpoint::parse(&note.text) {
+            Ok(checkpoint) => checkpoint.size,
+            Err(error) => return Ok(refused("the checkpoint", &error)),
+        };
+        let (mut proofs, mut not_yet) = (Vec::new(), None);
         for resting in &self.statements {
             let kind = resting.kind.to_owned();
             let mut logged = entries.iter();
@@ -188,28 +189,36 @@ impl Rests {
             let Some(entry) = entry else {
                 return Ok(Standing::NotLogged { kind });
             };
-            let size = checkpoint.size;
             if entry.index >= size {
-                return Ok(Standing::NotYet { kind, size });
+                not_yet = Some(Standing::NotYet { kind, size });
+                break;
             }
-            let proof = match api.log_proof(entry.index, Some(size)).await {
-                Ok(proof) => proof,
+            match api.log_proof(entry.index, Some(size)).await {
+                Ok(proof) => proofs.push(proof),
                 Err(error) => return forged(error),
-            };
-            if let Some(wrong) = self.check(resting, &proof, &checkpoint, &note) {
-                return Ok(wrong);
             }
         }
-        // Stewards' keys may have been replaced since the round.
+        // The keys of stewards and of the log may have been replaced since the round, and until all of this was asked for.
         if let Err(error) = api.extend_register(&mut self.register, None).await {
             return forged(error);
         }
-        Ok(self.count(&note, &checkpoint))
+        let checkpoint = match self.checkpoint(&note) {
+            Ok(checkpoint) => checkpoint,
+            // Whoever has stolen the old key may have signed it.
+            Err(TlogError::ReplacedKey(_)) => return Ok(Standing::NoCheckpoint),
+            Err(error) => return Ok(refused("the checkpoint", &error)),
+        };
+        for (resting, proof) in self.statements.iter().zip(&proofs) {
+            if let Some(wrong) = self.check(resting, proof, &checkpoint, &note) {
+                return Ok(wrong);
+            }
+        }
+        Ok(not_yet.unwrap_or_else(|| self.count(&note, &checkpoint)))
     }
 
     fn checkpoint(&self, note: &SignedNote) -> Result<Checkpoint, TlogError> {
         let name = origin(&self.federation.digest());
-        Checkpoint::verify(note, &name, &self.federation.log)
+        LogKeys::newest(self.register.members()).checkpoint(note, &name)
     }
 
     /// What is wrong with a proof that a statement is in the tree of a checkpoint.

@@ -8,15 +8,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::merkle::{Frontier, leaf_hash};
 use dawn_identity::{FoundingDocument, Signed, VerifiedFederation};
-use dawn_protocol::MAX_STATEMENT_BYTES;
 use dawn_protocol::log::LogHead;
-use dawn_protocol::tlog::{Checkpoint, SignedNote};
+use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogError};
 use dawn_transport::{Api, TransportError};
 
 use crate::finding::{Finding, Party};
@@ -25,8 +24,11 @@ use crate::rule::AuditRule;
 use crate::verify::DEFAULT_MAX_BYTES;
 use crate::watched::{Told, Watched};
 
+mod ahead;
 mod folder;
 mod witnessed;
+
+use ahead::{may_replace, next_kept};
 
 pub use folder::WatchError;
 use folder::{at, kept, replace};
@@ -195,17 +197,18 @@ impl Watch {
         // Before the head: a log never becomes smaller.
         let shown = source.witnessed().await?;
         let head = source.head().await?;
-        if let Err(error) = head.verify(&self.federation.log) {
-            look.findings.push(broken(format_args!(
-                "a head that the log's key did not sign: {error}"
-            )));
-            look.forked = true;
-            return Ok(look);
-        }
         let is_longer = match &self.head {
             Some(before) => head.peek().size > before.peek().size,
             None => true,
         };
+        // Of a longer one the entries may say that the key was replaced.
+        let signed = self.watched.log_keys().head(&head);
+        if let Err(error) = signed
+            && !(is_longer && matches!(error, TlogError::UnknownKey(_)))
+        {
+            unsigned(&error, &mut look);
+            return Ok(look);
+        }
         let mut look = if is_longer {
             self.extend(source, head, look).await?
         } else {
@@ -247,7 +250,7 @@ impl Watch {
         Ok(look)
     }
 
-    /// Takes the entries up to a longer head, when they lead to it.
+    /// Takes the entries up to a longer head, when they lead to it and say that its key is the log's.
     async fn extend<S: LogSource>(
         &mut self,
         source: &S,
@@ -259,12 +262,17 @@ impl Watch {
         // Written as they come, so that no log is too long for the memory; cut off again when they do not lead to the head.
         self.entries.set_len(self.bytes).map_err(at(&self.folder))?;
         let mut bytes = self.bytes;
+        let mut replaced = false;
         while frontier.size() < size {
             let left = u32::try_from(size - frontier.size())
                 .unwrap_or(PAGE)
                 .min(PAGE);
             let page = source.entries(frontier.size(), left).await?;
             if page.is_empty() {
+                if let Err(error) = self.watched.log_keys().head(&head) {
+                    unsigned(&error, &mut look);
+                    return Ok(look);
+                }
                 look.findings.push(broken(format_args!(
                     "the signed head is over {size} entries, the service gives {}",
                     frontier.size()
@@ -277,8 +285,17 @@ impl Watch {
                     return Err(WatchError::TooMuch(self.max_bytes));
                 }
                 frontier.push(leaf_hash(&entry));
+                replaced |= may_replace(&entry);
                 self.keep(&entry)?;
             }
+        }
+        let signed = match replaced {
+            true => self.log_keys_ahead(size)?.head(&head),
+            false => self.watched.log_keys().head(&head),
+        };
+        if let Err(error) = signed {
+            unsigned(&error, &mut look);
+            return Ok(look);
         }
         if frontier.root() != head.peek().root {
             let what = format!(
@@ -346,7 +363,6 @@ impl Watch {
         let head = match kept(&self.folder.join("head"))? {
             Some(bytes) => {
                 let head = Signed::<LogHead>::from_bytes(&bytes).map_err(|_| foreign())?;
-                head.verify(&self.federation.log).map_err(|_| foreign())?;
                 Some(head)
             }
             None => None,
@@ -354,10 +370,10 @@ impl Watch {
         let size = head.as_ref().map_or(0, |head| head.peek().size);
         let mut look = Look::default();
         self.take_in(size, &mut look)?;
-        if head
-            .as_ref()
-            .is_some_and(|head| head.peek().root != self.frontier.root())
-        {
+        let keys = self.watched.log_keys();
+        if head.as_ref().is_some_and(|head| {
+            head.peek().root != self.frontier.root() || keys.head(head).is_err()
+        }) {
             return Err(foreign());
         }
         self.standing = look.findings;
@@ -374,15 +390,8 @@ impl Watch {
         let start = SeekFrom::Start(self.bytes);
         input.seek(start).map_err(at(&self.folder))?;
         for index in self.frontier.size()..size {
-            let mut len = [0; 4];
-            input.read_exact(&mut len).map_err(|_| foreign())?;
-            let len = u32::from_le_bytes(len) as usize;
-            if len > MAX_STATEMENT_BYTES {
-                return Err(foreign());
-            }
-            let mut entry = vec![0; len];
-            input.read_exact(&mut entry).map_err(|_| foreign())?;
-            self.bytes += 4 + len as u64;
+            let entry = next_kept(&mut input).ok_or_else(foreign)?;
+            self.bytes += 4 + entry.len() as u64;
             let leaf = leaf_hash(&entry);
             self.frontier.push(leaf);
             self.leaves.push(leaf);
@@ -405,6 +414,14 @@ const EVIDENCE: &str = "evidence";
 fn head_file(head: &Signed<LogHead>) -> (String, Vec<u8>) {
     let name = format!("head-{}-{}.cose", head.peek().size, head.envelope_digest());
     (name, head.bytes().to_vec())
+}
+
+/// Nothing is taken from a head that the log's key did not sign, and nothing kept as evidence against it.
+fn unsigned(error: &TlogError, look: &mut Look) {
+    look.findings.push(broken(format_args!(
+        "a head that the log's key did not sign: {error}"
+    )));
+    look.forked = true;
 }
 
 fn broken(detail: std::fmt::Arguments<'_>) -> Finding {

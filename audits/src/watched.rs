@@ -6,6 +6,7 @@ use std::fmt;
 use dawn_identity::{
     Envelope, KeyId, Members, Register, Signed, Statement, TaskId, VerifiedFederation,
 };
+use dawn_protocol::tlog::LogKeys;
 use dawn_protocol::{Aborted, MAX_STATEMENT_BYTES, RoundId, RoundResult, RoundSpec, Task, Verdict};
 use serde::Serialize;
 
@@ -52,23 +53,28 @@ pub(crate) struct Watched {
     register: LoggedRegister,
     members: Register,
     tasks: BTreeMap<TaskId, Spending>,
-    federation: VerifiedFederation,
+    log_keys: LogKeys,
 }
 
 impl Watched {
     pub(crate) fn new(federation: &VerifiedFederation) -> Self {
         Self {
-            heard: Heard::new(&federation.aggregator),
+            heard: Heard::new(),
             register: LoggedRegister::new(federation),
             members: Register::new(federation),
             tasks: BTreeMap::new(),
-            federation: federation.clone(),
+            log_keys: LogKeys::founded(&federation.log),
         }
     }
 
     /// The members and rosters as of the last entry.
     pub(crate) fn members(&self) -> &Members {
         self.members.members()
+    }
+
+    /// Which keys may sign which sizes, up to the last entry.
+    pub(crate) fn log_keys(&self) -> &LogKeys {
+        &self.log_keys
     }
 
     /// Notes the next entry: what it says, and what is wrong with it.
@@ -87,10 +93,13 @@ impl Watched {
                 findings,
             );
         };
-        findings.extend(self.heard.note(&envelope).err());
+        findings.extend(self.heard.note(&envelope, self.members.members()).err());
         findings.extend(self.register.note(&envelope).err());
         // What is no entry of the register, or a wrong one, is not taken.
-        let _ = self.members.push(entry);
+        if self.members.push(entry).is_ok() {
+            let log = self.members.members().log();
+            self.log_keys.note(index.saturating_add(1), log);
+        }
         let about = self.about(&envelope, &mut findings);
         let told = Told {
             index,
@@ -130,14 +139,14 @@ impl Watched {
         .unwrap_or_default()
     }
 
-    /// A statement that only the aggregator makes.
+    /// A statement that only the aggregator makes, with its key as of here.
     fn spoken<T: Statement>(
         &self,
         envelope: &Envelope,
         findings: &mut Vec<Finding>,
     ) -> Option<Signed<T>> {
         let signed = read::<T>(envelope)?;
-        if let Err(error) = signed.verify(&self.federation.aggregator) {
+        if let Err(error) = signed.verify(self.members.members().aggregator()) {
             findings.push(Finding::new(
                 AuditRule::Log,
                 Party::Aggregator,

@@ -15,24 +15,31 @@ pub const CHECKPOINT_FILE: &str = "checkpoint";
 /// What is told when there is no checkpoint.
 pub(crate) const NO_CHECKPOINT: &str = "there is no checkpoint that stewards have cosigned: that everybody is shown this log is its own key's word alone";
 
-/// A checkpoint that the log's key has signed, with whatever cosignatures.
+/// A checkpoint of the federation's log, with whatever signatures.
 pub(crate) struct Shown {
+    origin: String,
     pub(crate) checkpoint: Checkpoint,
     note: SignedNote,
 }
 
 impl Shown {
-    /// Reads a checkpoint of this federation's log.
+    /// Reads a checkpoint of this federation's log. Who signed it is known when the log has been read.
     pub(crate) fn read(bytes: &[u8], federation: &VerifiedFederation) -> Result<Self, Finding> {
         let note = SignedNote::parse(bytes).map_err(provider)?;
-        let name = origin(&federation.digest());
-        let checkpoint = Checkpoint::verify(&note, &name, &federation.log).map_err(provider)?;
-        Ok(Self { checkpoint, note })
+        let checkpoint = Checkpoint::parse(&note.text).map_err(provider)?;
+        Ok(Self {
+            origin: origin(&federation.digest()),
+            checkpoint,
+            note,
+        })
     }
 
-    /// Compares it with the log, whose root at this size is known, and counts the stewards of the newest roster in it.
+    /// Verifies that a key of the log signed it which may sign this size. Compares it with the log, whose root at this size is known, and counts the stewards of the newest roster in it.
     pub(crate) fn check(&self, log: &VerifiedLog<'_>) -> Result<Witnesses, Finding> {
         let size = self.checkpoint.size;
+        log.keys()
+            .checkpoint(&self.note, &self.origin)
+            .map_err(provider)?;
         let Some(root) = log.root_at_checkpoint() else {
             return Err(provider(format_args!(
                 "it is of {size} entries, and fewer are here"

@@ -6,7 +6,7 @@ use dawn_identity::{
     CredentialChain, DeviceId, Members, OrgId, Register, RegisterHead, SecretKey, Signed,
     VerifiedFederation,
 };
-use dawn_protocol::{Receipt, TaskContext, TaskId};
+use dawn_protocol::{Receipt, RoundContext, TaskContext, TaskId};
 use dawn_transport::Api;
 use tokio::sync::Mutex;
 
@@ -129,6 +129,12 @@ impl Inner {
         let mut register = self.register.lock().await;
         self.api.extend_register(&mut register, None).await?;
         Ok(register.members().clone())
+    }
+
+    /// Whether the key that a round was specified with is the aggregator's as far as this device has read the register.
+    pub(crate) async fn key_counts(&self, round: &RoundContext) -> bool {
+        let register = self.register.lock().await;
+        round.verify_key_counts(register.members()).is_ok()
     }
 
     /// The members as of a place that a round names.

@@ -52,6 +52,11 @@ pub enum ServerError {
         /// Entries that were named before.
         known: u64,
     },
+    /// The aggregator's key was replaced after the round was specified. The next round is under the new one.
+    #[error(
+        "the aggregator's key was replaced after round {0} was specified: whoever has the old one may speak with it; ask for the next round"
+    )]
+    KeyReplaced(RoundId),
     /// The round on offer is not after the ones already seen.
     #[error("the server offers round {0} again")]
     OldRound(RoundId),

@@ -68,6 +68,9 @@ impl Participation {
         let open = RoundOpen::from_announcement(&task, &announcement)?;
         open.verify_register(&members)?;
         let round = open.round_id();
+        if !self.inner.key_counts(&open).await {
+            return Err(ServerError::KeyReplaced(round).into());
+        }
         if round.number <= self.seen {
             return Err(ServerError::OldRound(round).into());
         }

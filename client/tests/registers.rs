@@ -9,8 +9,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use dawn_client::{ClientError, ServerError};
-use dawn_identity::{Organisation, Register, RegisterHead, Signed, Validity};
-use dawn_protocol::{AbortReason, Aborted, Endorsement, RoundAnnouncement, Terminal};
+use dawn_identity::{
+    Organisation, Register, RegisterHead, SecretKey, ServerRole, Signed, Validity,
+};
+use dawn_protocol::{AbortReason, Aborted, Endorsement, RoundAnnouncement, Rule, Terminal};
 use fake::{Scene, now, plan};
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -114,4 +116,51 @@ async fn a_round_that_names_less_of_the_register_than_one_before() {
         stage.announcement = Some(later);
     }
     assert!(shown(&scene, state.path()).await.unwrap());
+}
+
+/// The aggregator's key is replaced: a device that has read the change takes part in no round under the old key.
+#[tokio::test]
+async fn a_round_whose_key_was_replaced() {
+    let mut scene = Scene::open(&plan()).await;
+    let short = scene.world.context.verified_with().head();
+    let old = SecretKey::from_seed(&scene.world.aggregator.to_seed());
+    let by_old_before = as_of(&mut scene, short);
+    let new = SecretKey::from_seed(&[70; 32]);
+    let event = scene.world.replace_server_key(ServerRole::Aggregator, &new);
+    let long = scene.world.members().head();
+    let by_new = as_of(&mut scene, long);
+    let by_new_before = as_of(&mut scene, short);
+    scene.world.aggregator = old;
+    let by_old = as_of(&mut scene, long);
+    let show = |announcement: &RoundAnnouncement| {
+        scene.stage.lock().unwrap().announcement = Some(announcement.clone());
+    };
+    // Who was not shown the change cannot know.
+    let hidden = tempfile::tempdir().unwrap();
+    show(&by_old_before);
+    assert!(shown(&scene, hidden.path()).await.unwrap());
+    scene.stage.lock().unwrap().register.push(event);
+    let state = tempfile::tempdir().unwrap();
+    match shown(&scene, state.path()).await {
+        Err(ClientError::Server(ServerError::KeyReplaced(round))) => assert_eq!(round.number, 2),
+        other => panic!("{other:?}"),
+    }
+    // Before the change the new key is nobody's.
+    for (wrong, rule) in [(&by_old, Rule::Register), (&by_new_before, Rule::Signature)] {
+        show(wrong);
+        match shown(&scene, state.path()).await {
+            Err(ClientError::Violation(violation)) => {
+                assert_eq!(violation.rule, rule, "{violation}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    show(&by_new);
+    assert!(shown(&scene, state.path()).await.unwrap());
+    assert!(shown(&scene, hidden.path()).await.unwrap());
+    // It has taken part under the new key: it does not go back, whatever it is shown.
+    scene.stage.lock().unwrap().register.pop();
+    show(&by_old_before);
+    assert!(shown(&scene, state.path()).await.is_err());
+    assert!(shown(&scene, hidden.path()).await.is_err());
 }

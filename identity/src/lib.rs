@@ -20,6 +20,7 @@
 //! | [`registration`], [`steward`] | how an organisation and its steward present themselves |
 //! | [`event`], [`register`], [`register_copy`] | how keys change and trust is taken back, in one order for all |
 //! | [`federation`], [`member`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
+//! | [`ServerKeyChange`], [`FederationEvent`] | how the keys of the aggregator and of the log are replaced |
 //! | [`http_signature`] | signed HTTP requests (RFC 9421) |
 //! | [`organisation`] | an organisation's side: it makes all of the above |
 //!
@@ -36,6 +37,7 @@ pub mod enrolment;
 pub mod envelope;
 pub mod event;
 pub mod federation;
+mod federation_event;
 pub mod founding_claim;
 pub mod http_signature;
 pub mod ids;
@@ -58,6 +60,7 @@ pub mod registration;
 pub mod roster;
 pub mod roster_posting;
 pub mod rule;
+mod server_key;
 pub mod signed;
 pub mod steward;
 
@@ -73,6 +76,7 @@ pub use event::{Change, OrgApproval, OrgEvent};
 pub use federation::{
     Admission, Federation, FederationError, FounderEntry, FoundingDocument, VerifiedFederation,
 };
+pub use federation_event::FederationEvent;
 pub use founding_claim::FoundingClaim;
 pub use ids::{DeviceId, KeyId, OrgId, SessionId, StewardId, TaskId};
 pub use issuer::{IssuerCertificate, IssuerError};
@@ -89,5 +93,9 @@ pub use registration::{OrgRegistration, RegistrationError};
 pub use roster::{Roster, RosterEntry, RosterError, RosterSignature, SignedRoster, VerifiedRoster};
 pub use roster_posting::RosterPosting;
 pub use rule::BrokenRule;
+pub use server_key::{
+    MAX_SERVER_KEY_CHANGES, ServerKey, ServerKeyChange, ServerKeyError, ServerRole,
+    SignedServerKeyChange,
+};
 pub use signed::{Signed, Statement, Verified};
 pub use steward::{EnrolmentError, StewardEnrolment};

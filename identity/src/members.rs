@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dawn_crypto::digest::Digest;
 
 use crate::federation::{Admission, VerifiedFederation};
+use crate::federation_event::ServerKeys;
 use crate::ids::OrgId;
 use crate::keys::PublicKey;
 use crate::member::Member;
@@ -22,7 +23,7 @@ pub struct Members {
     pub(crate) federation: Digest,
     pub(crate) admission: Admission,
     /// The aggregator's and the log's, which serve nothing else.
-    pub(crate) federation_keys: [PublicKey; 2],
+    pub(crate) server: ServerKeys,
     pub(crate) founders: BTreeSet<OrgId>,
     /// How many founders sign a roster.
     pub(crate) roster_quorum: u16,
@@ -46,7 +47,7 @@ impl Members {
         Self {
             federation: federation.digest(),
             admission: federation.admission,
-            federation_keys: [federation.aggregator, federation.log],
+            server: ServerKeys::founded(federation),
             founders: members.keys().copied().collect(),
             roster_quorum: federation.roster_quorum,
             members,
@@ -55,6 +56,11 @@ impl Members {
             rosters: Vec::new(),
             head: RegisterHead::empty(&federation.digest()),
         }
+    }
+
+    /// Digest of the founding document.
+    pub fn federation(&self) -> Digest {
+        self.federation
     }
 
     /// The place in the register that this is as of.

@@ -11,6 +11,7 @@ use crate::device_vrf::device_vrf;
 use crate::envelope::EnvelopeError;
 use crate::event::{Change, OrgApproval, OrgEvent};
 use crate::federation::{Federation, FederationError, FounderEntry, FoundingDocument};
+use crate::federation_event::FederationEvent;
 use crate::ids::OrgId;
 use crate::issuer::{IssuerCertificate, IssuerError};
 use crate::keys::{PublicKey, SecretKey};
@@ -18,6 +19,7 @@ use crate::registration::OrgRegistration;
 use crate::roster::SignedRoster;
 use crate::roster_posting::RosterPosting;
 use crate::rule::{BrokenRule, check_name};
+use crate::server_key::SignedServerKeyChange;
 use crate::signed::Signed;
 use crate::steward::StewardEnrolment;
 
@@ -310,6 +312,21 @@ impl Organisation {
             created,
         };
         Signed::sign(&posting, &self.root)
+    }
+
+    /// Puts a change of the server's keys that it has signed, as a founder, into the register.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Payload`] when a rule is broken.
+    pub fn post_server_key(
+        &self,
+        change: &SignedServerKeyChange,
+    ) -> Result<Signed<FederationEvent>, EnvelopeError> {
+        let event = FederationEvent {
+            org: self.id,
+            change: change.clone(),
+        };
+        Signed::sign(&event, &self.root)
     }
 
     /// Enrols its steward with a federation; the steward's key signs its consent and vouches for its

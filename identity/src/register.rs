@@ -1,4 +1,4 @@
-//! The register: registrations, approvals, events and rosters of a federation in one order, which everybody folds into the
+//! The register: registrations, approvals, events, rosters and server keys of a federation in one order, which everybody folds into the
 //! same [`Members`] (`docs/identity-formats.md`, section 5.5).
 //!
 //! Its head is a digest over all of it. A round's specification and its closing name one each, so that stewards, devices and
@@ -7,10 +7,13 @@
 use std::sync::Arc;
 
 use dawn_crypto::digest::{Digest, hash, labels};
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use crate::canonical::{DecodeError, from_canonical};
 use crate::envelope::Envelope;
 use crate::event::{Change, OrgApproval, OrgEvent};
+use crate::federation_event::FederationEvent;
 use crate::ids::OrgId;
 use crate::member::Member;
 use crate::members::Members;
@@ -19,6 +22,7 @@ use crate::register_room::Room;
 use crate::registration::OrgRegistration;
 use crate::roster::VerifiedRoster;
 use crate::roster_posting::RosterPosting;
+use crate::server_key::MAX_SERVER_KEY_CHANGES;
 use crate::signed::{Signed, Statement, Verified};
 
 pub use crate::register_error::RegisterError;
@@ -46,14 +50,16 @@ pub const MAX_ENTRIES: u64 = 64 * (1024 + 512)
     + 4096 * (64 + 32)
     + MAX_APPROVALS
     + (64 + 4096) * (MAX_URGENT + MAX_ROOT_ROTATIONS as u64)
-    + MAX_EPOCHS as u64;
+    + MAX_EPOCHS as u64
+    + MAX_SERVER_KEY_CHANGES;
 /// Most bytes of a register.
 pub const MAX_BYTES: u64 = (64 << 20)
     + (32 << 20)
     + 4096 * (72 << 10)
     + (64 + 4096) * (1024 + (MAX_URGENT + MAX_ROOT_ROTATIONS as u64) * 512)
     + MAX_APPROVALS * Signed::<OrgApproval>::MAX_BYTES as u64
-    + (MAX_EPOCHS * Signed::<RosterPosting>::MAX_BYTES) as u64;
+    + (MAX_EPOCHS * Signed::<RosterPosting>::MAX_BYTES) as u64
+    + MAX_SERVER_KEY_CHANGES * Signed::<FederationEvent>::MAX_BYTES as u64;
 
 /// A place in a federation's register: how many entries come before it, and a digest over them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -87,6 +93,15 @@ impl RegisterHead {
     }
 }
 
+/// The entries in a page of `GET /v1/register`, not verified.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn page(bytes: &[u8]) -> Result<Vec<Vec<u8>>, DecodeError> {
+    let entries: Vec<ByteVec> = from_canonical(bytes)?;
+    Ok(entries.into_iter().map(Into::into).collect())
+}
+
 /// A verified entry, to be applied to the members that it was verified with.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -98,6 +113,8 @@ pub enum Entry {
     Event(Verified<OrgEvent>),
     /// The roster of the next epoch, verified with the members as of here.
     Roster(Verified<RosterPosting>, Arc<VerifiedRoster>),
+    /// Another key of the server takes over.
+    ServerKey(Verified<FederationEvent>),
 }
 
 impl Entry {
@@ -108,6 +125,7 @@ impl Entry {
             Self::Approval(_, registration) => registration.org(),
             Self::Event(event) => event.org,
             Self::Roster(posting, _) => posting.org,
+            Self::ServerKey(event) => event.org,
         }
     }
 
@@ -118,6 +136,7 @@ impl Entry {
             Self::Approval(..) => OrgApproval::KIND,
             Self::Event(_) => OrgEvent::KIND,
             Self::Roster(..) => RosterPosting::KIND,
+            Self::ServerKey(_) => FederationEvent::KIND,
         }
     }
 
@@ -128,6 +147,7 @@ impl Entry {
             Self::Approval(approval, _) => approval.signed().bytes(),
             Self::Event(event) => event.signed().bytes(),
             Self::Roster(posting, _) => posting.signed().bytes(),
+            Self::ServerKey(event) => event.signed().bytes(),
         }
     }
 
@@ -138,6 +158,7 @@ impl Entry {
             Self::Approval(approval, _) => approval.signed().envelope_digest(),
             Self::Event(event) => event.signed().envelope_digest(),
             Self::Roster(posting, _) => posting.signed().envelope_digest(),
+            Self::ServerKey(event) => event.signed().envelope_digest(),
         }
     }
 }
@@ -164,6 +185,7 @@ impl Members {
             OrgApproval::KIND => self.verify_approval(Signed::from_envelope(envelope)?),
             OrgEvent::KIND => self.verify_event(Signed::from_envelope(envelope)?),
             RosterPosting::KIND => self.verify_posting(&Signed::from_envelope(envelope)?),
+            FederationEvent::KIND => self.verify_federation_event(Signed::from_envelope(envelope)?),
             other => Err(RegisterError::Kind(other.to_owned())),
         }
     }
@@ -282,6 +304,7 @@ impl Members {
                 }
             }
             Entry::Roster(_, roster) => self.rosters.push(Arc::clone(roster)),
+            Entry::ServerKey(event) => self.server.apply(event),
         }
         self.head = self.head.after(&entry.envelope_digest());
     }

@@ -6,6 +6,7 @@ use crate::issuer::IssuerError;
 use crate::keys::KeyError;
 use crate::registration::RegistrationError;
 use crate::roster::RosterError;
+use crate::server_key::ServerKeyError;
 
 /// Why an entry cannot follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +102,9 @@ pub enum RegisterError {
         /// The epoch of this roster.
         found: u64,
     },
+    /// The change of the server's keys does not count as of here.
+    #[error(transparent)]
+    ServerKey(Box<ServerKeyError>),
     /// No room for another roster.
     #[error("the register has as many rosters as it can have")]
     NoEpochs,
@@ -121,6 +125,12 @@ impl From<IssuerError> for RegisterError {
 impl From<RegistrationError> for RegisterError {
     fn from(error: RegistrationError) -> Self {
         Self::Registration(Box::new(error))
+    }
+}
+
+impl From<ServerKeyError> for RegisterError {
+    fn from(error: ServerKeyError) -> Self {
+        Self::ServerKey(Box::new(error))
     }
 }
 

@@ -17,15 +17,8 @@ impl RosterEntry {
 impl Members {
     /// One root key, one organisation, for ever; never the federation's own, and never one of a steward's in a roster.
     pub(crate) fn check_new_root(&self, org: OrgId, key: &PublicKey) -> Result<(), RegisterError> {
-        let others = self.pending.iter().filter(|(other, _)| **other != org);
-        let pending = others.map(|(_, pending)| pending.root());
-        let in_use = self.federation_keys.contains(key)
-            || self
-                .members
-                .values()
-                .flat_map(Member::roots)
-                .chain(pending)
-                .any(|root| root == key)
+        let in_use = self.server.contains(key)
+            || self.is_root(key, Some(org))
             || self.seated().any(|entry| entry.has(key))
             || self.has_revoked_steward(&org, key);
         unless(in_use, org, key)
@@ -40,7 +33,7 @@ impl Members {
         key: &PublicKey,
     ) -> Result<(), RegisterError> {
         let mut own = self.seated().filter(|entry| entry.org == org);
-        let in_use = self.federation_keys.contains(key)
+        let in_use = self.server.contains(key)
             || own.any(|entry| entry.has(key))
             || self.has_revoked_steward(&org, key);
         unless(in_use, org, key)
@@ -65,9 +58,28 @@ impl Members {
             .into_iter()
             .flat_map(|member| &member.issuers)
             .map(|issuer| &issuer.key);
-        !self.federation_keys.iter().any(|key| entry.has(key))
+        !self.server.all().any(|key| entry.has(key))
             && !roots.any(|key| entry.has(key))
             && !issuers.any(|key| entry.has(key))
+    }
+
+    /// Neither one of the server's, nor anybody's root key, nor in a roster, nor a founder's issuer, now or before. Other members'
+    /// issuer keys are not compared: they come without proof of possession, so that whoever reads a proposed key could keep it
+    /// out by announcing it.
+    pub(crate) fn is_somebodys(&self, key: &PublicKey) -> bool {
+        let issues = |member: &Member| self.is_founder(&member.org) && member.has_announced(key);
+        self.server.contains(key)
+            || self.seated().any(|entry| entry.has(key))
+            || self.is_root(key, None)
+            || self.members.values().any(issues)
+    }
+
+    /// Whether a key is or was anybody's root key, also of who waits to be let in, but for one that waits.
+    fn is_root(&self, key: &PublicKey, but: Option<OrgId>) -> bool {
+        let others = self.pending.iter().filter(|(org, _)| Some(**org) != but);
+        let pending = others.map(|(_, pending)| pending.root());
+        let mut roots = self.members.values().flat_map(Member::roots).chain(pending);
+        roots.any(|root| root == key)
     }
 
     /// The stewards of all rosters.

@@ -1,6 +1,7 @@
 //! A task in its federation, verified: what a party knows before it believes anything about a
 //! round (`docs/protocol.md`, section 4.1).
 
+mod aggregator_key;
 mod public_set;
 mod rosters;
 
@@ -31,6 +32,8 @@ use crate::violation::{Culprit, Rule, Violation};
 #[derive(Clone, Debug)]
 pub struct TaskContext {
     inner: Arc<Inner>,
+    /// The aggregator's key: as of the members, or of a round.
+    aggregator: PublicKey,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,7 @@ impl TaskContext {
             .charge_micro_rho(task.quantiser.clip)
             .map_err(|e| statement(e.to_string()))?;
         Ok(Self {
+            aggregator: *members.aggregator(),
             inner: Arc::new(Inner {
                 federation: federation.clone(),
                 members: Arc::new(members.clone()),
@@ -287,7 +291,8 @@ impl TaskContext {
         Ok(point)
     }
 
-    /// Verifies that the aggregator signed a statement.
+    /// Verifies that the aggregator signed a statement: with its key as of [`Self::verified_with`], in a round with that of
+    /// its specification.
     ///
     /// # Errors
     /// [`Rule::Signature`].
@@ -296,7 +301,7 @@ impl TaskContext {
         signed: &Signed<T>,
     ) -> Result<Verified<T>, Violation> {
         signed
-            .verify(&self.federation().aggregator)
+            .verify(&self.aggregator)
             .map_err(|e| Violation::new(Culprit::Aggregator, Rule::Signature, e))
     }
 
@@ -377,9 +382,10 @@ impl TaskContext {
             Rule::Round,
             "the terminal statement is of another task",
         )?;
+        // An earlier round may have had another key.
         match terminal {
-            Terminal::Result(signed) => self.verify_aggregator(signed).map(|_| ()),
-            Terminal::Aborted(signed) => self.verify_aggregator(signed).map(|_| ()),
+            Terminal::Result(signed) => self.verify_aggregator_ever(signed).map(|_| ()),
+            Terminal::Aborted(signed) => self.verify_aggregator_ever(signed).map(|_| ()),
         }
     }
 

@@ -333,8 +333,8 @@ impl RoundContext {
         noise.unwrap_or(&proofs.device)
     }
 
-    /// Verifies the place in the register that the specification names, given the members as of it: the task's owner and
-    /// issuer count, its roster is the one in force, and no steward is seated that was revoked (`docs/protocol.md`,
+    /// Verifies the place in the register that the specification names, given the members as of it: the aggregator's key is the
+    /// one that signed, the task's owner and issuer count, its roster is the one in force, and no steward is seated that was revoked (`docs/protocol.md`,
     /// sections 4.1 and 4.11).
     ///
     /// # Errors
@@ -347,6 +347,7 @@ impl RoundContext {
                 "these are not the members of the specification".into(),
             ));
         }
+        self.verify_key_counts(members)?;
         self.task_context()
             .verify_standing(members, self.spec().opened_ms / 1000)
             .map_err(aggregator)?;

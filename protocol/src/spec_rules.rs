@@ -11,7 +11,8 @@ use crate::violation::{Culprit, Rule, Violation};
 
 impl TaskContext {
     /// Verifies the specification of a round: the aggregator signed it, and everything in it
-    /// follows from the task and the sealing keys.
+    /// follows from the task and the sealing keys. The round is under the key that signed it, which is one that the aggregator
+    /// has or has had: whether it was the one as of the register that is named, [`RoundContext::verify_register`] asks.
     ///
     /// The chain of models is another question ([`RoundContext::verify_previous`]), and so is
     /// whether the stewards stand behind it ([`RoundContext::verify_endorsements`]).
@@ -19,7 +20,9 @@ impl TaskContext {
     /// # Errors
     /// A [`Violation`] by the aggregator.
     pub fn verify_spec(&self, spec: &Signed<RoundSpec>) -> Result<RoundContext, Violation> {
-        let spec = self.verify_aggregator(spec)?;
+        let spec = self.verify_aggregator_ever(spec)?;
+        let key = self.verified_with().aggregator_with(&spec.signer());
+        let round = self.under_key(*key.unwrap_or(self.aggregator()));
         let rule =
             |holds, rule, detail| Violation::unless(holds, Culprit::Aggregator, rule, detail);
         rule(
@@ -68,7 +71,7 @@ impl TaskContext {
             Rule::MatrixSeed,
             "the matrix seed does not follow from the sealing keys",
         )?;
-        Ok(RoundContext::new(self.clone(), spec, seats))
+        Ok(RoundContext::new(round, spec, seats))
     }
 
     fn verify_seats(&self, spec: &RoundSpec) -> Result<Vec<Seat>, Violation> {

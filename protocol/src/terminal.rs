@@ -141,6 +141,9 @@ pub enum AbortReason {
     /// The noise of fewer than T stewards.
     #[n(11)]
     TooLittleNoise = 11,
+    /// The aggregator's key was replaced after the round was specified: a round lives under one key. The new one signs this.
+    #[n(12)]
+    KeyReplaced = 12,
 }
 
 byte_code!(AbortReason {
@@ -156,6 +159,7 @@ byte_code!(AbortReason {
     ModelOverflow = 9 => "model-overflow",
     TooFewBeaconShares = 10 => "too-few-beacon-shares",
     TooLittleNoise = 11 => "too-little-noise",
+    KeyReplaced = 12 => "key-replaced",
 });
 
 /// The end of a round without a result. Signed by the aggregator.

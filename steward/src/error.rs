@@ -104,6 +104,11 @@ pub enum Refusal {
         /// Entries that were known.
         known: u64,
     },
+    /// The aggregator's key was replaced after the round was specified. Nobody is to blame for that.
+    #[error(
+        "round {0}: the aggregator's key was replaced after it was specified, so that it is over: whoever has the old key may speak with it"
+    )]
+    KeyReplaced(RoundId),
     /// The register is shorter than it was when this steward last spoke.
     #[error(
         "the register has shrunk: {known} entries were shown before, now there are {shown}; unless the aggregator's database was put back, \

@@ -105,6 +105,7 @@ impl StewardState {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &request)? {
                 return Ok(Err(bytes));
             }
+            self.check_key(&open)?;
             if change.round(&round)?.session != Some(open.session()) {
                 return Err(StewardError::from(Refusal::OtherSession(round)));
             }

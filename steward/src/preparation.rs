@@ -177,13 +177,14 @@ impl StewardState {
     /// steward published. Another one of the round is refused from then on.
     ///
     /// # Errors
-    /// [`Refusal::OtherSession`], [`Refusal::NotMySealingKey`].
+    /// [`Refusal::KeyReplaced`], [`Refusal::OtherSession`], [`Refusal::NotMySealingKey`].
     pub(crate) fn take_part(
         &self,
         change: &mut Change<'_>,
         context: &RoundContext,
     ) -> Result<(), StewardError> {
         let round = context.round_id();
+        self.check_key(context)?;
         let mut record = change.round(&round)?;
         match record.session {
             Some(session) if session == context.session() => Ok(()),

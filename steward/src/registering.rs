@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use dawn_identity::{Members, RegisterHead, Signed};
-use dawn_protocol::{Closed, Culprit, RoundId, Rule, Violation};
+use dawn_protocol::{Closed, Culprit, RoundContext, RoundId, Rule, Violation};
 
 use crate::change::Change;
 use crate::error::{Refusal, StewardError};
@@ -75,6 +75,16 @@ impl StewardState {
         let detail = "the round names another register than this steward was shown";
         let members = register.at(head);
         members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
+    }
+
+    /// That the key with which a round was specified is still the aggregator's, as far as the register is known.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyReplaced`].
+    pub(crate) fn check_key(&self, context: &RoundContext) -> Result<(), StewardError> {
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        let counts = context.verify_key_counts(register.members());
+        counts.map_err(|_| Refusal::KeyReplaced(context.round_id()).into())
     }
 
     /// Remembers how far the register is known while something is said; gives the number of its entries. What was known when

@@ -11,7 +11,7 @@ use dawn_crypto::merkle::leaf_hash;
 use dawn_identity::Digest;
 use dawn_protocol::RoundId;
 use dawn_protocol::tlog::{
-    AddCheckpoint, Checkpoint, NoteSignature, SignedNote, TlogProof, cosignature, cosigner, origin,
+    AddCheckpoint, LogKeys, NoteSignature, SignedNote, TlogProof, cosignature, cosigner, origin,
 };
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
@@ -56,11 +56,12 @@ impl StewardState {
         Ok(self.vault.witnessed()?)
     }
 
-    /// Cosigns a checkpoint that the log's key signed and that continues what this steward cosigned last. `now` in unix
+    /// Cosigns a checkpoint that the log's key signed, the newest as far as the register is known, and that continues what this steward cosigned last. `now` in unix
     /// seconds. Gives its size and the cosignature; the one that was cosigned last gets the same bytes again.
     ///
     /// # Errors
-    /// [`Refusal::NotTheLog`], [`Refusal::LogShrank`], [`Refusal::LogForked`]; [`StewardError::Vault`].
+    /// [`Refusal::NotTheLog`], [`Refusal::RegisterShrank`], [`Refusal::LogShrank`], [`Refusal::LogForked`];
+    /// [`StewardError::Vault`].
     pub fn cosign<R: CryptoRng>(
         &self,
         shown: &AddCheckpoint,
@@ -68,10 +69,13 @@ impl StewardState {
         rng: &mut R,
     ) -> Result<(u64, NoteSignature), StewardError> {
         let name = origin(&self.federation().digest());
-        let checkpoint = Checkpoint::verify(&shown.checkpoint, &name, &self.federation().log)
+        let checkpoint = LogKeys::newest(&self.members())
+            .checkpoint(&shown.checkpoint, &name)
             .map_err(|error| Refusal::NotTheLog(error.to_string()))?;
         let size = checkpoint.size;
         let cosigned = self.vault.write(rng, |change| {
+            // Whoever has a key that was replaced could show a register in which it was not.
+            self.remember_register(change)?;
             if let Some(last) = change.witnessed()? {
                 if size < last.size {
                     let had = last.size;

@@ -3,10 +3,12 @@
 //! A steward cosigns what it needs for the work that it has, and otherwise what waits, at most once a second. It waits for
 //! no other steward: what it believes is the log that it has cosigned itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dawn_protocol::{LogEntry, RoundId};
 
+use crate::error::{Refusal, StewardError};
 use crate::run::RunError;
 use crate::session::{Session, decide, now};
 
@@ -41,10 +43,25 @@ impl Session {
         let last = decide(&self.state, |state, _| state.witnessed()).await?;
         let old = last.map_or(0, |last| last.size);
         let shown = self.api.log_to_cosign(old, least).await?;
-        let (size, line) = decide(&self.state, move |state, rng| {
-            state.cosign(&shown, now(), rng)
+        let shown = Arc::new(shown);
+        let asked = Arc::clone(&shown);
+        let cosigned = decide(&self.state, move |state, rng| {
+            state.cosign(&asked, now(), rng)
         })
-        .await?;
+        .await;
+        let (size, line) = match cosigned {
+            // The log's key was replaced, or this steward has started and not read the register again.
+            Err(RunError::Steward(StewardError::Refused(
+                Refusal::NotTheLog(_) | Refusal::RegisterShrank { .. },
+            ))) => {
+                self.refresh_register().await?;
+                decide(&self.state, move |state, rng| {
+                    state.cosign(&shown, now(), rng)
+                })
+                .await?
+            }
+            cosigned => cosigned?,
+        };
         if witnessing.sent != Some(size) {
             self.api.put_cosignature(size, &line).await?;
             witnessing.sent = Some(size);

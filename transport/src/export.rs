@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use dawn_crypto::merkle::{Frontier, leaf_hash};
-use dawn_identity::VerifiedFederation;
+use dawn_identity::{Members, VerifiedFederation};
 use dawn_protocol::Digest;
 use dawn_protocol::tlog::tile::{Bundle, HEIGHT, TileId, WIDTH, tile_bytes};
-use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogError, origin};
+use dawn_protocol::tlog::{Checkpoint, LogKeys, SignedNote, TlogError, origin};
 
 use crate::api::Api;
 use crate::error::TransportError;
@@ -121,10 +121,20 @@ enum Unlike {
     Old,
 }
 
+/// What was fetched.
+struct Fetched {
+    /// How many bundles of an earlier copy were used.
+    reused: u64,
+    found: Result<(), Unlike>,
+    /// Which keys may sign which sizes, as the entries say.
+    keys: LogKeys,
+}
+
 /// A copy under way.
 struct Copy<'a> {
     api: &'a Api,
     dir: &'a Path,
+    federation: &'a VerifiedFederation,
     checkpoint: &'a Checkpoint,
     before: Option<&'a Checkpoint>,
     max_bytes: u64,
@@ -133,7 +143,7 @@ struct Copy<'a> {
 impl Copy<'_> {
     /// Fetches what is not there, writes bundles and tiles into `next/`, and says whether they are the log's. `reuse`: full
     /// bundles of an earlier copy are not fetched again. Gives how many were reused.
-    async fn fetch(&self, reuse: bool) -> Result<(u64, Result<(), Unlike>), ExportError> {
+    async fn fetch(&self, reuse: bool) -> Result<Fetched, ExportError> {
         let next = self.dir.join(NEXT);
         remove(&next)?;
         let mut tiles = Tiles {
@@ -142,6 +152,8 @@ impl Copy<'_> {
             levels: Vec::new(),
         };
         let (mut reused, mut total) = (0, 0_u64);
+        let mut keys = LogKeys::founded(&self.federation.log);
+        let mut members = Members::founders_of(self.federation);
         let mut is_continued = self.before.is_none_or(|before| before.size == 0);
         for index in 0..self.checkpoint.size.div_ceil(WIDTH) {
             let Some(bundle) = Bundle::of(index, self.checkpoint.size) else {
@@ -169,6 +181,10 @@ impl Copy<'_> {
             }
             for entry in bundle.entries(&bytes)? {
                 tiles.push(leaf_hash(entry))?;
+                // What is no entry of the register is not taken.
+                if members.push(entry).is_ok() {
+                    keys.note(tiles.frontier.size(), members.log());
+                }
                 if let Some(before) = self.before
                     && tiles.frontier.size() == before.size
                 {
@@ -178,18 +194,20 @@ impl Copy<'_> {
         }
         tiles.write(|_| true)?;
         let leads = tiles.frontier.root() == self.checkpoint.root;
-        Ok((
+        let found = match (leads, is_continued) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Unlike::Old),
+            (false, _) => Err(Unlike::New),
+        };
+        Ok(Fetched {
             reused,
-            match (leads, is_continued) {
-                (true, true) => Ok(()),
-                (true, false) => Err(Unlike::Old),
-                (false, _) => Err(Unlike::New),
-            },
-        ))
+            found,
+            keys,
+        })
     }
 }
 
-/// What an earlier copy left; none when there is none.
+/// What an earlier copy left; none when there is none. Who signed it is known when the entries have been read.
 fn earlier(
     dir: &Path,
     federation: &VerifiedFederation,
@@ -201,9 +219,47 @@ fn earlier(
         Err(error) => return Err(io(&path)(error)),
     };
     let note = SignedNote::parse(&bytes)?;
-    let name = origin(&federation.digest());
-    let checkpoint = Checkpoint::verify(&note, &name, &federation.log)?;
-    Ok(Some((checkpoint, note)))
+    Ok(Some((of_this_log(&note, federation)?, note)))
+}
+
+/// Which keys may sign which sizes of an earlier copy, as far as its files can be read.
+fn copied_keys(dir: &Path, federation: &VerifiedFederation, size: u64) -> LogKeys {
+    let mut keys = LogKeys::founded(&federation.log);
+    let mut members = Members::founders_of(federation);
+    let mut read = 0;
+    for index in 0..size.div_ceil(WIDTH) {
+        let bundle = Bundle::of(index, size);
+        let bytes = bundle.and_then(|bundle| {
+            let bytes = std::fs::read(dir.join(bundle.path())).ok()?;
+            Some((bundle, bytes))
+        });
+        let Some((bundle, bytes)) = bytes else { break };
+        let Ok(entries) = bundle.entries(&bytes) else {
+            break;
+        };
+        for entry in entries {
+            read += 1;
+            if members.push(entry).is_ok() {
+                keys.note(read, members.log());
+            }
+        }
+    }
+    keys
+}
+
+/// The checkpoint in a note, of the federation's log; who signed it is not looked at.
+fn of_this_log(
+    note: &SignedNote,
+    federation: &VerifiedFederation,
+) -> Result<Checkpoint, TlogError> {
+    let (checkpoint, expected) = (Checkpoint::parse(&note.text)?, origin(&federation.digest()));
+    if checkpoint.origin == expected {
+        return Ok(checkpoint);
+    }
+    Err(TlogError::OtherLog {
+        expected,
+        found: checkpoint.origin,
+    })
 }
 
 fn remove(dir: &Path) -> Result<(), ExportError> {
@@ -258,33 +314,49 @@ impl Api {
     ) -> Result<(Checkpoint, SignedNote), ExportError> {
         let before = earlier(dir, federation)?;
         let note = self.log_checkpoint().await?;
-        let checkpoint = Checkpoint::verify(&note, &origin(&federation.digest()), &federation.log)?;
+        let checkpoint = of_this_log(&note, federation)?;
         let two_logs = |why: String| -> Result<ExportError, ExportError> {
             let mut notes = vec![(&checkpoint, &note)];
             notes.extend(before.iter().map(|(checkpoint, note)| (checkpoint, note)));
             let evidence = keep_evidence(dir, &notes)?;
             Ok(ExportError::TwoLogs { why, evidence })
         };
-        if let Some((old, _)) = &before
-            && checkpoint.size < old.size
-        {
-            let why = format!("{} entries now, {} before", checkpoint.size, old.size);
-            return Err(two_logs(why)?);
-        }
         let copy = Copy {
             api: self,
             dir,
+            federation,
             checkpoint: &checkpoint,
             before: before.as_ref().map(|(checkpoint, _)| checkpoint),
             max_bytes,
         };
-        let (reused, mut found) = copy.fetch(true).await?;
-        if found.is_err() && reused > 0 {
+        let mut fetched = copy.fetch(true).await?;
+        if fetched.found.is_err() && fetched.reused > 0 {
             // Perhaps a file here was damaged, and the log is as it was.
-            (_, found) = copy.fetch(false).await?;
+            fetched = copy.fetch(false).await?;
         }
         let next = dir.join(NEXT);
-        match found {
+        // Nobody is blamed for what the log's key has not signed: the entries say which one that is.
+        let name = origin(&federation.digest());
+        let signed = fetched.keys.checkpoint(&note, &name);
+        let signed = signed.and_then(|_| match &before {
+            // What is shown now may end before a key was replaced.
+            Some((old, note)) => (fetched.keys.checkpoint(note, &name))
+                .or_else(|_| copied_keys(dir, federation, old.size).checkpoint(note, &name))
+                .map(|_| ()),
+            None => Ok(()),
+        });
+        if let Err(error) = signed {
+            remove(&next)?;
+            return Err(error.into());
+        }
+        if let Some((old, _)) = &before
+            && checkpoint.size < old.size
+        {
+            remove(&next)?;
+            let why = format!("{} entries now, {} before", checkpoint.size, old.size);
+            return Err(two_logs(why)?);
+        }
+        match fetched.found {
             Ok(()) => {}
             Err(Unlike::Old) => {
                 remove(&next)?;

@@ -2,8 +2,8 @@
 
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey, RosterPosting,
-    SecretKey, Signed, SignedRoster, StewardEnrolment,
+    FederationEvent, FoundingDocument, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey,
+    RosterPosting, SecretKey, Signed, SignedRoster, StewardEnrolment,
 };
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,25 @@ impl Api {
         let bytes = document.to_bytes();
         self.administer(Method::POST, "v1/federation", &bytes, root, Purpose::Found)
             .await
+    }
+
+    /// `POST /v1/federation/keys`: another key of the server takes over, signed with the root key of the founder that posts it.
+    ///
+    /// # Errors
+    /// [`TransportError`].
+    pub async fn replace_server_key(
+        &self,
+        event: &Signed<FederationEvent>,
+        root: &SecretKey,
+    ) -> Result<(), TransportError> {
+        self.administer(
+            Method::POST,
+            "v1/federation/keys",
+            event.bytes(),
+            root,
+            Purpose::ReplaceServerKey,
+        )
+        .await
     }
 
     /// Sends a signed request whose answer matters only as a success.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use dawn_identity::FoundingDocument;
+use dawn_identity::{FederationEvent, FoundingDocument, PublicKey, ServerRole, Signed};
 use http::StatusCode;
 use serde::Serialize;
 
 use super::body::CborBody;
+use super::register::same_signer;
 use super::signers::Requester;
 use super::{cbor, stored_status};
 use crate::app::App;
@@ -29,6 +30,27 @@ pub async fn post_federation(
     CborBody(bytes): CborBody<{ FoundingDocument::MAX_BYTES }>,
 ) -> Result<StatusCode, Problem> {
     registry::found(&app, &bytes).await.map(stored_status)
+}
+
+/// Another key of the aggregator or of the log takes over, as founders decided. Rounds that were specified under the old key of the
+/// aggregator are aborted.
+#[utoipa::path(post, path = "/v1/federation/keys", tag = "federation",
+    request_body(content = Vec<u8>, content_type = "application/cbor", description = "Signed<FederationEvent>"),
+    responses(
+        (status = 201, description = "In the register, and logged"),
+        (status = 200, description = "It was before"),
+        (status = 409, description = "It does not follow the last change of the server's keys, or the key is somebody's", body = Problem, content_type = "application/problem+json"),
+        (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn post_federation_key(
+    State(app): State<Arc<App>>,
+    requester: Requester,
+    CborBody(bytes): CborBody<{ Signed::<FederationEvent>::MAX_BYTES }>,
+) -> Result<StatusCode, Problem> {
+    let signed = Signed::<FederationEvent>::from_bytes(&bytes).map_err(Problem::malformed)?;
+    same_signer(&requester, signed.signer())?;
+    registry::replace_server_key(&app, &bytes)
+        .await
+        .map(stored_status)
 }
 
 /// The founding document, as posted.
@@ -62,9 +84,23 @@ pub struct AggregatorInfo {
 #[utoipa::path(get, path = "/v1/aggregator", tag = "federation",
     responses((status = 200, body = AggregatorInfo)))]
 pub async fn get_aggregator(State(app): State<Arc<App>>) -> Json<AggregatorInfo> {
+    // Those that are the server's, when this process has them.
+    let members = app.members().await.ok();
+    let key = |role, current: Option<&PublicKey>, other: PublicKey| {
+        let current = current.filter(|key| app.keys.of(role, key).is_some());
+        hex::encode(current.unwrap_or(&other).as_bytes())
+    };
+    let (aggregator, log) = (app.keys.aggregator.public(), app.keys.log.public());
+    let current = members.as_ref();
+    let aggregator_key = key(
+        ServerRole::Aggregator,
+        current.map(|members| members.aggregator()),
+        aggregator,
+    );
+    let log_key = key(ServerRole::Log, current.map(|members| members.log()), log);
     Json(AggregatorInfo {
-        aggregator_key: hex::encode(app.keys.aggregator.public().as_bytes()),
-        log_key: hex::encode(app.keys.log.public().as_bytes()),
+        aggregator_key,
+        log_key,
         protocol_version: dawn_protocol::PROTOCOL_VERSION,
         software_version: env!("CARGO_PKG_VERSION"),
     })

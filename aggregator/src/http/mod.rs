@@ -58,6 +58,7 @@ fn routes() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
             federation::get_federation,
             federation::post_federation
         ))
+        .routes(routes!(federation::post_federation_key))
         .routes(routes!(federation::get_aggregator))
         .routes(routes!(signed::get_nonce))
         .routes(routes!(orgs::list_orgs, orgs::post_org))

@@ -39,6 +39,7 @@ pub fn purpose(method: &Method, path: &str) -> Option<Purpose> {
         ("POST", "/v1/orgs/{org}/revocations") => Purpose::Revoke,
         ("POST", "/v1/orgs/{org}/approvals") => Purpose::Approve,
         ("PUT", "/v1/orgs/{org}/steward") => Purpose::EnrolSteward,
+        ("POST", "/v1/federation/keys") => Purpose::ReplaceServerKey,
         ("POST", "/v1/rosters") => Purpose::PostRoster,
         ("POST", "/v1/tasks") => Purpose::CreateTask,
         _ => return None,

@@ -4,8 +4,8 @@
 use axum::extract::FromRequestParts;
 use dawn_identity::http_signature::Purpose;
 use dawn_identity::{
-    FoundingDocument, Member, OrgApproval, OrgEvent, OrgId, OrgRegistration, PublicKey,
-    RosterPosting, Signed, StewardEnrolment,
+    FederationEvent, FoundingDocument, Member, OrgApproval, OrgEvent, OrgId, OrgRegistration,
+    PublicKey, RosterPosting, Signed, StewardEnrolment,
 };
 use dawn_protocol::Task;
 use http::request::Parts;
@@ -53,6 +53,7 @@ pub(super) fn body_limit(purpose: Purpose) -> usize {
         Purpose::Register => Signed::<OrgRegistration>::MAX_BYTES,
         Purpose::EnrolSteward => Signed::<StewardEnrolment>::MAX_BYTES,
         Purpose::PostRoster => Signed::<RosterPosting>::MAX_BYTES,
+        Purpose::ReplaceServerKey => Signed::<FederationEvent>::MAX_BYTES,
         Purpose::CreateTask => registry::MOST_TASK_BYTES,
         Purpose::Rotate | Purpose::Revoke => Signed::<OrgEvent>::MAX_BYTES,
         Purpose::Approve => Signed::<OrgApproval>::MAX_BYTES,
@@ -130,6 +131,17 @@ pub(super) async fn candidates(
         Purpose::PostRoster => {
             let signed = Signed::<RosterPosting>::from_bytes(body).map_err(Problem::malformed)?;
             root_of(app, &signed.peek().org).await
+        }
+        // A founder need not have registered for it.
+        Purpose::ReplaceServerKey => {
+            let signed = Signed::<FederationEvent>::from_bytes(body).map_err(Problem::malformed)?;
+            let org = signed.peek().org;
+            let members = app.members().await?;
+            let founder = members.get(&org).filter(|founder| !founder.is_revoked());
+            let founder = founder
+                .filter(|_| members.is_founder(&org))
+                .ok_or_else(|| Problem::forbidden("not a founder, or it has left"))?;
+            Ok(vec![Requester::of(founder, *founder.root())])
         }
         Purpose::Approve => {
             let signed = Signed::<OrgApproval>::from_bytes(body).map_err(Problem::malformed)?;

@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::http::body::{BodyReader, too_large};
 use crate::payloads::{ObjectKey, ObjectWriter};
 use crate::problem::Problem;
+use crate::signer::Signer;
 use crate::store::objects::ObjectKind;
 use crate::store::rounds::Phase;
 use crate::store::submissions::{NewSubmission, StoredSubmission, Submitted};
@@ -127,7 +128,8 @@ async fn take(
     let bytes = (MAGIC.len() + 4 + header.len() + packages.len() + context.payload_bytes()) as u64;
     app.payloads.put(&packages_key, packages).await?;
     writer.finish().await?;
-    let new = row(app, &context, &signed, &verified, header, bytes)?;
+    let signer = app.round_signer(&context).await?;
+    let new = row(&signer, &context, &signed, &verified, header, bytes)?;
     let receipt = new.receipt.clone();
     let outcome = app.store.add_submission(&new, &app.payloads).await;
     match &outcome {
@@ -273,7 +275,7 @@ async fn check_round(
 }
 
 fn row(
-    app: &App,
+    signer: &Signer<'_>,
     context: &RoundContext,
     signed: &Signed<SubmissionHeader>,
     verified: &VerifiedSubmission,
@@ -289,8 +291,7 @@ fn row(
         header: header_digest,
         received_ms,
     };
-    let receipt = Signed::sign(&receipt, &app.keys.aggregator)
-        .map_err(|_| Problem::internal("the receipt cannot be signed"))?;
+    let receipt = signer.sign_only(&receipt)?;
     let policy = &context.task().policy;
     Ok(NewSubmission {
         round: context.round_id(),

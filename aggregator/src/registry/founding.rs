@@ -28,6 +28,13 @@ pub enum Founding {
 /// Not one, not for this aggregator, or another one is pinned or served.
 pub async fn check_founding(app: &App, bytes: &[u8]) -> Result<Founding, Problem> {
     let claim = FoundingClaim::read(bytes).map_err(Problem::malformed)?;
+    let served = match app.federation().await {
+        // The same again, also when its keys were replaced since.
+        Ok(served) if served.digest() == claim.digest => return Ok(Founding::Served(served)),
+        Ok(served) => Some(served),
+        Err(ContextError::NoFederation) => None,
+        Err(error) => return Err(error.into()),
+    };
     if claim.aggregator != *app.keys.aggregator.public().as_bytes()
         || claim.log != *app.keys.log.public().as_bytes()
     {
@@ -41,15 +48,13 @@ pub async fn check_founding(app: &App, bytes: &[u8]) -> Result<Founding, Problem
             "this aggregator is configured for another federation",
         ));
     }
-    match app.federation().await {
-        Ok(served) if served.digest() == claim.digest => Ok(Founding::Served(served)),
-        Ok(served) => Err(Problem::conflict(format!(
+    match served {
+        Some(served) => Err(Problem::conflict(format!(
             "this aggregator serves federation {}",
             served.digest()
         ))),
-        Err(ContextError::NoFederation) if pinned.is_some() => Ok(Founding::Pinned),
-        Err(ContextError::NoFederation) => Ok(Founding::Unknown),
-        Err(error) => Err(error.into()),
+        None if pinned.is_some() => Ok(Founding::Pinned),
+        None => Ok(Founding::Unknown),
     }
 }
 

@@ -5,11 +5,13 @@
 mod founding;
 mod orgs;
 mod rosters;
+mod server_keys;
 mod tasks;
 
 pub use founding::{Founding, check_founding, found};
 pub use orgs::{approve_org, enrol_steward, known_registration, register_entry, register_org};
 pub use rosters::add_roster;
+pub use server_keys::replace_server_key;
 pub use tasks::{MOST_TASK_BYTES, add_task, task_parts};
 
 use crate::problem::Problem;

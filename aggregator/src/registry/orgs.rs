@@ -2,8 +2,8 @@
 
 use dawn_identity::register::MAX_ENTRY_BYTES;
 use dawn_identity::{
-    Envelope, Members, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError, RosterEntry,
-    RosterError, Signed, Statement, StewardEnrolment,
+    Envelope, FederationEvent, Members, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError,
+    RosterEntry, RosterError, ServerKeyError, Signed, Statement, StewardEnrolment,
 };
 
 use super::Stored;
@@ -119,7 +119,7 @@ fn same_but_for_its_date(known: &[u8], again: &OrgRegistration) -> Result<bool, 
 pub async fn register_entry(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     let stored = append(app, bytes).await?;
     if stored == Stored::Now {
-        tracing::info!("an organisation changed");
+        tracing::info!("the register has another entry");
     }
     Ok(stored)
 }
@@ -176,6 +176,9 @@ pub(super) async fn refused(
             OrgRegistration::KIND => Signed::<OrgRegistration>::from_envelope(envelope)
                 .ok()
                 .map(|signed| signed.peek().org()),
+            FederationEvent::KIND => Signed::<FederationEvent>::from_envelope(envelope)
+                .ok()
+                .map(|signed| signed.peek().org),
             OrgApproval::KIND => Signed::<OrgApproval>::from_envelope(envelope)
                 .ok()
                 .map(|signed| signed.peek().org()),
@@ -204,6 +207,13 @@ fn problem(error: RegisterError) -> Problem {
         | RegisterError::NoRoom
         | RegisterError::NoEpochs
         | RegisterError::OpenApprovals(_) => Problem::quota(error),
+        RegisterError::ServerKey(ref why) => match **why {
+            ServerKeyError::Sequence { .. } | ServerKeyError::KeyInUse(_) => {
+                Problem::conflict(error)
+            }
+            ServerKeyError::NotAFounder(_) => Problem::forbidden(error),
+            _ => Problem::invalid(error),
+        },
         RegisterError::Roster(ref why) if matches!(**why, RosterError::Revoked(_)) => {
             Problem::forbidden(error)
         }

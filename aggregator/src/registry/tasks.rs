@@ -50,6 +50,8 @@ pub async fn add_task(app: &App, body: &[u8]) -> Result<(TaskId, Stored), Proble
     let (bytes, public_set) = task_parts(body)?;
     let signed = Signed::<Task>::from_bytes(bytes).map_err(Problem::malformed)?;
     let body = signed.peek();
+    // What a replica without the server's keys would open no round of.
+    app.check_keys().await?;
     let context = app.verify_task(&signed).await?.map_err(Problem::invalid)?;
     let members = app.members().await?;
     let owner = members

@@ -10,7 +10,7 @@ use dawn_protocol::{
     BeaconShare, Challenge, Closed, Endorsement, RoundChallenged, RoundClosed, RoundId, RoundOpen,
 };
 
-use super::ending::{abort, sign};
+use super::ending::abort;
 use super::{EngineError, compute};
 use crate::app::App;
 use crate::clock::now_ms;
@@ -85,7 +85,8 @@ pub(super) async fn challenge(app: &App, row: &RoundRow) -> Result<Moved, Engine
         }
         Err(JudgeError::Violation(violation)) => return Err(violation.into()),
     };
-    let (signed, statement) = sign(app, &challenge)?;
+    let signer = app.round_signer(&closed).await?;
+    let (signed, statement) = signer.sign(&challenge)?;
     // What this server signs must verify like everything else.
     compute(move || RoundClosed::clone(&closed).challenged(&signed)).await??;
     let now = now_ms();

@@ -5,7 +5,7 @@ use dawn_identity::RegisterHead;
 use dawn_protocol::{AbortReason, Closed, RoundContext};
 
 use super::EngineError;
-use super::ending::{Begun, aborted, sign};
+use super::ending::{Begun, aborted};
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::store::StoreError;
@@ -15,13 +15,14 @@ use crate::store::transitions::{Closing, Leaf, Moved};
 /// Signs the root over everything that is stored, or ends the round when that is too little.
 pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineError> {
     let context = app.round_context(&row.round).await?;
+    let signer = &app.round_signer(&context).await?;
     let now = now_ms();
     let task = context.task();
     let unsigned = |_| StoreError::Corrupt("the closing cannot be signed");
     let decide = |leaves: &[Leaf]| -> Result<Closing<'_>, StoreError> {
         if let Some((reason, detail)) = too_little(&context, leaves) {
             let begun = Begun::as_specified(context.spec());
-            let ending = aborted(app, task, row, begun, reason, &detail).map_err(unsigned)?;
+            let ending = aborted(signer, task, row, begun, reason, &detail).map_err(unsigned)?;
             return Ok(Closing::Ended(ending));
         }
         let root = merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>());
@@ -36,7 +37,7 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
                 closed_ms: now,
                 register,
             };
-            Ok(sign(app, &closed).map_err(unsigned)?.1)
+            Ok(signer.sign(&closed).map_err(unsigned)?.1)
         };
         Ok(Closing::Closed {
             sign: Box::new(sign),

@@ -1,7 +1,6 @@
 //! The end of a round, and the beginning of the next.
 
 use dawn_crypto::digest::Digest;
-use dawn_identity::{Signed, Statement};
 use dawn_protocol::{
     AbortReason, Aborted, Draw, RoundResult, RoundSpec, SessionId, Task, TaskContext, Terminal,
 };
@@ -10,24 +9,9 @@ use super::specify::previous;
 use super::{EngineError, awaited};
 use crate::app::App;
 use crate::clock::now_ms;
+use crate::signer::Signer;
 use crate::store::rounds::{NewRound, Phase, RoundRow};
-use crate::store::statements::OwnStatement;
 use crate::store::transitions::{Ending, Moved};
-
-/// Signs a statement of the aggregator.
-pub(super) fn sign<T: Statement>(
-    app: &App,
-    statement: &T,
-) -> Result<(Signed<T>, OwnStatement), EngineError> {
-    let signed = Signed::sign(statement, &app.keys.aggregator)
-        .map_err(|error| EngineError::Unsignable(error.to_string()))?;
-    let own = OwnStatement {
-        kind: T::KIND,
-        envelope: signed.bytes().to_vec(),
-        body: signed.body_digest(),
-    };
-    Ok((signed, own))
-}
 
 fn next_round(
     task: &Task,
@@ -46,12 +30,12 @@ fn next_round(
 
 /// The ending with a result; `model` is the digest of the weights that it produced.
 pub(super) fn result(
-    app: &App,
+    signer: &Signer<'_>,
     task: &Task,
     row: &RoundRow,
     result: &RoundResult,
 ) -> Result<Ending, EngineError> {
-    let (signed, statement) = sign(app, result)?;
+    let (signed, statement) = signer.sign(result)?;
     let now = now_ms();
     Ok(Ending {
         statement,
@@ -102,26 +86,23 @@ impl Begun {
 
 /// The ending without one: the next round starts from the same weights.
 pub(super) fn aborted(
-    app: &App,
+    signer: &Signer<'_>,
     task: &Task,
     row: &RoundRow,
     begun: Begun,
     reason: AbortReason,
     detail: &str,
 ) -> Result<Ending, EngineError> {
-    let (signed, statement) = sign(
-        app,
-        &Aborted {
-            round: row.round,
-            session: begun.session,
-            reason,
-            detail: detail.to_owned(),
-            model: row.model,
-            previous: begun.previous,
-            direction: begun.direction,
-            draw: begun.draw,
-        },
-    )?;
+    let (signed, statement) = signer.sign(&Aborted {
+        round: row.round,
+        session: begun.session,
+        reason,
+        detail: detail.to_owned(),
+        model: row.model,
+        previous: begun.previous,
+        direction: begun.direction,
+        draw: begun.draw,
+    })?;
     let now = now_ms();
     Ok(Ending {
         statement,
@@ -150,11 +131,24 @@ pub(super) async fn abort(
     detail: &str,
 ) -> Result<Moved, EngineError> {
     let task = app.task_context(&row.round.task).await?;
-    let begun = match app.own_statement::<RoundSpec>(&row.round).await? {
-        Some(spec) => Begun::as_specified(spec.peek()),
-        None => Begun::after(previous(app, &row.round).await?.as_ref(), &task),
+    let members = app.members().await?;
+    let (begun, signer) = match app.own_statement::<RoundSpec>(&row.round).await? {
+        Some(spec) => {
+            let signer = match reason {
+                AbortReason::KeyReplaced => app.signer(&members)?,
+                _ => {
+                    app.round_signer(&app.round_context(&row.round).await?)
+                        .await?
+                }
+            };
+            (Begun::as_specified(spec.peek()), signer)
+        }
+        None => {
+            let begun = Begun::after(previous(app, &row.round).await?.as_ref(), &task);
+            (begun, app.signer(&members)?)
+        }
     };
-    let ending = aborted(app, task.task(), row, begun, reason, detail)?;
+    let ending = aborted(&signer, task.task(), row, begun, reason, detail)?;
     let moved = app
         .store
         .finish_round(

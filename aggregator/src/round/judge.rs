@@ -13,7 +13,7 @@ use dawn_protocol::phase::JudgeError;
 use dawn_protocol::{Decision, Finding, PackageReport, RoundChallenged, Verdict};
 
 use super::challenge::challenged_round;
-use super::ending::{abort, sign};
+use super::ending::abort;
 use super::{EngineError, Patience, compute, scalars, threads};
 use crate::app::App;
 use crate::clock::now_ms;
@@ -200,7 +200,8 @@ pub(super) async fn judge(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
         }
         Err(JudgeError::Violation(violation)) => return Err(violation.into()),
     };
-    let (_, statement) = sign(app, &verdict)?;
+    let signer = app.round_signer(&app.round_context(id).await?).await?;
+    let (_, statement) = signer.sign(&verdict)?;
     let now = now_ms();
     let judging = Judging {
         statement,

@@ -100,6 +100,12 @@ pub async fn advance(app: &App, id: &RoundId) -> Result<Next, EngineError> {
         Step::Challenge => challenge::challenge(app, &row).await?,
         Step::Judge => judge::judge(app, &row).await?,
         Step::Open => open::open(app, &row).await?,
+        // Whatever the phase waits for has arrived: it does not count any more.
+        Step::Abort(reason @ AbortReason::KeyReplaced) => {
+            let arrived = app.store.statement_times(id, awaited(row.phase)).await?;
+            let detail = "the aggregator's key was replaced after the round was specified";
+            ending::abort(app, &row, arrived.len() as u32, reason, detail).await?
+        }
         Step::Abort(reason) => {
             let detail = shortfall(&view, reason);
             let weighed = view.answers.arrived_ms.len() as u32;
@@ -151,6 +157,11 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         (Phase::Collecting, None) => Vec::new(),
         (phase, _) => app.store.statement_times(id, awaited(phase)).await?,
     };
+    let replaced = row.phase != Phase::Keying && {
+        let members = app.members().await?;
+        let context = app.round_context(id).await?;
+        context.verify_key_counts(&members).is_err()
+    };
     let exhausted = row.phase == Phase::Keying
         && task.exceeds_budget(app.store.spent_micro_rho(&id.task).await?);
     Ok(View {
@@ -166,6 +177,7 @@ async fn view(app: &App, row: &RoundRow) -> Result<View, EngineError> {
         submitted: row.submitted,
         target: task.task().policy.target_submissions,
         exhausted,
+        replaced,
     })
 }
 

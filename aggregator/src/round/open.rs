@@ -81,7 +81,8 @@ pub(super) async fn open(app: &App, row: &RoundRow) -> Result<Moved, EngineError
     };
     let digest = model_digest(&next);
     app.payloads.put(&ObjectKey::model(&digest), next).await?;
-    let ending = result(app, opened.task(), row, &opened.result(digest))?;
+    let signer = app.round_signer(&opened).await?;
+    let ending = result(&signer, opened.task(), row, &opened.result(digest))?;
     let moved = app
         .store
         .finish_round(id, Phase::Opening, (Opening::KIND, weighed), &ending)

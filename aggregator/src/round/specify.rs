@@ -4,7 +4,7 @@ use dawn_identity::Signed;
 use dawn_protocol::{AbortReason, Aborted, RoundId, RoundResult, SealingKey, Terminal};
 
 use super::EngineError;
-use super::ending::{abort, sign};
+use super::ending::abort;
 use crate::app::App;
 use crate::clock::now_ms;
 use crate::store::rounds::RoundRow;
@@ -44,7 +44,7 @@ pub(super) async fn specify(app: &App, row: &RoundRow) -> Result<Moved, EngineEr
         }
     };
     spec.register = members.head();
-    let (signed, statement) = sign(app, &spec)?;
+    let (signed, statement) = app.signer(&members)?.sign(&spec)?;
     // What this server signs must verify like everything else.
     let context = task.verify_spec(&signed)?;
     context.verify_register(&members)?;

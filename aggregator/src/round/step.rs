@@ -34,6 +34,8 @@ pub struct View {
     pub target: u32,
     /// Whether the charge of this round would exceed the task's budget.
     pub exhausted: bool,
+    /// Whether the aggregator's key was replaced after the round was specified.
+    pub replaced: bool,
 }
 
 /// What to do.
@@ -62,6 +64,9 @@ pub enum Step {
 
 /// The next step (docs/protocol.md, section 4).
 pub fn next_step(view: &View, now_ms: u64) -> Step {
+    if view.replaced && !view.phase.is_over() {
+        return Step::Abort(AbortReason::KeyReplaced);
+    }
     let (done, too_few) = match view.phase {
         Phase::Keying if view.exhausted => return Step::Abort(AbortReason::BudgetExhausted),
         Phase::Keying => (Step::Specify, AbortReason::TooFewSealingKeys),
@@ -128,7 +133,29 @@ mod tests {
             submitted: 0,
             target: 0,
             exhausted: false,
+            replaced: false,
         }
+    }
+
+    #[test]
+    fn a_round_whose_key_was_replaced_is_aborted_at_once() {
+        for phase in [
+            Phase::Endorsing,
+            Phase::Collecting,
+            Phase::Challenging,
+            Phase::Reporting,
+            Phase::Opening,
+        ] {
+            for arrived in [&[][..], &[1, 2, 3, 4, 5, 6]] {
+                let mut view = view(phase, arrived);
+                view.replaced = true;
+                let aborted = Step::Abort(AbortReason::KeyReplaced);
+                assert_eq!(next_step(&view, 0), aborted, "{phase:?}");
+            }
+        }
+        let mut over = view(Phase::Done, &[]);
+        over.replaced = true;
+        assert!(matches!(next_step(&over, 0), Step::Wait { .. }));
     }
 
     #[test]

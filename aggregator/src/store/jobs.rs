@@ -92,6 +92,17 @@ pub(super) async fn remove(conn: &mut PgConnection, id: &JobId) -> Result<(), St
 }
 
 impl Store {
+    /// Has all rounds looked at.
+    pub async fn wake_rounds(&self) -> Result<(), StoreError> {
+        sqlx::query(
+            "update jobs set run_after = least(run_after, clock_timestamp()), wakes = wakes + 1 where kind = $1",
+        )
+        .bind(JobKind::Round.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     /// Makes sure that a job exists without waking one that waits.
     pub async fn ensure_job(&self, id: &JobId) -> Result<(), StoreError> {
         sqlx::query(

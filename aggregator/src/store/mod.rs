@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The migrations cannot be applied.
     #[error("{0}")]
     Schema(String),
+    /// The server's key was replaced while something was signed with it.
+    #[error("a key of the server was replaced meanwhile")]
+    KeyReplaced,
     /// A row does not have the form that this program writes.
     #[error("the database holds an impossible value: {0}")]
     Corrupt(&'static str),
@@ -85,6 +88,7 @@ impl StoreError {
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::WorkerCrashed,
             ) => true,
+            Self::KeyReplaced => true,
             Self::Database(_) | Self::Schema(_) | Self::Corrupt(_) => false,
         }
     }

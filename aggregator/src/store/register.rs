@@ -1,6 +1,6 @@
 //! The register: append-only, gapless, in the order of the log.
 
-use dawn_identity::{Entry, OrgId, RegisterHead};
+use dawn_identity::{Entry, FederationEvent, OrgId, RegisterHead, Statement};
 use sqlx::{PgConnection, Row};
 
 use super::{Store, StoreError, digest, log, rosters, signed, transaction, unsigned, waiting};
@@ -73,6 +73,15 @@ pub(super) async fn still_ends(
     })
 }
 
+/// How many changes of the server's keys are in the register.
+pub(super) async fn server_key_changes(conn: &mut PgConnection) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar("select count(*) from register where kind = $1")
+        .bind(FederationEvent::KIND)
+        .fetch_one(conn)
+        .await?;
+    unsigned(count)
+}
+
 impl Store {
     /// Appends an entry and logs it, unless the register has moved since it was verified.
     pub async fn append_register(&self, new: &NewEntry) -> Result<Appended, StoreError> {
@@ -98,7 +107,7 @@ impl Store {
             }
             let sequence = match &new.entry {
                 Entry::Event(event) => Some(signed(event.sequence)),
-                Entry::Registration(_) | Entry::Approval(..) => None,
+                Entry::Registration(_) | Entry::Approval(..) | Entry::ServerKey(_) => None,
                 Entry::Roster(_, roster) => {
                     rosters::insert(conn, roster, new.now_ms).await?;
                     None

@@ -8,7 +8,9 @@ use sqlx::{PgConnection, Row};
 use super::jobs::{self, JobKind};
 use super::locks::Lock;
 use super::rounds::{Phase, job};
-use super::{Store, StoreError, digest, log, signed, signed32, transaction, unsigned, unsigned32};
+use super::{
+    Store, StoreError, digest, log, register, signed, signed32, transaction, unsigned, unsigned32,
+};
 use crate::payloads::{ObjectKey, Payloads};
 
 /// A statement of the aggregator, ready to be stored.
@@ -20,6 +22,8 @@ pub struct OwnStatement {
     pub envelope: Vec<u8>,
     /// Digest of its body.
     pub body: Digest,
+    /// Number of the last change of the server's keys when it was signed.
+    pub era: u64,
 }
 
 /// A statement of a steward whose signature was verified.
@@ -91,7 +95,8 @@ pub enum Put {
     NoRound,
 }
 
-/// Stores and logs a statement of the aggregator.
+/// Stores and logs a statement of the aggregator, unless its key was replaced since it was signed: in the log everything
+/// after that is under the new key.
 pub(super) async fn insert_own(
     conn: &mut PgConnection,
     id: &RoundId,
@@ -99,7 +104,7 @@ pub(super) async fn insert_own(
     now_ms: u64,
 ) -> Result<(), StoreError> {
     insert(
-        conn,
+        &mut *conn,
         id,
         statement.kind,
         &[],
@@ -107,7 +112,12 @@ pub(super) async fn insert_own(
         &statement.body,
         now_ms,
     )
-    .await
+    .await?;
+    // With the head of the log locked, which appending did, no change of the keys comes in.
+    if register::server_key_changes(conn).await? != statement.era {
+        return Err(StoreError::KeyReplaced);
+    }
+    Ok(())
 }
 
 async fn insert(

@@ -17,6 +17,7 @@ const OCTETS: &str = "application/octet-stream";
 fn with_bodies(task: &str, device: &str, org: &str) -> Vec<(&'static str, String, &'static str)> {
     let mut endpoints = vec![
         ("POST", "/v1/federation".to_owned(), CBOR),
+        ("POST", "/v1/federation/keys".to_owned(), CBOR),
         ("POST", "/v1/orgs".to_owned(), CBOR),
         ("PUT", format!("/v1/orgs/{org}/steward"), CBOR),
         ("POST", "/v1/rosters".to_owned(), CBOR),
@@ -46,6 +47,7 @@ fn with_bodies(task: &str, device: &str, org: &str) -> Vec<(&'static str, String
 fn purpose(method: &str, path: &str) -> Option<Purpose> {
     Some(match (method, path.split('/').next_back()?) {
         ("POST", "federation") => Purpose::Found,
+        ("POST", "keys") => Purpose::ReplaceServerKey,
         ("POST", "orgs") => Purpose::Register,
         ("PUT", "steward") => Purpose::EnrolSteward,
         ("POST", "rosters") => Purpose::PostRoster,

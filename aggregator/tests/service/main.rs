@@ -30,6 +30,7 @@ mod replicas;
 mod restart;
 mod rotated;
 mod rounds;
+mod server_keys;
 mod slow;
 mod submissions;
 mod sweep;

@@ -380,6 +380,7 @@ async fn the_description_has_every_route_with_its_problems() {
     let paths = description["paths"].as_object().unwrap();
     let expected = [
         ("/v1/federation", 2),
+        ("/v1/federation/keys", 1),
         ("/v1/aggregator", 1),
         ("/v1/nonce", 1),
         ("/v1/orgs", 2),

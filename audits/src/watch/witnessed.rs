@@ -85,7 +85,7 @@ impl Watch {
 
     fn signed_by_log(&self, note: &SignedNote) -> Result<Checkpoint, TlogError> {
         let name = origin(&self.federation.digest());
-        Checkpoint::verify(note, &name, &self.federation.log)
+        self.watched.log_keys().checkpoint(note, &name)
     }
 
     /// The root of the first entries; none when there are fewer.

@@ -23,10 +23,12 @@ mod mutations;
 mod noise;
 mod reporting;
 mod selection;
+mod server_keys;
 mod service;
 mod standing;
 mod stewards;
 mod watching;
+mod watching_keys;
 mod ways;
 mod witnesses;
 

@@ -16,15 +16,15 @@ use crate::logs::{entries, head};
 use crate::rounds;
 
 /// A log in memory.
-struct Source {
-    document: FoundingDocument,
-    head: Signed<LogHead>,
-    entries: Vec<Vec<u8>>,
-    witnessed: Option<SignedNote>,
+pub struct Source {
+    pub document: FoundingDocument,
+    pub head: Signed<LogHead>,
+    pub entries: Vec<Vec<u8>>,
+    pub witnessed: Option<SignedNote>,
 }
 
 impl Source {
-    fn of(world: &World, entries: &[Vec<u8>]) -> Self {
+    pub fn of(world: &World, entries: &[Vec<u8>]) -> Self {
         Self {
             document: world.document().clone(),
             head: head(entries, &world.log),
@@ -54,7 +54,7 @@ impl LogSource for Source {
     }
 }
 
-fn log(world: &World, played: &[PlayedRound]) -> Vec<Vec<u8>> {
+pub fn log(world: &World, played: &[PlayedRound]) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = vec![];
     for entry in played.iter().flat_map(|round| entries(world, round)) {
         if !all.contains(&entry) {
@@ -69,21 +69,21 @@ async fn open(world: &World, folder: &Path, source: &Source) -> Watch {
     Watch::open(folder, source, Some(&pin)).await.unwrap()
 }
 
-async fn look(world: &World, folder: &Path, source: &Source) -> (Look, u64) {
+pub async fn look(world: &World, folder: &Path, source: &Source) -> (Look, u64) {
     let mut watch = open(world, folder, source).await;
     let look = watch.look(source).await.unwrap();
     (look, watch.size())
 }
 
 #[track_caller]
-fn assert_found(findings: &[Finding], rule: AuditRule) {
+pub fn assert_found(findings: &[Finding], rule: AuditRule) {
     let found = findings
         .iter()
         .any(|f| (f.rule, f.culprit) == (rule, Party::Aggregator));
     assert!(found, "{findings:?}");
 }
 
-fn evidence(folder: &Path) -> usize {
+pub fn evidence(folder: &Path) -> usize {
     fs::read_dir(folder.join("evidence")).map_or(0, Iterator::count)
 }
 

@@ -36,6 +36,7 @@ pub fn of_round(round: &PlayedRound) -> Vec<Vec<u8>> {
     entries.extend(round.reports.iter().map(|said| said.bytes().to_vec()));
     entries.extend(round.verdict.iter().map(|said| said.bytes().to_vec()));
     entries.extend(round.openings.iter().map(|said| said.bytes().to_vec()));
+    entries.extend(round.later.iter().cloned());
     entries.push(round.terminal.bytes().to_vec());
     entries
 }

@@ -15,7 +15,8 @@ use dawn_crypto::vrf::VrfSecretKey;
 use dawn_identity::{
     Admission, Change, CredentialChain, DeviceId, DeviceRequest, Digest, Federation,
     FoundingDocument, IssuerCertificate, Members, OrgRegistration, Organisation, Roster,
-    RosterEntry, SecretKey, Signed, SignedRoster, StewardId, Validity, VerifiedFederation,
+    RosterEntry, SecretKey, ServerKey, ServerKeyChange, ServerRole, Signed, SignedRoster,
+    SignedServerKeyChange, StewardId, Validity, VerifiedFederation,
 };
 use dawn_learn::{ModelSpec, PublicSet, Quantiser, TrainSpec};
 use dawn_protocol::{
@@ -100,6 +101,8 @@ pub struct World {
     pub vrfs: Vec<VrfSecretKey>,
     pub aggregator: SecretKey,
     pub log: SecretKey,
+    /// Keys that the aggregator had before.
+    pub former: Vec<SecretKey>,
     pub federation: VerifiedFederation,
     pub roster: SignedRoster,
     pub task: Signed<Task>,
@@ -113,6 +116,30 @@ pub struct World {
     /// Everything in the register.
     pub register: Vec<Vec<u8>>,
     pub rng: ChaCha20Rng,
+}
+
+/// The next change of one of the server's keys, signed by all founders with their first root keys.
+pub fn server_key_event(
+    members: &Members,
+    founders: &[Organisation],
+    role: ServerRole,
+    key: &SecretKey,
+) -> Vec<u8> {
+    let federation = members.federation();
+    let (last, previous) = members.last_server_key_change();
+    let change = ServerKeyChange {
+        federation,
+        sequence: last + 1,
+        previous,
+        new: ServerKey::prove(&federation, role, key),
+        created: NOW,
+    };
+    let signatures = founders
+        .iter()
+        .map(|org| change.sign_for(org.id(), org.root()));
+    let change = SignedServerKeyChange::assemble(change, signatures.collect()).unwrap();
+    let event = founders[0].post_server_key(&change).unwrap();
+    event.bytes().to_vec()
 }
 
 /// What happens to a federation that lasts: its guests are approved, and the second founder announces another issuer,
@@ -175,8 +202,9 @@ impl World {
         let organisations: Vec<Organisation> = (0..plan.organisations)
             .map(|i| Organisation::generate(&format!("Org {i}"), validity, &mut rng).unwrap())
             .collect();
-        let aggregator = SecretKey::generate(&mut rng);
-        let log = SecretKey::generate(&mut rng);
+        let mut aggregator = SecretKey::generate(&mut rng);
+        let mut log = SecretKey::generate(&mut rng);
+        let mut former = Vec::new();
         let guests: Vec<Organisation> = (0..plan.guests)
             .map(|i| Organisation::generate(&format!("Guest {i}"), validity, &mut rng).unwrap())
             .collect();
@@ -239,6 +267,21 @@ impl World {
         };
         register.push(posting.unwrap().bytes().to_vec());
         if plan.eventful {
+            let mut members = Members::founders_of(&federation);
+            register.iter().for_each(|entry| {
+                members.push(entry).unwrap();
+            });
+            // Before a founder's root key is another one.
+            for (role, seed) in [(ServerRole::Log, 61), (ServerRole::Aggregator, 62)] {
+                let key = SecretKey::from_seed(&[seed; 32]);
+                let event = server_key_event(&members, &organisations, role, &key);
+                members.push(&event).unwrap();
+                register.push(event);
+                match role {
+                    ServerRole::Log => log = key,
+                    ServerRole::Aggregator => former.push(std::mem::replace(&mut aggregator, key)),
+                }
+            }
             register.extend(events(
                 &federation,
                 &organisations,
@@ -331,6 +374,7 @@ impl World {
             vrfs,
             aggregator,
             log,
+            former,
             federation,
             roster,
             task,
@@ -365,6 +409,31 @@ impl World {
             members.push(entry).unwrap();
         }
         self.context = self.context.under_roster_in_force(&members).unwrap();
+    }
+
+    /// The members as of the end of the register.
+    pub fn members(&self) -> Members {
+        let mut members = Members::founders_of(&self.federation);
+        for entry in &self.register {
+            members.push(entry).unwrap();
+        }
+        members
+    }
+
+    /// One of the server's keys is replaced; gives the entry, which is the last of the register.
+    pub fn replace_server_key(&mut self, role: ServerRole, key: &SecretKey) -> Vec<u8> {
+        let event = server_key_event(&self.members(), &self.organisations, role, key);
+        self.register.push(event.clone());
+        let new = SecretKey::from_seed(&key.to_seed());
+        match role {
+            ServerRole::Log => self.log = new,
+            ServerRole::Aggregator => self
+                .former
+                .push(std::mem::replace(&mut self.aggregator, new)),
+        }
+        let members = self.members();
+        self.context = TaskContext::verify(&self.federation, &members, &self.task).unwrap();
+        event
     }
 
     pub fn steward_id(&self, point: u8) -> StewardId {

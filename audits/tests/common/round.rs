@@ -6,7 +6,7 @@ use dawn_crypto::norm::{Answer, Hidden, NormParams, NormProof};
 use dawn_crypto::params::Q;
 use dawn_crypto::seal::SealingSecretKey;
 use dawn_crypto::vrf::prove;
-use dawn_identity::{Signed, device_vrf};
+use dawn_identity::{SecretKey, ServerRole, Signed, device_vrf};
 use dawn_learn::Model;
 use dawn_protocol::answers::{Scalars, answers_digest};
 use dawn_protocol::digests::model_digest;
@@ -21,7 +21,7 @@ use dawn_protocol::{
 };
 use rand_core::Rng;
 
-use super::{NOW, World};
+use super::{NOW, World, server_key_event};
 
 /// How a device cheats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,8 @@ pub struct PlayedRound {
     pub openings: Vec<Signed<Opening>>,
     /// What stands beside the openings, one for each when the task asks for groups.
     pub group_sums: Vec<Vec<u8>>,
+    /// Entries of the register after those of the closing, when the round's key was replaced.
+    pub later: Vec<Vec<u8>>,
     pub terminal: Terminal,
     pub next_model: Model,
     pub next_direction: Option<Model>,
@@ -232,6 +234,7 @@ impl World {
             verdict: None,
             openings: vec![],
             group_sums: vec![],
+            later: vec![],
             terminal: self.abort(&open, AbortReason::TooFewSubmissions),
             updates: vec![],
         };
@@ -331,6 +334,34 @@ impl World {
             draw: open.spec().draw,
         };
         Terminal::Aborted(Signed::sign(&aborted, &self.aggregator).unwrap())
+    }
+
+    /// The founders let another key of the aggregator in, and the round that was played under the one before is aborted with it.
+    /// The register does not have the change yet.
+    pub fn abort_replaced(&mut self, played: &PlayedRound, key: &SecretKey) -> PlayedRound {
+        let event = server_key_event(
+            &self.members(),
+            &self.organisations,
+            ServerRole::Aggregator,
+            key,
+        );
+        let aborted = Aborted {
+            round: played.spec.peek().round,
+            session: Some(played.spec.peek().session()),
+            reason: AbortReason::KeyReplaced,
+            detail: String::new(),
+            model: played.spec.peek().model,
+            previous: played.spec.peek().previous,
+            direction: played.spec.peek().direction,
+            draw: played.spec.peek().draw,
+        };
+        self.former.push(SecretKey::from_seed(&key.to_seed()));
+        PlayedRound {
+            later: vec![event],
+            terminal: Terminal::Aborted(Signed::sign(&aborted, key).unwrap()),
+            next_model: played.model.clone(),
+            ..played.clone()
+        }
     }
 
     fn finish(

@@ -61,6 +61,10 @@ pub fn transcript(world: &World, round: &PlayedRound) -> Vec<u8> {
             writer.group_sums(sums).unwrap();
         }
     }
+    round
+        .later
+        .iter()
+        .for_each(|entry| writer.later(entry).unwrap());
     writer.terminal(&round.terminal).unwrap();
     writer.finish().unwrap().1
 }

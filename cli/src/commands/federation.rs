@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
-use dawn_identity::{Admission, Federation, FoundingDocument};
+use clap::{Subcommand, ValueEnum};
+use dawn_identity::{Admission, Digest, Federation, FoundingDocument, ServerRole};
 use dawn_transport::Api;
 use serde_json::json;
 
+use super::server_keys;
 use crate::{files, output};
 
 #[derive(Subcommand)]
@@ -47,6 +48,52 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// On the server: makes another key of the aggregator or of the log, and a file in which founders let it in.
+    ProposeKey {
+        #[arg(long)]
+        server: String,
+        /// Which key is replaced.
+        #[arg(long, value_enum)]
+        role: Role,
+        /// The folder of the server's keys (keys/ in its data directory). The new key goes there, to ROLE.next.pem, unless it is there.
+        #[arg(long)]
+        keys: PathBuf,
+        /// Where the file for the founders goes.
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Adds founders' signatures to such a file, offline. The old key has no say: a thief of it replaces nothing.
+    SignKey {
+        /// The file; it is overwritten.
+        #[arg(long)]
+        change: PathBuf,
+        /// The founding document, or a copy of it.
+        #[arg(long)]
+        founding: PathBuf,
+        /// Digest of the founding document that you trust.
+        #[arg(long)]
+        federation: Digest,
+        /// Folder of a founder that signs; once per founder.
+        #[arg(long = "org", required = true)]
+        orgs: Vec<PathBuf>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Posts the file when enough founders have signed it: the new key takes over, and the old one signs nothing any more.
+    ReplaceKey {
+        #[arg(long)]
+        server: String,
+        /// The file.
+        #[arg(long)]
+        change: PathBuf,
+        /// Folder of a founder that has signed it.
+        #[arg(long)]
+        org: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
     /// Shows a founding document, from a file or a server.
     Show {
         /// File or http(s) address.
@@ -56,8 +103,43 @@ pub enum Command {
     },
 }
 
+/// Which of the server's keys.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Role {
+    /// It signs what is said in rounds.
+    Aggregator,
+    /// It signs heads and checkpoints of the log.
+    Log,
+}
+
 pub async fn run(command: Command) -> Result<ExitCode> {
     match command {
+        Command::ProposeKey {
+            server,
+            role,
+            keys,
+            out,
+            json,
+        } => {
+            let role = match role {
+                Role::Aggregator => ServerRole::Aggregator,
+                Role::Log => ServerRole::Log,
+            };
+            server_keys::propose(&server, role, &keys, &out, json).await
+        }
+        Command::SignKey {
+            change,
+            founding,
+            federation,
+            orgs,
+            json,
+        } => server_keys::sign(&change, &founding, &federation, &orgs, json),
+        Command::ReplaceKey {
+            server,
+            change,
+            org,
+            json,
+        } => server_keys::replace(&server, &change, &org, json).await,
         Command::Found {
             name,
             server,

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use dawn_audits::DEFAULT_MAX_BYTES;
 use dawn_crypto::merkle::leaf_hash;
-use dawn_identity::{Digest, SignedRoster, VerifiedFederation};
+use dawn_identity::{Digest, Members, Register, SignedRoster, VerifiedFederation, register};
 use dawn_protocol::tlog::note::{Algorithm, verifier_key};
-use dawn_protocol::tlog::{Checkpoint, SignedNote, TlogProof, cosignature, origin};
+use dawn_protocol::tlog::{Checkpoint, LogKeys, SignedNote, TlogProof, cosignature, origin};
 use dawn_transport::Api;
 use serde_json::json;
 
@@ -59,6 +59,9 @@ pub enum Command {
         /// Digest of the founding document that you trust.
         #[arg(long)]
         federation: Digest,
+        /// The register, when the log's key was replaced: pages of GET /v1/register in their order; once a page.
+        #[arg(long = "register")]
+        register: Vec<PathBuf>,
         /// The roster whose stewards count; without it cosignatures are not looked at.
         #[arg(long, requires = "roster_digest")]
         roster: Option<PathBuf>,
@@ -82,7 +85,8 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify_pinned(&federation)?;
             let (checkpoint, note) = api.export_log(&dir, &federation, max_bytes).await?;
-            shown(json, &federation, &checkpoint, &note, None)
+            let members = newest(&api, &federation).await?;
+            shown(json, &members, &checkpoint, &note, None)
         }
         Command::Prove {
             server,
@@ -93,27 +97,40 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         } => {
             let api = Api::new(&server)?;
             let federation = api.federation().await?.verify_pinned(&federation)?;
+            let members = newest(&api, &federation).await?;
             let proof = api.log_proof(index, None).await?;
             let entries = api.log_entries(index, 1).await?;
             let entry = entries.first().context("the log has no such entry")?;
-            let checkpoint = verified(&proof, &entry.envelope, &federation)?;
+            let checkpoint = verified(&proof, &entry.envelope, &members)?;
             files::overwrite(&out, proof.to_text().as_bytes(), 0o644)?;
             files::overwrite(&out.with_extension("entry"), &entry.envelope, 0o644)?;
-            shown(json, &federation, &checkpoint, &proof.checkpoint, None)
+            shown(json, &members, &checkpoint, &proof.checkpoint, None)
         }
         Command::Verify {
             proof,
             entry,
             founding,
             federation,
+            register,
             roster,
             roster_digest,
             json,
         } => {
             let federation = files::load_founding(&founding)?.verify_pinned(&federation)?;
+            let mut members = Members::founders_of(&federation);
+            for path in register {
+                let entries = register::page(&files::read(&path)?)
+                    .with_context(|| format!("{}: not a page of the register", path.display()))?;
+                for entry in entries {
+                    let taken = members.push(&entry);
+                    taken.with_context(|| path.display().to_string())?;
+                }
+            }
             let proof = TlogProof::parse(&files::read(&proof)?)?;
             let entry = files::read(&entry)?;
-            let checkpoint = verified(&proof, &entry, &federation)?;
+            let checkpoint = verified(&proof, &entry, &members).context(
+                "with the log's key as of the register that was given (--register); a proof under a key that was replaced is fetched again with dawn log prove",
+            )?;
             let roster = match roster {
                 Some(path) => Some(SignedRoster::from_bytes(&files::read(&path)?)?),
                 None => None,
@@ -123,23 +140,28 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             {
                 bail!("the roster is another one: {}", roster.peek().digest());
             }
-            shown(json, &federation, &checkpoint, &proof.checkpoint, roster)
+            shown(json, &members, &checkpoint, &proof.checkpoint, roster)
         }
     }
 }
 
-fn verified(
-    proof: &TlogProof,
-    entry: &[u8],
-    federation: &VerifiedFederation,
-) -> Result<Checkpoint> {
-    let name = origin(&federation.digest());
-    Ok(proof.verify(&leaf_hash(entry), &name, &federation.log)?)
+/// The members as of the register that the server shows: they say which key is the log's.
+async fn newest(api: &Api, federation: &VerifiedFederation) -> Result<Members> {
+    let mut register = Register::new(federation);
+    api.extend_register(&mut register, None).await?;
+    Ok(register.members().clone())
+}
+
+fn verified(proof: &TlogProof, entry: &[u8], members: &Members) -> Result<Checkpoint> {
+    let name = origin(&members.federation());
+    let checkpoint = LogKeys::newest(members).checkpoint(&proof.checkpoint, &name)?;
+    proof.verify_in(&leaf_hash(entry), checkpoint.size, &checkpoint.root)?;
+    Ok(checkpoint)
 }
 
 fn shown(
     json: bool,
-    federation: &VerifiedFederation,
+    members: &Members,
     checkpoint: &Checkpoint,
     note: &SignedNote,
     roster: Option<SignedRoster>,
@@ -152,7 +174,7 @@ fn shown(
     let value = json!({
         "size": checkpoint.size,
         "root": checkpoint.root,
-        "verifier_key": verifier_key(&checkpoint.origin, Algorithm::Ed25519, &federation.log),
+        "verifier_key": verifier_key(&checkpoint.origin, Algorithm::Ed25519, members.log()),
         "cosigned": cosigned,
         "needed": needed,
     });

@@ -24,6 +24,7 @@ pub mod org;
 mod org_changes;
 mod org_rotation;
 pub mod roster;
+mod server_keys;
 pub mod steward;
 pub mod task;
 mod task_description;

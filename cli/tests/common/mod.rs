@@ -31,6 +31,11 @@ pub struct Testbed {
 impl Testbed {
     /// Founds a federation and posts a task whose round collects for `collecting_ms`.
     pub async fn open(orgs: u8, devices: usize, collecting_ms: u32) -> Self {
+        Self::with_rounds(orgs, devices, collecting_ms, 1).await
+    }
+
+    /// The same with more rounds, of which each is closed when all devices have submitted.
+    pub async fn with_rounds(orgs: u8, devices: usize, collecting_ms: u32, rounds: u32) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_dawn"));
         let mut stage = Stage::open(binary, scratch.path()).await.unwrap();
@@ -54,14 +59,17 @@ impl Testbed {
             train: settings.train,
             quantiser: settings.quantiser,
             sigma_error: Sigma::ERROR_MIN,
-            rounds: 1,
+            rounds,
             policy: Policy {
                 min_accepted: 4,
                 min_honest: 3,
                 min_organisations: 2,
                 max_org_share_permille: 700,
                 max_submissions: 100,
-                target_submissions: 100,
+                target_submissions: match rounds {
+                    1 => 100,
+                    _ => devices as u32,
+                },
             },
             deadlines: Deadlines {
                 keying_ms: 60_000,

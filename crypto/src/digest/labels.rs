@@ -40,6 +40,12 @@ labels! {
     STEWARD_PROOF = "steward proof of possession";
     /// What a new root key signs to show that its holder takes over an organisation.
     ROOT_PROOF = "root key proof of possession";
+    /// Digest of a change of the server's keys.
+    SERVER_KEY = "server key change digest";
+    /// What a founder signs to let another key of the server take over.
+    SERVER_KEY_SIGNATURE = "server key change signature";
+    /// What a new key of the server signs to show that its holder takes over.
+    SERVER_KEY_PROOF = "server key proof of possession";
     /// Head of a federation's register after an entry.
     REGISTER = "register head";
     /// External associated data of an envelope.

@@ -3,7 +3,8 @@
 use dawn_audits::AuditStatement;
 use dawn_crypto::params::Sigma;
 use dawn_identity::{
-    Change, DeviceId, Digest, Envelope, OrgApproval, OrgEvent, RosterPosting, SecretKey, Statement,
+    Change, DeviceId, Digest, Envelope, FederationEvent, OrgApproval, OrgEvent, RosterPosting,
+    SecretKey, ServerKey, ServerKeyChange, ServerRole, SignedServerKeyChange, Statement,
     to_canonical,
 };
 use dawn_protocol::terminal::Terminal;
@@ -144,6 +145,19 @@ pub(super) fn statements(seeds: &mut Vec<Seed>) {
     add(OrgApproval::KIND, approval.body());
     let posting = org.post_roster(&world.roster, NOW).expect("consistent");
     add(RosterPosting::KIND, posting.body());
+    for role in [ServerRole::Aggregator, ServerRole::Log] {
+        let change = ServerKeyChange {
+            federation,
+            sequence: 1,
+            previous: federation,
+            new: ServerKey::prove(&federation, role, &SecretKey::from_seed(&[79; 32])),
+            created: NOW,
+        };
+        let by = vec![change.sign_for(org.id(), org.root())];
+        let change = SignedServerKeyChange::assemble(change, by).expect("consistent");
+        let event = org.post_server_key(&change).expect("consistent");
+        add(FederationEvent::KIND, event.body());
+    }
     for (report, name) in targets::reports()
         .iter()
         .zip(["passed", "failed", "damaged"])

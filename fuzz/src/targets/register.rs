@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 use arbitrary::{Arbitrary, Unstructured};
 use dawn_crypto::digest::Digest;
 use dawn_identity::{
-    Change, DeviceId, Entry, Envelope, IssuerCertificate, KeyId, Members, OrgEvent, OrgId,
-    PublicKey, Register, RegisterHead, Roster, RosterPosting, SecretKey, Signed, SignedRoster,
-    StewardId,
+    Change, DeviceId, Entry, Envelope, FederationEvent, IssuerCertificate, KeyId, Members,
+    OrgEvent, OrgId, PublicKey, Register, RegisterHead, Roster, RosterPosting, SecretKey,
+    ServerKey, ServerKeyChange, ServerRole, Signed, SignedRoster, SignedServerKeyChange, StewardId,
 };
 use dawn_protocol::MAX_STATEMENT_BYTES;
 
@@ -41,6 +41,8 @@ enum Step {
         by: u8,
         change: Option<u32>,
     },
+    /// The next change of the server's keys, with the signatures of these of the organisations.
+    ServerKey { key: u8, log: bool, by: u8 },
 }
 
 /// What an event changes; the numbers say to or of what.
@@ -161,6 +163,11 @@ fn signed_by_who_counts(entry: &Entry, before: &Members) {
             let approved = before.pending(&said.org());
             assert!(approved.is_none_or(|known| known.body_digest() == registration.body_digest()));
         }
+        Entry::ServerKey(said) => {
+            assert!(before.is_founder(&said.org));
+            assert_eq!(Some(said.signer()), root(&said.org));
+            assert!(said.change.signatures().len() >= usize::from(base().federation.roster_quorum));
+        }
         Entry::Roster(said, roster) => {
             assert_eq!(Some(said.signer()), root(&said.org));
             assert_eq!(roster.signed(), &said.roster);
@@ -180,7 +187,7 @@ fn signed_by_who_counts(entry: &Entry, before: &Members) {
 fn changes_one(entry: &Entry, before: &Members, after: &Members) {
     for member in before.iter() {
         let now = after.get(&member.org()).expect("nobody is forgotten");
-        if member.org() != entry.org() || matches!(entry, Entry::Roster(..)) {
+        if member.org() != entry.org() || matches!(entry, Entry::Roster(..) | Entry::ServerKey(_)) {
             assert_eq!(now, member);
         }
         let rotated = |entry: &Entry| match entry {
@@ -224,11 +231,22 @@ fn changes_one(entry: &Entry, before: &Members, after: &Members) {
         }
     }
     assert!(after.rosters().starts_with(before.rosters()));
+    // A key of the server is replaced by nothing else, and one at a time.
+    let keys = |members: &Members| [members.aggregators().to_vec(), members.logs().to_vec()];
+    for (now, then) in keys(after).iter().zip(keys(before)) {
+        assert!(now.starts_with(&then));
+    }
+    let count = |members: &Members| keys(members).concat().len();
+    let replaces = usize::from(matches!(entry, Entry::ServerKey(_)));
+    assert_eq!(count(after), count(before) + replaces);
 }
 
 fn keys_are_apart(members: &Members) {
-    let federation = [base().aggregator.public(), base().log.public()];
-    let mut seen: BTreeSet<KeyId> = federation.iter().map(PublicKey::id).collect();
+    let server = members.aggregators().iter().chain(members.logs());
+    let mut seen = BTreeSet::new();
+    for key in server {
+        assert!(seen.insert(key.id()), "one key of the server, two purposes");
+    }
     let waiting = members.all_pending().map(|waiting| &waiting.root);
     for root in members
         .iter()
@@ -351,6 +369,34 @@ fn said(step: &Step, members: &Members) -> Option<Vec<u8>> {
                 .ok()?
                 .bytes()
                 .to_vec()
+        }
+        Step::ServerKey { key, log, by } => {
+            let federation = base().federation.digest();
+            let (last, previous) = members.last_server_key_change();
+            let role = match log {
+                true => ServerRole::Log,
+                false => ServerRole::Aggregator,
+            };
+            let change = ServerKeyChange {
+                federation,
+                sequence: last + 1,
+                previous,
+                new: ServerKey::prove(&federation, role, key_at(*key)),
+                created: NOW,
+            };
+            let orgs = (0..5).filter(|place| by & (1 << place) != 0).map(org_at);
+            let signatures = orgs.filter_map(|org| {
+                let root = members.get(&org)?.root().id();
+                Some(change.sign_for(org, key_of(&root)?))
+            });
+            let signatures: Vec<_> = signatures.collect();
+            let org = signatures.first()?.org;
+            let event = FederationEvent {
+                org,
+                change: SignedServerKeyChange::assemble(change, signatures).ok()?,
+            };
+            let root = members.get(&org)?.root().id();
+            Signed::sign(&event, key_of(&root)?).ok()?.bytes().to_vec()
         }
     })
 }

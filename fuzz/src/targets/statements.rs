@@ -8,7 +8,7 @@ use dawn_crypto::params::Q;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
-    DeviceCredential, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, RosterPosting,
+    DeviceCredential, FederationEvent, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, RosterPosting,
     Signed, Statement, StewardEnrolment, TaskId, to_canonical,
 };
 use dawn_protocol::{
@@ -62,6 +62,7 @@ kinds! {
     OrgEvent, |_, _| ();
     OrgApproval, |_, _| ();
     RosterPosting, |_, _| ();
+    FederationEvent, |_, _| ();
     AuditStatement, audit_report;
 }
 

@@ -19,13 +19,15 @@ pub enum Purpose {
     EnrolSteward,
     /// `POST /v1/rosters`, by the root key of an organisation that signed the roster.
     PostRoster,
+    /// `POST /v1/federation/keys`, by the root key of the founder that posts the change.
+    ReplaceServerKey,
     /// `POST /v1/tasks`, by the owner's root or issuer key.
     CreateTask,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Found,
         Self::Register,
         Self::Rotate,
@@ -33,6 +35,7 @@ impl Purpose {
         Self::Approve,
         Self::EnrolSteward,
         Self::PostRoster,
+        Self::ReplaceServerKey,
         Self::CreateTask,
     ];
 
@@ -46,6 +49,7 @@ impl Purpose {
             Self::Approve => "dawn-org-approve",
             Self::EnrolSteward => "dawn-steward-enrol",
             Self::PostRoster => "dawn-roster-post",
+            Self::ReplaceServerKey => "dawn-server-key-replace",
             Self::CreateTask => "dawn-task-create",
         }
     }

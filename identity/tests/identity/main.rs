@@ -18,6 +18,7 @@ mod registers;
 mod registrations;
 mod roster_places;
 mod rosters;
+mod server_keys;
 mod signed_request;
 mod story;
 mod vectors;

@@ -27,8 +27,10 @@ impl TaskContext {
     /// [`Rule::Roster`], by the aggregator, when the register does not have the roster, or it has other organisations or
     /// thresholds than the one that the task names.
     pub fn under_roster(&self, members: &Members, roster: &Digest) -> Result<Self, Violation> {
-        if self.roster().digest() == *roster {
-            return Ok(self.clone());
+        // The members' register may have other keys of the aggregator.
+        let same_keys = self.verified_with().aggregators() == members.aggregators();
+        if same_keys && self.roster().digest() == *roster {
+            return Ok(self.under_key(*members.aggregator()));
         }
         let roster = members
             .roster(roster)
@@ -40,6 +42,7 @@ impl TaskContext {
             })?;
         let inner = &self.inner;
         Ok(Self {
+            aggregator: *members.aggregator(),
             inner: Arc::new(Inner {
                 federation: inner.federation.clone(),
                 members: Arc::new(members.clone()),

@@ -21,6 +21,7 @@ use dawn_identity::{KeyError, StewardId};
 
 pub mod checkpoint;
 pub mod cosignature;
+pub mod keys;
 pub mod note;
 pub mod proof;
 pub mod subtree;
@@ -29,6 +30,7 @@ pub mod witness;
 
 pub use checkpoint::Checkpoint;
 pub use cosignature::Cosignature;
+pub use keys::LogKeys;
 pub use note::{NoteSignature, SignedNote};
 pub use proof::TlogProof;
 pub use tile::{Bundle, TileId, TileSet};
@@ -75,6 +77,16 @@ pub enum TlogError {
         /// Why.
         error: KeyError,
     },
+    /// Signed with a key that signs no log of this size any more.
+    #[error(
+        "a log of {0} entries is signed here with a key that was replaced before: whoever has the old key may have made it; fetch it again"
+    )]
+    ReplacedKey(u64),
+    /// Signed with none of the log's keys, as far as they are known.
+    #[error(
+        "a log of {0} entries is signed with none of the log's keys that are known here; if its key was replaced since, fetch the newest register"
+    )]
+    UnknownKey(u64),
     /// A tile that the computation needs is not there, or too short.
     #[error("tile {0} is missing or too short")]
     NoTile(String),

@@ -53,8 +53,11 @@ fn most(task: &Task, form: Form) -> u64 {
             Kind::PublicSet => public_set_bytes(task),
             kind => fixed_limit(kind).map_or(model, |limit| limit as u64),
         };
-        if kind == Kind::Register {
-            return MAX_REGISTER_ENTRIES as u64 * 9 + MAX_BYTES;
+        // Those at the end are of the same register as those at the beginning.
+        match kind {
+            Kind::Register => return MAX_REGISTER_ENTRIES as u64 * 9 + MAX_BYTES,
+            Kind::Later => return 0,
+            _ => {}
         }
         let times = match (kind, form) {
             (Kind::Payload | Kind::Answers, Form::Detached)

@@ -168,6 +168,8 @@ kinds! {
     AnswersDigest = 24 => "digest of answers",
     /// The digest of the whole transcript, in a detached one.
     WholeDigest = 25 => "digest of the whole transcript",
+    /// An entry of the register after those at the beginning, up to the key under which the round was aborted.
+    Later = 26 => "later register entry",
     /// The digest of everything before.
     End = 255 => "end",
 }
@@ -190,23 +192,29 @@ impl Kind {
             (K::PreviousResult | K::PreviousAborted, _) => matches!(self, K::Model),
             (K::Model, _) => matches!(self, K::Direction | K::Spec | K::Aborted),
             (K::Direction, _) => matches!(self, K::Spec | K::Aborted),
-            (K::Spec, _) => matches!(self, K::Endorsement | K::Aborted),
-            (K::Endorsement, _) => matches!(self, K::Endorsement | K::Header | K::Aborted),
+            (K::Spec, _) => matches!(self, K::Endorsement | K::Later | K::Aborted),
+            (K::Endorsement, _) => {
+                matches!(self, K::Endorsement | K::Header | K::Later | K::Aborted)
+            }
             (K::Header, Form::Whole) => matches!(self, K::Payload),
             (K::Header, Form::Detached) => matches!(self, K::PayloadDigest),
             (K::Payload | K::PayloadDigest, _) => {
-                matches!(self, K::Header | K::Closed | K::Aborted)
+                matches!(self, K::Header | K::Closed | K::Later | K::Aborted)
             }
-            (K::Closed, _) => matches!(self, K::Challenge | K::Aborted),
-            (K::Challenge, _) => matches!(self, K::Report | K::Aborted),
+            (K::Closed, _) => matches!(self, K::Challenge | K::Later | K::Aborted),
+            (K::Challenge, _) => matches!(self, K::Report | K::Later | K::Aborted),
             (K::Report, Form::Whole) => matches!(self, K::Answers),
             (K::Report, Form::Detached) => matches!(self, K::AnswersDigest),
             (K::Answers | K::AnswersDigest, _) => {
-                matches!(self, K::Report | K::Verdict | K::Aborted)
+                matches!(self, K::Report | K::Verdict | K::Later | K::Aborted)
             }
-            (K::Verdict, _) => matches!(self, K::Opening | K::Aborted),
-            (K::Opening, _) => matches!(self, K::Opening | K::GroupSums | K::Result | K::Aborted),
-            (K::GroupSums, _) => matches!(self, K::Opening | K::Result | K::Aborted),
+            (K::Verdict, _) => matches!(self, K::Opening | K::Later | K::Aborted),
+            (K::Opening, _) => matches!(
+                self,
+                K::Opening | K::GroupSums | K::Result | K::Later | K::Aborted
+            ),
+            (K::GroupSums, _) => matches!(self, K::Opening | K::Result | K::Later | K::Aborted),
+            (K::Later, _) => matches!(self, K::Later | K::Aborted),
             (K::Result | K::Aborted, Form::Whole) => matches!(self, K::End),
             (K::Result | K::Aborted, Form::Detached) => matches!(self, K::WholeDigest),
             (K::WholeDigest, _) => matches!(self, K::End),

@@ -151,7 +151,7 @@ impl<R: Read> TranscriptReader<R> {
 
     fn count(&mut self, kind: Kind, offset: u64) -> Result<(), TranscriptError> {
         let most = match kind {
-            Kind::Register => MAX_REGISTER_ENTRIES,
+            Kind::Register | Kind::Later => MAX_REGISTER_ENTRIES,
             Kind::Header | Kind::Payload | Kind::PayloadDigest => 2 * MAX_SUBMISSIONS as usize,
             Kind::Report | Kind::Answers | Kind::AnswersDigest => 2 * MAX_STEWARDS,
             // An opening and its sums, or openings alone.

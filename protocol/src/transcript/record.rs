@@ -55,6 +55,8 @@ pub enum Record {
     Opening(Box<Signed<Opening>>),
     /// The sums over groups of the opening before, as bytes ([`crate::GroupSums`]).
     GroupSums(Vec<u8>),
+    /// An entry of the register that comes after those at the beginning, as bytes.
+    Later(Vec<u8>),
     /// How the round ended.
     Terminal(Box<Terminal>),
     /// The digest of the payload of the header before; nobody has compared it.
@@ -103,6 +105,7 @@ impl Record {
             Kind::Verdict => Self::Verdict(Box::new(signed!(Verdict))),
             Kind::Opening => Self::Opening(Box::new(signed!(Opening))),
             Kind::GroupSums => Self::GroupSums(bytes),
+            Kind::Later => Self::Later(bytes),
             Kind::Result => Self::Terminal(Box::new(Terminal::Result(signed!(RoundResult)))),
             Kind::Aborted => Self::Terminal(Box::new(Terminal::Aborted(signed!(Aborted)))),
             Kind::PayloadDigest => Self::PayloadDigest(digest(&bytes)?),
@@ -137,6 +140,7 @@ impl Record {
             Self::Verdict(_) => Kind::Verdict,
             Self::Opening(_) => Kind::Opening,
             Self::GroupSums(_) => Kind::GroupSums,
+            Self::Later(_) => Kind::Later,
             Self::Terminal(terminal) => match **terminal {
                 Terminal::Result(_) => Kind::Result,
                 Terminal::Aborted(_) => Kind::Aborted,
@@ -188,7 +192,7 @@ fn digest(bytes: &[u8]) -> Result<Digest, String> {
 pub(super) fn fixed_limit(kind: Kind) -> Option<usize> {
     Some(match kind {
         Kind::Founding => FoundingDocument::MAX_BYTES,
-        Kind::Register => MAX_ENTRY_BYTES,
+        Kind::Register | Kind::Later => MAX_ENTRY_BYTES,
         Kind::Roster => SignedRoster::MAX_BYTES,
         Kind::Task => Signed::<Task>::MAX_BYTES,
         Kind::PreviousResult | Kind::Result => Signed::<RoundResult>::MAX_BYTES,

@@ -257,6 +257,14 @@ impl<W: Write> TranscriptWriter<W> {
         self.record(Kind::GroupSums, sums)
     }
 
+    /// The next entry of the register after those of [`Self::register`].
+    ///
+    /// # Errors
+    /// As [`Self::founding`].
+    pub fn later(&mut self, entry: &[u8]) -> Result<(), TranscriptError> {
+        self.record(Kind::Later, entry)
+    }
+
     /// How the round ended.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod places;
 mod preparing;
 mod reporting;
 mod selection;
+mod server_keys;
 mod shares;
 mod statements;
 mod tampered;

@@ -108,6 +108,11 @@ impl Stage {
             .kill()
     }
 
+    /// The folder of the aggregator's keys.
+    pub fn keys(&self) -> PathBuf {
+        self.folder.path().join("aggregator/keys")
+    }
+
     /// The client of the aggregator.
     pub fn api(&self) -> &Api {
         &self.api

@@ -23,6 +23,7 @@ mod rounds;
 mod scalars;
 mod selection;
 mod server;
+mod server_keys;
 mod split_openings;
 mod splits;
 mod whole;

@@ -83,11 +83,16 @@ fn a_closing_that_names_less_than_was_known_at_the_endorsement() {
     assert_eq!(refusal(world.report(&state, &closed)), old);
     drop(state);
 
-    // Also when only so much is shown after a restart.
+    // Also when only so much is shown after a restart: it does not even cosign the log.
     let state = world.start();
+    let asked = state.share_beacon(&closed.announcement, &closed.statement, &mut world.rng);
+    assert_eq!(refusal(asked.map(|_| Vec::new())), old);
+    let size = world.leaves.len();
+    let shown = world.to_cosign(size, size);
+    let asked = state.cosign(&shown, now(), &mut world.rng);
     assert_eq!(
-        refusal(share(&mut world, &state, &closed, &closed.statement)),
-        old
+        refusal(asked.map(|_| Vec::new())),
+        Refusal::RegisterShrank { shown: 1, known: 2 }
     );
     state.learn_register(1, &[entry]).expect("follows");
     let mut whole = closed.statement.peek().clone();

@@ -112,9 +112,23 @@ pub fn bases() -> Vec<Base> {
             },
         ],
     );
+    let mut replaced = made(
+        "replaced",
+        Plan {
+            devices: 2,
+            ..Plan::default()
+        },
+        206,
+        &[few(), all()],
+    );
+    let key = SecretKey::from_seed(&[63; 32]);
+    replaced.round = replaced.world.abort_replaced(&replaced.round, &key);
+    replaced.draft = Draft::of(&replaced.world, &replaced.round);
+    replaced.only = &[Kind::Later];
     liars.only = &[Kind::Verdict, Kind::Result, Kind::Challenge];
     vec![
         liars,
+        replaced,
         made("plain", eventful, 201, &[all(), all()]),
         made("aborted", aborted, 202, &[few(), silent]),
         made("options", plans::options(), 203, &[all(), all()]),
