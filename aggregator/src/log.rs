@@ -1,6 +1,6 @@
 //! The head of the log, signed. The entries and their order: [`crate::store::log`].
 
-use dawn_identity::Signed;
+use dawn_identity::{Digest, SecretKey, Signed};
 use dawn_protocol::log::LogHead;
 
 use crate::app::App;
@@ -11,6 +11,30 @@ use crate::problem::Problem;
 /// Heads that are kept so that one size gets one signature.
 const KEPT: usize = 64;
 
+/// Where the log ends, and its key there. A key that was replaced signs no log that says so, and whoever reads a log that does not
+/// say so yet knows only that one.
+///
+/// # Errors
+/// The database is away, or the key is not here.
+pub(crate) async fn end(app: &App) -> Result<(u64, Digest, &SecretKey), Problem> {
+    loop {
+        let before = key(app).await?;
+        let (size, root) = app.store.log_head().await?;
+        let after = key(app).await?;
+        if before.public() == after.public() {
+            return Ok((size, root, after));
+        }
+    }
+}
+
+/// Before there is a federation, nobody has named a key.
+async fn key(app: &App) -> Result<&SecretKey, ContextError> {
+    match app.log_key().await {
+        Err(ContextError::NoFederation) => Ok(&app.keys.log),
+        key => key,
+    }
+}
+
 /// The signed head of the log as it is now. The same replica answers the same bytes while the log does not
 /// grow.
 ///
@@ -18,13 +42,7 @@ const KEPT: usize = 64;
 /// The database is away.
 pub async fn signed_head(app: &App) -> Result<Vec<u8>, Problem> {
     let mut heads = app.heads.lock().await;
-    let (size, root) = app.store.log_head().await?;
-    // After the size: a key that was replaced signs no log that says so.
-    let key = match app.log_key().await {
-        // Before there is a federation, nobody has named a key.
-        Err(ContextError::NoFederation) => &app.keys.log,
-        key => key?,
-    };
+    let (size, root, key) = end(app).await?;
     if let Some(head) = heads.get(&size) {
         return Ok(head.clone());
     }

@@ -181,7 +181,7 @@ async fn later_keys(
         }
         position += page.len() as u64;
         for entry in &page {
-            spool.transcript.later(entry).map_err(unwritable)?;
+            spool.both(|out| out.later(entry))?;
             let event = Signed::<FederationEvent>::from_bytes(entry);
             let key = event.map(|event| event.peek().change.peek().new.key().id());
             if key == Ok(aborted.signer()) {

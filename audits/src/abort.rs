@@ -4,7 +4,7 @@
 //! An abort names its reason, and not what led to it. A file that stops before what the reason comes after may have been cut by
 //! whoever hands it over: then the aggregator is not to blame for it.
 
-use dawn_identity::Signed;
+use dawn_identity::{PublicKey, Signed};
 use dawn_protocol::phase::JudgeError;
 use dawn_protocol::roll::Roll;
 use dawn_protocol::{
@@ -41,7 +41,7 @@ impl Came {
     fn before(task: &TaskContext, reason: AbortReason) -> Self {
         match reason {
             AbortReason::TooFewSealingKeys | AbortReason::BudgetExhausted => Self::Begun,
-            AbortReason::TooFewEndorsements => Self::Specified,
+            AbortReason::TooFewEndorsements | AbortReason::KeyReplaced => Self::Specified,
             AbortReason::TooFewSubmissions => Self::Announced,
             AbortReason::TooFewBeaconShares => Self::Closed,
             AbortReason::TooFewReports => Self::Challenged,
@@ -116,8 +116,21 @@ pub(crate) fn check_early(
     let task = &preamble.context;
     match context {
         Some(context) => blame::aborted(context, &told.members, aborted)?,
-        // Without a specification it is under whatever key the aggregator had then.
-        None => blame::by_aggregator_ever(task, AuditRule::Abort, aborted)?,
+        // Without a specification it is under whatever key the aggregator had then: none from before the last round's.
+        None => {
+            blame::by_aggregator_ever(task, AuditRule::Abort, aborted)?;
+            let mut keys = task.verified_with().aggregators().iter().map(PublicKey::id);
+            let last = preamble.previous.as_ref().map(Terminal::signer);
+            let replaced = last.is_some_and(|last| {
+                keys.find(|key| *key == last || *key == aborted.signer()) != Some(last)
+            });
+            Finding::unless(
+                !replaced,
+                AuditRule::Abort,
+                Party::Provider,
+                "the abort is under a key of the aggregator that was replaced before the round before ended",
+            )?;
+        }
     }
     let body = aborted.peek();
     match (context, &body.session) {
@@ -266,8 +279,13 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
         AbortReason::TooLittleNoise => "noise of stewards",
         AbortReason::TooFewReports => "reports",
         AbortReason::TooFewOpenings => "openings",
+        AbortReason::KeyReplaced => {
+            chain.unchecked().push(format!(
+                "round {round}: that nothing was said in it after what is here is the word of whoever hands it over: a round whose key was replaced ends at any stage"
+            ));
+            return;
+        }
         AbortReason::Policy
-        | AbortReason::KeyReplaced
         | AbortReason::BudgetExhausted
         | AbortReason::NoSmallOpening
         | AbortReason::AmbiguousOpening

@@ -5,7 +5,7 @@
 //! that an honest party could have been in, and only then the party (docs/audit.md, section 2).
 
 use dawn_identity::{Members, SessionId, Signed, Statement, StewardId};
-use dawn_protocol::{Aborted, RoundContext, RoundId, TaskContext, Violation};
+use dawn_protocol::{AbortReason, Aborted, RoundContext, RoundId, TaskContext, Violation};
 
 use crate::finding::{Finding, Party};
 use crate::rule::AuditRule;
@@ -35,6 +35,15 @@ pub(crate) fn aborted(
     members: &Members,
     aborted: &Signed<Aborted>,
 ) -> Result<(), Finding> {
+    // With the round's own key while it is the aggregator's: the round was ended for a reason that is not one.
+    let replaced = aborted.peek().reason == AbortReason::KeyReplaced;
+    if replaced
+        && context.verify_key_counts(members).is_ok()
+        && context.verify_aggregator(aborted).is_ok()
+    {
+        let detail = "the round was aborted because its key was replaced, and it was not";
+        return Err(Finding::new(AuditRule::Abort, Party::Aggregator, detail));
+    }
     let verified = context.verify_aborted(aborted, members);
     not_signed(AuditRule::Abort, Aborted::KIND, verified)
 }

@@ -19,7 +19,8 @@ pub(crate) struct Link {
     pub(crate) terminal: Digest,
     /// What it started from.
     pub(crate) start: Start,
-    pub(crate) spent_micro_rho: u64,
+    /// None where that is not known: a verdict may have been left out.
+    pub(crate) spent_micro_rho: Option<u64>,
 }
 
 /// What is known of the rounds before, by task. What is not known is noted, not assumed.
@@ -103,7 +104,7 @@ impl Chain {
     /// What the rounds before have spent, when they are known.
     pub(crate) fn spent_before(&self, round: &RoundId) -> Option<u64> {
         match self.links.get(&round.task) {
-            Some(link) => Some(link.spent_micro_rho),
+            Some(link) => link.spent_micro_rho,
             None => (round.number == 1).then_some(0),
         }
     }

@@ -68,6 +68,8 @@ pub(crate) struct Heard {
     /// What the aggregator signed, by body.
     own: BTreeMap<(RoundId, Phase), Digest>,
     aborted: BTreeMap<RoundId, AbortReason>,
+    /// The key that a round was specified with.
+    keys: BTreeMap<RoundId, KeyId>,
     tasks: BTreeSet<TaskId>,
 }
 
@@ -77,6 +79,7 @@ impl Heard {
             bodies: BTreeMap::new(),
             own: BTreeMap::new(),
             aborted: BTreeMap::new(),
+            keys: BTreeMap::new(),
             tasks: BTreeSet::new(),
         }
     }
@@ -133,10 +136,44 @@ impl Heard {
             }
             Entry::Occupied(known) => once(Some(*known.get()))?,
         }
+        self.under_its_key(round, phase, reason, signer)?;
         if let Some(reason) = reason {
             self.aborted.insert(round, reason);
         }
         self.aborted_in_time(&round)
+    }
+
+    /// A18: everything in a round is under the key that it was specified with. A19: but for its end when that key was replaced,
+    /// and only then.
+    fn under_its_key(
+        &mut self,
+        round: RoundId,
+        phase: Phase,
+        reason: Option<AbortReason>,
+        signer: KeyId,
+    ) -> Result<(), Finding> {
+        if phase == Phase::Spec {
+            self.keys.insert(round, signer);
+        }
+        let key = self.keys.get(&round);
+        if reason == Some(AbortReason::KeyReplaced) {
+            return Finding::unless(
+                key.is_some_and(|key| *key != signer),
+                AuditRule::Abort,
+                Party::Aggregator,
+                format_args!(
+                    "round {round} was aborted because its key was replaced, and it was not"
+                ),
+            );
+        }
+        Finding::unless(
+            key.is_none_or(|key| *key == signer),
+            AuditRule::Log,
+            Party::Aggregator,
+            format_args!(
+                "the log has a statement in round {round} under another key than the round's"
+            ),
+        )
     }
 
     /// A19: nothing was said that an abort for its reason comes before.

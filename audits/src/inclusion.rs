@@ -7,7 +7,7 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use dawn_crypto::digest::{Digest, hash, labels};
-use dawn_identity::{EnvelopeError, FederationEvent, SessionId, Signed, Statement};
+use dawn_identity::{EnvelopeError, FederationEvent, ServerKey, SessionId, Signed, Statement};
 use dawn_protocol::digests;
 use dawn_protocol::transcript::{Record, TranscriptError, TranscriptReader};
 use dawn_protocol::{Closed, Decision, Receipt, RoundId, RoundSpec, Terminal, Verdict};
@@ -220,8 +220,10 @@ fn found<R: Read>(
                 rests = Some(Rests::new(federation));
             }
             Record::Register(entry) => {
-                if let Ok(event) = Signed::<FederationEvent>::from_bytes(&entry) {
-                    keys.push(*event.peek().change.peek().new.key());
+                if let Ok(event) = Signed::<FederationEvent>::from_bytes(&entry)
+                    && let ServerKey::Aggregator { key, .. } = event.peek().change.peek().new
+                {
+                    keys.push(key);
                 }
             }
             Record::Spec(spec) => {
@@ -247,7 +249,7 @@ fn found<R: Read>(
                 if let Some(receipt) = &submitted.receipt {
                     // The audit has verified who signed the specification. A round has one key: one that was replaced before
                     // may be a thief's, who would have the aggregator convicted.
-                    let signer = signer.unwrap_or(receipt.signer());
+                    let signer = signer.unwrap_or(terminal.signer());
                     let key = keys.iter().find(|key| key.id() == signer).or(keys.first());
                     if let Some(key) = key {
                         receipt.verify(key)?;

@@ -3,7 +3,7 @@
 
 use dawn_crypto::digest::Digest;
 use dawn_crypto::params::MAX_STEWARDS;
-use dawn_identity::{BrokenRule, SessionId, Signed, Statement, StewardId};
+use dawn_identity::{BrokenRule, KeyId, SessionId, Signed, Statement, StewardId};
 use minicbor::{Decode, Encode};
 
 use crate::byte_code::byte_code;
@@ -263,6 +263,14 @@ impl Terminal {
         match self {
             Self::Result(signed) => signed.body_digest(),
             Self::Aborted(signed) => signed.body_digest(),
+        }
+    }
+
+    /// The key that signed it, as it says; not verified.
+    pub fn signer(&self) -> KeyId {
+        match self {
+            Self::Result(signed) => signed.signer(),
+            Self::Aborted(signed) => signed.signer(),
         }
     }
 

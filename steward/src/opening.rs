@@ -105,7 +105,7 @@ impl StewardState {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &request)? {
                 return Ok(Err(bytes));
             }
-            self.check_key(&open)?;
+            self.check_key(change, &open)?;
             if change.round(&round)?.session != Some(open.session()) {
                 return Err(StewardError::from(Refusal::OtherSession(round)));
             }
@@ -217,6 +217,8 @@ impl StewardState {
             if let Some(bytes) = self.serve(change, &round, AnswerKind::Opening, &work.request)? {
                 return Ok(bytes);
             }
+            // It may have been replaced while the packages were read.
+            self.check_key(change, &work.judged)?;
             let spending = self.afford(
                 change,
                 work.judged.task_context(),

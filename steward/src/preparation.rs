@@ -184,7 +184,7 @@ impl StewardState {
         context: &RoundContext,
     ) -> Result<(), StewardError> {
         let round = context.round_id();
-        self.check_key(context)?;
+        self.check_key(change, context)?;
         let mut record = change.round(&round)?;
         match record.session {
             Some(session) if session == context.session() => Ok(()),

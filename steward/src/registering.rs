@@ -3,12 +3,16 @@
 
 use std::sync::PoisonError;
 
-use dawn_identity::{Members, RegisterHead, Signed};
+use dawn_identity::{Members, Register, RegisterHead, Signed};
 use dawn_protocol::{Closed, Culprit, RoundContext, RoundId, Rule, Violation};
+use rand_core::CryptoRng;
 
 use crate::change::Change;
 use crate::error::{Refusal, StewardError};
 use crate::state::StewardState;
+
+const OTHER_REGISTER: &str =
+    "this is another register than the one that this steward was shown before";
 
 impl StewardState {
     /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
@@ -36,15 +40,30 @@ impl StewardState {
             register.push(entry).map_err(|error| violation(&error))?;
         }
         match seen {
-            Some(seen)
-                if seen.entries <= register.head().entries && register.at(&seen).is_none() =>
-            {
-                let other =
-                    "this is another register than the one that this steward was shown before";
-                Err(violation(&other).into())
+            Some(seen) if seen.entries <= register.head().entries && !register.contains(&seen) => {
+                // Nothing of it stays, or it would be what the true one does not follow, and what is judged by.
+                *register = Register::new(self.federation());
+                drop(register);
+                self.forget_tasks();
+                Err(violation(&OTHER_REGISTER).into())
             }
             _ => Ok(()),
         }
+    }
+
+    /// Remembers how far the register is known, also when nothing is said: a restart makes no steward forget that a key was
+    /// replaced.
+    ///
+    /// # Errors
+    /// [`StewardError::Vault`], [`Refusal::RegisterShrank`]; [`Refusal::Violation`] by the aggregator for another register.
+    pub fn keep_register<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
+        if self.vault.register()? == Some(self.register_head()) {
+            return Ok(());
+        }
+        self.vault.write(rng, |change| {
+            self.remember_register(change)?;
+            Ok(())
+        })
     }
 
     /// How many entries of the register this steward has.
@@ -77,11 +96,17 @@ impl StewardState {
         members.ok_or_else(|| Violation::new(Culprit::Aggregator, Rule::Register, detail).into())
     }
 
-    /// That the key with which a round was specified is still the aggregator's, as far as the register is known.
+    /// That the key with which a round was specified is still the aggregator's, as far as the register is known: no less than
+    /// when something was said before, or whoever has stolen the old key would wait for a restart.
     ///
     /// # Errors
-    /// [`Refusal::KeyReplaced`].
-    pub(crate) fn check_key(&self, context: &RoundContext) -> Result<(), StewardError> {
+    /// [`Refusal::KeyReplaced`], [`Refusal::RegisterShrank`].
+    pub(crate) fn check_key(
+        &self,
+        change: &mut Change<'_>,
+        context: &RoundContext,
+    ) -> Result<(), StewardError> {
+        self.remember_register(change)?;
         let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
         let counts = context.verify_key_counts(register.members());
         counts.map_err(|_| Refusal::KeyReplaced(context.round_id()).into())
@@ -91,16 +116,22 @@ impl StewardState {
     /// something was said before has been shown again.
     ///
     /// # Errors
-    /// [`Refusal::RegisterShrank`].
+    /// [`Refusal::RegisterShrank`]; [`Refusal::Violation`] by the aggregator when it is another one.
     pub(crate) fn remember_register(&self, change: &mut Change<'_>) -> Result<u64, StewardError> {
-        let head = self.register_head();
-        let known = change.register()?.map_or(0, |known| known.entries);
-        if head.entries < known {
-            let shown = head.entries;
-            return Err(Refusal::RegisterShrank { shown, known }.into());
-        }
-        if head.entries > known {
-            change.put_register(&head)?;
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        let head = register.head();
+        match change.register()? {
+            Some(known) if head.entries < known.entries => {
+                let (shown, known) = (head.entries, known.entries);
+                return Err(Refusal::RegisterShrank { shown, known }.into());
+            }
+            Some(known) if !register.contains(&known) => {
+                return Err(
+                    Violation::new(Culprit::Aggregator, Rule::Register, OTHER_REGISTER).into(),
+                );
+            }
+            Some(known) if head == known => {}
+            _ => change.put_register(&head)?,
         }
         Ok(head.entries)
     }

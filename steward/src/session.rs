@@ -133,6 +133,7 @@ impl Session {
             }
             WorkItem::ContributeNoise { announcement } => {
                 drop(entries);
+                self.refresh_register().await?;
                 let work = decide(&self.state, move |state, rng| {
                     state.noise(&announcement, rng).map(Arc::new)
                 })

@@ -130,6 +130,12 @@ impl StewardState {
         Ok(context)
     }
 
+    /// Forgets the tasks that were verified with a register that was another one.
+    pub(crate) fn forget_tasks(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.clear();
+    }
+
     /// Whether a task has been learnt.
     pub fn knows_task(&self, task: &TaskId) -> bool {
         self.tasks

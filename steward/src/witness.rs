@@ -11,7 +11,8 @@ use dawn_crypto::merkle::leaf_hash;
 use dawn_identity::Digest;
 use dawn_protocol::RoundId;
 use dawn_protocol::tlog::{
-    AddCheckpoint, LogKeys, NoteSignature, SignedNote, TlogProof, cosignature, cosigner, origin,
+    AddCheckpoint, Checkpoint, LogKeys, NoteSignature, SignedNote, TlogProof, cosignature,
+    cosigner, origin,
 };
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
@@ -69,13 +70,17 @@ impl StewardState {
         rng: &mut R,
     ) -> Result<(u64, NoteSignature), StewardError> {
         let name = origin(&self.federation().digest());
-        let checkpoint = LogKeys::newest(&self.members())
-            .checkpoint(&shown.checkpoint, &name)
-            .map_err(|error| Refusal::NotTheLog(error.to_string()))?;
+        let verify = || {
+            LogKeys::newest(&self.members())
+                .checkpoint(&shown.checkpoint, &name)
+                .map_err(|error| Refusal::NotTheLog(error.to_string()))
+        };
+        let checkpoint = verify()?;
         let size = checkpoint.size;
         let cosigned = self.vault.write(rng, |change| {
-            // Whoever has a key that was replaced could show a register in which it was not.
+            // Whoever has a key that was replaced could show a register in which it was not, or a checkpoint just before.
             self.remember_register(change)?;
+            verify()?;
             if let Some(last) = change.witnessed()? {
                 if size < last.size {
                     let had = last.size;

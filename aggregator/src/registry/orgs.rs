@@ -2,8 +2,8 @@
 
 use dawn_identity::register::MAX_ENTRY_BYTES;
 use dawn_identity::{
-    Envelope, FederationEvent, Members, OrgApproval, OrgEvent, OrgId, OrgRegistration, RegisterError,
-    RosterEntry, RosterError, ServerKeyError, Signed, Statement, StewardEnrolment,
+    Envelope, FederationEvent, Members, OrgApproval, OrgEvent, OrgId, OrgRegistration,
+    RegisterError, RosterEntry, RosterError, ServerKeyError, Signed, Statement, StewardEnrolment,
 };
 
 use super::Stored;

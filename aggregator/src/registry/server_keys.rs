@@ -18,6 +18,8 @@ pub async fn replace_server_key(app: &App, bytes: &[u8]) -> Result<Stored, Probl
     // Another founder may have posted the same.
     let (_, last) = app.members().await?.last_server_key_change();
     if last == change.digest() {
+        // Whoever posted it may have been cut off before this.
+        app.store.wake_rounds().await?;
         return Ok(Stored::Already);
     }
     let stored = register_entry(app, bytes).await?;

@@ -309,10 +309,11 @@ fn a_key_that_was_not_replaced_ends_no_round() {
         }
         .signed(key)
     };
-    let refused = |round: PlayedRound, rule| {
+    let refused_by = |round: PlayedRound, rule, culprit| {
         let report = audit(&world, &transcript(&world, &round));
-        assert_broken(&report, rule, Party::Provider);
+        assert_broken(&report, rule, culprit);
     };
+    let refused = |round, rule| refused_by(round, rule, Party::Provider);
     let with = |terminal, later: &[Vec<u8>]| PlayedRound {
         terminal,
         later: later.to_vec(),
@@ -321,7 +322,12 @@ fn a_key_that_was_not_replaced_ends_no_round() {
     let replaced = AbortReason::KeyReplaced;
     // Without the change; by the old key; by one that nobody let in.
     refused(with(signed(replaced, &key(70)), &[]), AuditRule::Abort);
-    refused(with(signed(replaced, &old), &[]), AuditRule::Abort);
+    // The key that the round has, and nobody replaced: the aggregator ends a round that it does not like.
+    refused_by(
+        with(signed(replaced, &old), &[]),
+        AuditRule::Abort,
+        Party::Aggregator,
+    );
     refused(
         with(signed(replaced, &old), &right.later),
         AuditRule::Container,
@@ -410,6 +416,65 @@ fn a_statement_under_the_old_key_after_the_change_breaks_the_log() {
             "{finding}"
         );
         log.remove(at);
+    }
+}
+
+/// Nobody let another key in: the aggregator ends a round that it does not like, at whatever stage, and the log alone shows it.
+#[test]
+fn a_round_that_is_ended_with_its_own_key_is_found_in_the_log() {
+    let mut world = World::new(611);
+    let played = world.play(None, &Script::default());
+    let Terminal::Aborted(replaced) = world.abort_replaced(&played, &key(70)).terminal else {
+        panic!("aborted")
+    };
+    let ended = Terminal::Aborted(Signed::sign(replaced.peek(), &world.aggregator).unwrap());
+    for stage in 0..=7 {
+        let round = PlayedRound {
+            terminal: ended.clone(),
+            ..up_to(&played, stage)
+        };
+        let log = [before_rounds(&world), of_round(&round)].concat();
+        let dir = tempfile::tempdir().unwrap();
+        let written = file(&head(&log, &world.log), &log);
+        fs::write(dir.path().join(LOG_FILE), written).unwrap();
+        let report = verify_path(dir.path(), &options(&world)).unwrap();
+        assert_broken(&report, AuditRule::Abort, Party::Aggregator);
+    }
+}
+
+/// An abort because of the key holds at every stage, so that a verdict before it can be left out of the file: what it charged is
+/// not the aggregator's lie.
+#[test]
+fn a_verdict_that_is_left_out_before_the_abort_convicts_nobody() {
+    let mut world = World::new(612);
+    let played = world.play(None, &Script::default());
+    let aborted = world.abort_replaced(&played, &key(70));
+    let before = world.register.clone();
+    world.replace_server_key(ServerRole::Aggregator, &key(70));
+    let second = world.play(Some(&aborted), &Script::default());
+    let register = world.register.clone();
+    let audit_with = |world: &World, first: Vec<u8>| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("1.dawn"), first).unwrap();
+        fs::write(dir.path().join("2.dawn"), transcript(world, &second)).unwrap();
+        verify_path(dir.path(), &options(world)).unwrap()
+    };
+    for stage in 3..=7 {
+        let cut = PlayedRound {
+            later: aborted.later.clone(),
+            terminal: aborted.terminal.clone(),
+            ..up_to(&played, stage)
+        };
+        world.register.clone_from(&before);
+        let first = transcript(&world, &cut);
+        world.register.clone_from(&register);
+        let report = audit_with(&world, first);
+        assert!(report.passed(), "{stage}: {report}");
+        let said = report
+            .unchecked
+            .iter()
+            .any(|note| note.contains("ends at any stage"));
+        assert!(said, "{:?}", report.unchecked);
     }
 }
 

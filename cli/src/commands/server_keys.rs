@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use dawn_aggregator::keys::Keys;
 use dawn_identity::{
-    Digest, SecretKey, ServerKey, ServerKeyChange, ServerRole, SignedServerKeyChange,
+    Digest, SecretKey, ServerKey, ServerKeyChange, ServerRole, SignedServerKeyChange, key_file,
 };
 use dawn_transport::Api;
 use rand_core::UnwrapErr;
@@ -26,10 +26,27 @@ pub async fn propose(
     let (federation, register) = state(&Api::new(server)?).await?;
     let path = Keys::next_path(keys, role);
     let key = if path.exists() {
-        files::read_key(&path)?
+        let key = files::read_key(&path)?;
+        let members = register.members();
+        if [members.aggregators(), members.logs()]
+            .concat()
+            .contains(&key.public())
+        {
+            bail!(
+                "{} is the server's key already: move it to {role}.pem first (docs/operations.md), then propose another one",
+                path.display()
+            );
+        }
+        key
     } else {
         let key = SecretKey::generate(&mut UnwrapErr(getrandom::SysRng));
-        files::write_key(&path, &key)?;
+        // Encrypted like the one that it replaces, or like those that the server makes.
+        let current = keys.join(format!("{role}.pem"));
+        let mut passphrase = key_file::passphrase()?;
+        if passphrase.is_none() && current.exists() {
+            passphrase = files::passphrase_like(&current)?;
+        }
+        files::write_sealed(&path, &key, passphrase.as_ref())?;
         key
     };
     let (last, previous) = register.members().last_server_key_change();

@@ -164,7 +164,8 @@ impl Record {
             | Self::Header(bytes)
             | Self::Payload(bytes)
             | Self::Answers(bytes)
-            | Self::GroupSums(bytes) => bytes,
+            | Self::GroupSums(bytes)
+            | Self::Later(bytes) => bytes,
             Self::Task(signed) => signed.bytes(),
             Self::Previous(terminal) | Self::Terminal(terminal) => terminal.bytes(),
             Self::Spec(signed) => signed.bytes(),

@@ -58,6 +58,44 @@ fn a_register_that_shrank_is_refused_after_a_restart_too() {
         .expect("all of it is shown again");
 }
 
+/// What was refused once is refused the next time too, however long it is, and the true register is taken after it.
+#[test]
+fn another_register_is_not_followed_when_it_is_shown_again() {
+    for longer in [false, true] {
+        let mut world = World::new();
+        let state = world.start();
+        let ((_, entry), (_, other)) = (registered(&world, 5), registered(&world, 4));
+        state
+            .learn_register(1, std::slice::from_ref(&entry))
+            .expect("follows");
+        state.keep_register(&mut world.rng).expect("remembers");
+        drop(state);
+        let mut forked = world.entries.clone();
+        forked.push(other);
+        if longer {
+            forked.push(registered(&world, 3).1);
+        }
+        let state = world.start();
+        for _ in 0..3 {
+            let known = usize::try_from(state.register_entries()).expect("small");
+            let shown = state.learn_register(known as u64, &forked[known..]);
+            assert_rule!(refusal(shown.map(|()| Vec::new())), Rule::Register);
+            let kept = state.keep_register(&mut world.rng);
+            let shown = state.register_entries();
+            let shrank = Refusal::RegisterShrank { shown, known: 2 };
+            assert_eq!(refusal(kept.map(|()| Vec::new())), shrank);
+            assert_eq!(refusal(world.sealing_key(&state, 1)), shrank);
+        }
+        let whole = [world.entries.clone(), vec![entry]].concat();
+        let known = usize::try_from(state.register_entries()).expect("small");
+        state
+            .learn_register(known as u64, &whole[known..])
+            .expect("the true one");
+        state.keep_register(&mut world.rng).expect("as before");
+        world.sealing_key(&state, 1).expect("nothing was lost");
+    }
+}
+
 #[test]
 fn a_closing_that_names_less_than_was_known_at_the_endorsement() {
     let mut world = World::new();

@@ -94,6 +94,36 @@ fn nothing_is_said_in_a_round_whose_key_was_replaced() {
     assert_eq!(body::<Endorsement>(&said).round, world.id(2));
 }
 
+/// A thief of the old key waits until a steward starts again, and shows it the register from before the change.
+#[test]
+fn a_steward_that_starts_again_has_not_forgotten_the_change() {
+    for refused_once in [false, true] {
+        let mut world = World::new();
+        let state = world.start();
+        let round = world.first_round(&state);
+        replace(&mut world, ServerRole::Aggregator, &key(70));
+        learn(&world, &state);
+        state.keep_register(&mut world.rng).expect("remembers");
+        if refused_once {
+            let over = Refusal::KeyReplaced(world.id(1));
+            assert_eq!(refusal(world.endorse(&state, &round)), over);
+        }
+        drop(state);
+        let all = world.entries.clone();
+        world.entries.truncate(all.len() - 1);
+        let state = world.start();
+        let refused = refusal(world.endorse(&state, &round));
+        assert!(
+            matches!(refused, Refusal::RegisterShrank { .. }),
+            "{refused}"
+        );
+        world.entries = all;
+        learn(&world, &state);
+        let over = Refusal::KeyReplaced(world.id(1));
+        assert_eq!(refusal(world.endorse(&state, &round)), over);
+    }
+}
+
 /// A thief of the old key names a place before the change, or after it: either is refused by whoever has read it.
 #[test]
 fn a_thief_of_the_old_key_gets_no_endorsement() {
