@@ -192,7 +192,10 @@ mod tests {
         std::fs::write(&path, next.to_pkcs8_pem().as_bytes()).expect("writes");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("chmod");
         let exposed = Keys::open_or_create(dir.path());
-        assert!(matches!(exposed, Err(KeysError::Exposed(..))));
+        assert!(matches!(
+            exposed,
+            Err(KeysError::File(KeyFileError::Exposed(..)))
+        ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
         let both = Keys::open_or_create(dir.path()).expect("reads");
         assert!(both.waits(ServerRole::Log) && !both.waits(ServerRole::Aggregator));

@@ -1,18 +1,16 @@
 //! The server's keys are replaced by the commands of the runbook (docs/operations.md), with real processes: stewards, devices,
 //! auditors and copies of the log go on without being told.
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use common::Testbed;
 use dawn_identity::{FoundingDocument, Register};
 use dawn_protocol::{RoundId, RoundSpec};
 use dawn_sim::demo::federation::write_key;
-use rand_core::UnwrapErr;
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_dawn");
@@ -100,37 +98,6 @@ async fn replace(bed: &mut Testbed, role: &str) -> Value {
     made["key"].clone()
 }
 
-async fn phase(bed: &mut Testbed, number: usize, until: &[&str]) -> Value {
-    let begun = Instant::now();
-    loop {
-        bed.stage.check_alive().unwrap();
-        let status = bed.stage.api().task_status(&bed.task).await.unwrap();
-        let round = status["rounds"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|round| round["number"] == number)
-            .cloned()
-            .unwrap_or_default();
-        if until.contains(&round["phase"].as_str().unwrap_or("none")) {
-            return round;
-        }
-        assert!(
-            begun.elapsed() < Duration::from_secs(240),
-            "round {number} is stuck: {round}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn submit(bed: &Testbed) {
-    for (open, (_, data)) in bed.open_rounds().await.into_iter().zip(&bed.clients) {
-        let rng = &mut UnwrapErr(getrandom::SysRng);
-        let update = open.train(data, rng).unwrap();
-        open.submit(update, rng).await.unwrap();
-    }
-}
-
 async fn signer(bed: &Testbed, number: u32) -> String {
     let round = RoundId::new(bed.task, number);
     let entries = bed.stage.api().statements(&round).await.unwrap();
@@ -153,8 +120,8 @@ fn head(major: u8, len: usize) -> Vec<u8> {
 async fn the_runbook_replaces_each_key_between_rounds_and_in_the_middle_of_one() {
     let mut bed = Testbed::with_rounds(4, 8, 120_000, 4).await;
     save_founders(&bed);
-    submit(&bed).await;
-    phase(&mut bed, 1, &["done"]).await;
+    bed.submit().await;
+    bed.round(1, &["done"]).await;
     assert_eq!(bed.audit().await, "PASS");
     ok(&bed, "log export --server SERVER --federation PIN copy");
     ok(
@@ -167,20 +134,20 @@ async fn the_runbook_replaces_each_key_between_rounds_and_in_the_middle_of_one()
         &format!("log verify old.tlog-proof old.entry {verify}"),
     );
     // The log's key, while round 2 is on its way: it does not disturb it.
-    phase(&mut bed, 2, &["collecting"]).await;
+    bed.round(2, &["collecting"]).await;
     let log_key = replace(&mut bed, "log").await;
-    submit(&bed).await;
-    phase(&mut bed, 2, &["done"]).await;
+    bed.submit().await;
+    bed.round(2, &["done"]).await;
     // The aggregator's key, in the middle of round 3.
-    phase(&mut bed, 3, &["collecting"]).await;
+    bed.round(3, &["collecting"]).await;
     let before = signer(&bed, 3).await;
     replace(&mut bed, "aggregator").await;
-    let ended = phase(&mut bed, 3, &["aborted"]).await;
+    let ended = bed.round(3, &["aborted"]).await;
     assert_eq!(ended["abort_reason"], "key-replaced");
-    phase(&mut bed, 4, &["collecting"]).await;
+    bed.round(4, &["collecting"]).await;
     assert_ne!(signer(&bed, 4).await, before);
-    submit(&bed).await;
-    phase(&mut bed, 4, &["done"]).await;
+    bed.submit().await;
+    bed.round(4, &["done"]).await;
     // Everybody agrees: the auditor from the service and from the files, the copy that goes on, new proofs.
     assert_eq!(bed.audit().await, "PASS");
     ok(&bed, "audit verify audit --federation PIN");

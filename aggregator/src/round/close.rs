@@ -23,7 +23,7 @@ pub(super) async fn close(app: &App, row: &RoundRow) -> Result<Moved, EngineErro
         if let Some((reason, detail)) = too_little(&context, leaves) {
             let begun = Begun::as_specified(context.spec());
             let ending = aborted(signer, task, row, begun, reason, &detail).map_err(unsigned)?;
-            return Ok(Closing::Ended(ending));
+            return Ok(Closing::Ended(Box::new(ending)));
         }
         let root = merkle::root(&leaves.iter().map(|(leaf, _)| *leaf).collect::<Vec<_>>());
         let (round, session) = (row.round, context.session());

@@ -92,7 +92,7 @@ pub enum Closing<'a> {
         deadline_ms: u64,
     },
     /// With the end of the round.
-    Ended(Ending),
+    Ended(Box<Ending>),
 }
 
 /// A submission's leaf, and the point of the steward whose noise it is.

@@ -1,4 +1,6 @@
 //! A small federation of real processes for the end-to-end tests.
+// Every test uses a part of it.
+#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +18,9 @@ use dawn_sim::demo::server::Stage;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use tempfile::TempDir;
+
+/// A round draws only from devices that were enrolled eleven minutes before it (docs/protocol.md, section 4.10).
+const ENROLLED_BEFORE: u64 = 700;
 
 /// Server, stewards and devices of one task with one round.
 pub struct Testbed {
@@ -36,6 +41,18 @@ impl Testbed {
 
     /// The same with more rounds, of which each is closed when all devices have submitted.
     pub async fn with_rounds(orgs: u8, devices: usize, collecting_ms: u32, rounds: u32) -> Self {
+        Self::with_task(orgs, devices, |task| {
+            task.rounds = rounds;
+            task.deadlines.collecting_ms = collecting_ms;
+            if rounds > 1 {
+                task.policy.target_submissions = devices as u32;
+            }
+        })
+        .await
+    }
+
+    /// The same with a task that is changed before it is posted.
+    pub async fn with_task(orgs: u8, devices: usize, change: impl FnOnce(&mut Task)) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let binary = Path::new(env!("CARGO_BIN_EXE_dawn"));
         let mut stage = Stage::open(binary, scratch.path()).await.unwrap();
@@ -47,7 +64,7 @@ impl Testbed {
         let owner = &founded.members[0].organisation;
         let model = "logistic:64-10".parse().unwrap();
         let settings = Preset::Plain.settings(&model);
-        let task = Task {
+        let mut task = Task {
             version: PROTOCOL_VERSION,
             name: "end to end".into(),
             owner: owner.id(),
@@ -59,22 +76,19 @@ impl Testbed {
             train: settings.train,
             quantiser: settings.quantiser,
             sigma_error: Sigma::ERROR_MIN,
-            rounds,
+            rounds: 1,
             policy: Policy {
                 min_accepted: 4,
                 min_honest: 3,
                 min_organisations: 2,
                 max_org_share_permille: 700,
                 max_submissions: 100,
-                target_submissions: match rounds {
-                    1 => 100,
-                    _ => devices as u32,
-                },
+                target_submissions: 100,
             },
             deadlines: Deadlines {
                 keying_ms: 60_000,
                 endorsing_ms: 2_000,
-                collecting_ms,
+                collecting_ms: 60_000,
                 challenging_ms: 60_000,
                 reporting_ms: 120_000,
                 opening_ms: 120_000,
@@ -89,6 +103,7 @@ impl Testbed {
             projections: 128,
             options: Default::default(),
         };
+        change(&mut task);
         let split = digits().unwrap();
         let spec = PartitionSpec {
             organisations: orgs.into(),
@@ -102,7 +117,7 @@ impl Testbed {
                 .enrol(
                     shard.organisation,
                     &format!("device-{index}"),
-                    now,
+                    now - ENROLLED_BEFORE,
                     &mut rng,
                 )
                 .unwrap();
@@ -187,6 +202,35 @@ impl Testbed {
                 "stuck in {phase}"
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a round is in one of these phases; gives its status.
+    pub async fn round(&mut self, number: usize, until: &[&str]) -> serde_json::Value {
+        let begun = Instant::now();
+        loop {
+            self.stage.check_alive().unwrap();
+            let status = self.stage.api().task_status(&self.task).await.unwrap();
+            let mut rounds = status["rounds"].as_array().unwrap().iter();
+            let round = rounds.find(|round| round["number"] == number).cloned();
+            let round = round.unwrap_or_default();
+            if until.contains(&round["phase"].as_str().unwrap_or("none")) {
+                return round;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(240),
+                "round {number} is stuck: {round}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Every device trains and submits in the round that is open.
+    pub async fn submit(&self) {
+        for (open, (_, data)) in self.open_rounds().await.into_iter().zip(&self.clients) {
+            let rng = &mut rand_core::UnwrapErr(getrandom::SysRng);
+            let update = open.train(data, rng).unwrap();
+            open.submit(update, rng).await.unwrap();
         }
     }
 

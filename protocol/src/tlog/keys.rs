@@ -11,10 +11,13 @@ use super::checkpoint::Checkpoint;
 use super::note::SignedNote;
 use crate::log::LogHead;
 
+/// A key, and the least size from which on it is the newest.
+type Since = (u64, PublicKey);
+
 /// The keys of a log, each with the least size from which on it is the newest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogKeys {
-    keys: Vec<(u64, PublicKey)>,
+    keys: Vec<Since>,
     /// Keys that were replaced at a size that is not known here: they sign nothing.
     former: Vec<PublicKey>,
 }
@@ -53,7 +56,7 @@ impl LogKeys {
     }
 
     /// Those that may sign a log of this size, and those that are replaced there.
-    fn at(&self, size: u64) -> (&[(u64, PublicKey)], &[(u64, PublicKey)]) {
+    fn at(&self, size: u64) -> (&[Since], &[Since]) {
         let newest = self.keys.iter().rposition(|(from, _)| *from <= size);
         let (replaced, may_sign) = self.keys.split_at(newest.unwrap_or(0));
         (may_sign, replaced)
