@@ -120,6 +120,18 @@ def event(number, previous, change, key=roots[0]):
     return envelope("org-event", body, key)
 
 
+def server_key(number, previous, role, key, signers, *, poster=None, poster_key=None, keys=(), prover=None, proof_role=None, federation=None, reverse=False):
+    """Body of a change of the server's keys, and the entry of the register that brings it (section 6.3)."""
+    proof_role = role if proof_role is None else proof_role
+    proof = (prover or key).sign("server key proof of possession", federation or pinned, bytes([proof_role]), key.public)
+    body = cbor2.dumps([federation or pinned, number, previous, [role, [key.public, proof]], NOW])
+    signatures = [[org_id(root), dict(keys).get(root, root).sign("server key change signature", body)] for root in signers]
+    signatures.sort(reverse=reverse)
+    poster = poster or signers[0]
+    event = cbor2.dumps([org_id(poster), [cbor2.loads(body), signatures]])
+    return body, envelope("federation-event", event, poster_key or dict(keys).get(poster, poster))
+
+
 def register_head(entries):
     head = pinned
     for number, entry in enumerate(entries, 1):
@@ -139,7 +151,18 @@ revocation = event(1, digest("statement digest", b"org-registration", registrati
 second = signed_roster([3, 0, 2, 2], roots, epoch=2)[1]
 second_under_new = signed_roster([3, 0, 2, 2], roots, epoch=2, keys=[(roots[0], newer)])[1]
 elsewhere = bytes([7]) * 32
-taken_register = [registration, roster_posting, rotation, posting(second_under_new, key=newer)]
+new_aggregator, new_log = Key(42), Key(43)
+first_change, server_event = server_key(1, pinned, 0, new_aggregator, roots[1:])
+change_digest = digest("server key change digest", first_change)
+second_change = server_key(2, change_digest, 1, new_log, [roots[0], roots[2]], keys=[(roots[0], newer)])[1]
+taken_register = [
+    registration,
+    roster_posting,
+    rotation,
+    posting(second_under_new, key=newer),
+    server_event,
+    second_change,
+]
 refused_registers = {
     "a skipped epoch": [posting(second)],
     "an epoch twice": [roster_posting, roster_posting],
@@ -153,6 +176,32 @@ refused_registers = {
     "a steward that is revoked": [registration, revocation, roster_posting],
     "a roster of another federation": [posting(signed_roster([3, 0, 2, 2], roots, federation=elsewhere)[1])],
     "posted to another federation": [posting(roster, federation=elsewhere)],
+    "a server key that too few founders let in": [server_key(1, pinned, 0, new_aggregator, roots[:1])[1]],
+    "a server key that one founder let in twice": [server_key(1, pinned, 0, new_aggregator, roots[:1] * 2)[1]],
+    "a server key that a stranger let in": [server_key(1, pinned, 0, new_aggregator, roots[:2] + [issuer])[1]],
+    "a server key without consent": [server_key(1, pinned, 0, new_aggregator, roots, prover=aggregator)[1]],
+    "a server key that consents to the other role": [server_key(1, pinned, 0, new_aggregator, roots, proof_role=1)[1]],
+    "a server key of another federation": [server_key(1, pinned, 0, new_aggregator, roots, federation=elsewhere)[1]],
+    "a server key posted by a founder that has not signed": [
+        server_key(1, pinned, 0, new_aggregator, roots[1:], poster=roots[0])[1]
+    ],
+    "a server key posted with the old one": [
+        server_key(1, pinned, 0, new_aggregator, roots, poster_key=aggregator)[1]
+    ],
+    "signatures for a server key out of order": [server_key(1, pinned, 0, new_aggregator, roots, reverse=True)[1]],
+    "a server key let in with a root key that was replaced": [
+        registration,
+        rotation,
+        server_key(1, pinned, 0, new_aggregator, roots[:2], poster=roots[1])[1],
+    ],
+    "a change of a server key twice": [server_event, server_event],
+    "a change of a server key left out": [server_key(2, change_digest, 1, new_log, roots)[1]],
+    "a change that names another one before it": [server_event, server_key(2, pinned, 1, new_log, roots)[1]],
+    "the log's key as the aggregator's": [server_key(1, pinned, 0, log, roots)[1]],
+    "a server key again that was replaced": [server_event, server_key(2, change_digest, 0, aggregator, roots)[1]],
+    "a root key as the server's": [server_key(1, pinned, 1, roots[2], roots)[1]],
+    "a steward's key as the server's": [roster_posting, server_key(1, pinned, 1, stewards[1], roots)[1]],
+    "a founder's issuer key as the server's": [registration, server_key(1, pinned, 0, issuer, roots)[1]],
 }
 
 
@@ -217,7 +266,7 @@ try:
     from pycose.keys.curves import Ed25519
     from pycose.messages import Sign1Message
 
-    signed_by = {certificate: roots[0], credential: issuer, registration: roots[0], enrolment: roots[0], roster_posting: roots[0]}
+    signed_by = {certificate: roots[0], credential: issuer, registration: roots[0], enrolment: roots[0], roster_posting: roots[0], server_event: roots[1]}
     for bytes_, key in signed_by.items():
         message = Sign1Message.decode(bytes_)
         message.key = OKPKey(crv=Ed25519, x=key.public)
@@ -242,6 +291,7 @@ json.dump(
             "task": digest("task identifier", b"body").hex(),
             "federation": pinned.hex(),
             "roster": digest("roster digest", roster_body).hex(),
+            "server_key_change": change_digest.hex(),
             "credential_body": digest("statement digest", b"device-credential", credential_body).hex(),
             "credential_envelope": digest("envelope digest", credential).hex(),
             "register": register_head(taken_register).hex(),
@@ -254,6 +304,7 @@ json.dump(
             "founding_document": founding.hex(),
             "roster": roster.hex(),
             "roster_posting": roster_posting.hex(),
+            "federation_event": server_event.hex(),
         },
         "register": [entry.hex() for entry in taken_register],
         "refused": {

@@ -160,6 +160,8 @@ fn rounds_that_ended_before_they_were_announced() {
                     AbortReason::BudgetExhausted,
                     // There is none to have too little of.
                     AbortReason::TooLittleNoise,
+                    // It is the key that signs the abort.
+                    AbortReason::KeyReplaced,
                 ];
                 let culprit = match earlier.contains(&reason) {
                     true => Party::Aggregator,

@@ -423,7 +423,8 @@ fn a_statement_under_the_old_key_after_the_change_breaks_the_log() {
 #[test]
 fn a_round_that_is_ended_with_its_own_key_is_found_in_the_log() {
     let mut world = World::new(611);
-    let played = world.play(None, &Script::default());
+    let first = world.play(None, &Script::default());
+    let played = world.play(Some(&first), &Script::default());
     let Terminal::Aborted(replaced) = world.abort_replaced(&played, &key(70)).terminal else {
         panic!("aborted")
     };
@@ -433,8 +434,9 @@ fn a_round_that_is_ended_with_its_own_key_is_found_in_the_log() {
             terminal: ended.clone(),
             ..up_to(&played, stage)
         };
-        let log = [before_rounds(&world), of_round(&round)].concat();
+        let log = [before_rounds(&world), of_round(&first), of_round(&round)].concat();
         let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("1.dawn"), transcript(&world, &first)).unwrap();
         let written = file(&head(&log, &world.log), &log);
         fs::write(dir.path().join(LOG_FILE), written).unwrap();
         let report = verify_path(dir.path(), &options(&world)).unwrap();

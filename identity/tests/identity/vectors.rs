@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use dawn_crypto::shamir::Threshold;
 use dawn_identity::{
     Admission, CredentialChain, Digest, Federation, FoundingDocument, Members, OrgId, Organisation,
-    PublicKey, Roster, RosterEntry, SecretKey, Signed, SignedRoster, StewardId, TaskId, Validity,
-    from_canonical, to_canonical,
+    PublicKey, Roster, RosterEntry, SecretKey, ServerKey, ServerKeyChange, ServerRole, Signed,
+    SignedRoster, SignedServerKeyChange, StewardId, TaskId, Validity, from_canonical, to_canonical,
 };
 use serde::Deserialize;
 
@@ -113,6 +113,21 @@ fn world(now: u64) -> World {
     }
 }
 
+/// Another key of the aggregator, let in by the second and the third founder.
+fn server_key(world: &World, now: u64) -> SignedServerKeyChange {
+    let federation = world.founding.digest();
+    let change = ServerKeyChange {
+        federation,
+        sequence: 1,
+        previous: federation,
+        new: ServerKey::prove(&federation, ServerRole::Aggregator, &key(42)),
+        created: now,
+    };
+    let founders = world.organisations[1..].iter();
+    let signatures = founders.map(|org| change.sign_for(org.id(), org.root()));
+    SignedServerKeyChange::assemble(change, signatures.collect()).unwrap()
+}
+
 #[test]
 fn documents_are_the_same_bytes() {
     let vectors = vectors();
@@ -148,6 +163,14 @@ fn documents_are_the_same_bytes() {
                 .bytes()
                 .to_vec(),
         ),
+        (
+            "federation_event",
+            world.organisations[1]
+                .post_server_key(&server_key(&world, vectors.now))
+                .unwrap()
+                .bytes()
+                .to_vec(),
+        ),
     ];
     assert_eq!(made.len(), vectors.documents.len());
     for (name, bytes) in made {
@@ -173,6 +196,10 @@ fn identifiers_are_the_same() {
         ("task", TaskId::of(b"body").to_string()),
         ("federation", digest(world.founding.digest())),
         ("roster", digest(world.roster.peek().digest())),
+        (
+            "server_key_change",
+            digest(server_key(&world, vectors.now).peek().digest()),
+        ),
         ("credential_body", digest(credential.body_digest())),
         ("credential_envelope", digest(credential.envelope_digest())),
         ("register", digest(register(&vectors).head().digest)),
@@ -239,7 +266,9 @@ fn registers_with_rosters_that_do_not_follow_are_refused() {
     let members = register(&vectors);
     assert_eq!(members.newest_roster().unwrap().epoch(), 2);
     let federation = world(vectors.now).founding.verify().unwrap();
-    assert!(vectors.refused.registers.len() >= 12);
+    assert_eq!(*members.aggregator(), key(42).public());
+    assert_eq!(*members.log(), key(43).public());
+    assert!(vectors.refused.registers.len() >= 30);
     for (what, entries) in &vectors.refused.registers {
         let mut members = Members::founders_of(&federation);
         let (last, before) = entries.split_last().unwrap();

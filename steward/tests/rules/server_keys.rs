@@ -112,7 +112,8 @@ fn a_steward_that_starts_again_has_not_forgotten_the_change() {
         let all = world.entries.clone();
         world.entries.truncate(all.len() - 1);
         let state = world.start();
-        let refused = refusal(world.endorse(&state, &round));
+        let asked = state.endorse(&round.spec, &[], now(), &mut world.rng);
+        let refused = refusal(asked);
         assert!(
             matches!(refused, Refusal::RegisterShrank { .. }),
             "{refused}"
