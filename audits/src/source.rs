@@ -75,6 +75,49 @@ impl Seek for Source {
     }
 }
 
+/// Writes a part under its digest, whole or not at all. One that is there stays, unless it is not what its name says: an earlier
+/// attempt may have been broken off.
+///
+/// # Errors
+/// Those of the file system.
+pub fn keep_part(folder: &Path, part: Part, bytes: &[u8]) -> io::Result<()> {
+    let name = part.digest().to_string();
+    let path = folder.join(&name);
+    match open_part(folder, part) {
+        Ok((len, file)) if len == bytes.len() as u64 => {
+            let (found, _) = part.digest_of(&mut file.take(len))?;
+            if found == *part.digest() {
+                return Ok(());
+            }
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let aside = folder.join(format!("{name}.new"));
+    let written = std::fs::write(&aside, bytes).and_then(|()| std::fs::rename(&aside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    written
+}
+
+/// Opens what lies under the name of a part, and says how long it is; whether it is that part, nobody has looked.
+///
+/// # Errors
+/// Those of the file system; what is no file is refused, because it may never end.
+pub fn open_part(folder: &Path, part: Part) -> io::Result<(u64, File)> {
+    let path = folder.join(part.digest().to_string());
+    let metadata = std::fs::metadata(&path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other(format!(
+            "{} is not a file",
+            path.display()
+        )));
+    }
+    Ok((metadata.len(), File::open(path)?))
+}
+
 /// Whether the file begins as a detached transcript.
 fn is_detached(file: &mut File) -> io::Result<bool> {
     let mut magic = Vec::new();
@@ -136,10 +179,10 @@ impl Attached {
                 // The magic is another one.
                 Piece::Kept(0, bytes) => push(Span::Kept(skipped), bytes.saturating_sub(skipped)),
                 Piece::Kept(from, bytes) => push(Span::Kept(*from), *bytes),
-                Piece::Part(part) => {
-                    let bytes = checked(path, &folder, *part)?;
-                    push(Span::Head(head(part.kind(), bytes)), HEAD as u64);
-                    push(Span::Part(*part.digest()), bytes);
+                Piece::Part(part, bytes) => {
+                    check(path, &folder, *part, *bytes)?;
+                    push(Span::Head(head(part.kind(), *bytes)), HEAD as u64);
+                    push(Span::Part(*part.digest()), *bytes);
                 }
                 Piece::End(digest) => {
                     push(Span::Head(head(Kind::End, 32)), HEAD as u64);
@@ -221,8 +264,8 @@ fn head(kind: Kind, bytes: u64) -> [u8; HEAD] {
     head
 }
 
-/// How long a part is, which has the digest that is its name.
-fn checked(path: &Path, folder: &Path, part: Part) -> Result<u64, AuditError> {
+/// Whether a part is there, of so many bytes, and has the digest that is its name.
+fn check(path: &Path, folder: &Path, part: Part, bytes: u64) -> Result<(), AuditError> {
     let name = folder.join(part.digest().to_string());
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => AuditError::PartMissing {
@@ -234,14 +277,14 @@ fn checked(path: &Path, folder: &Path, part: Part) -> Result<u64, AuditError> {
             source,
         },
     };
-    // Anything may lie there; what is no file may never end.
-    if !std::fs::metadata(&name).map_err(unreadable)?.is_file() {
-        return Err(unreadable(io::Error::other("it is not a file")));
-    }
-    let mut file = File::open(&name).map_err(unreadable)?;
-    let (found, bytes) = part.digest_of(&mut file).map_err(unreadable)?;
-    if found != *part.digest() {
+    let (len, file) = open_part(folder, part).map_err(unreadable)?;
+    // What has another length is not read: it may be long.
+    if len != bytes {
         return Err(AuditError::PartWrong(name));
     }
-    Ok(bytes)
+    let (found, read) = part.digest_of(&mut file.take(bytes)).map_err(unreadable)?;
+    if found != *part.digest() || read != bytes {
+        return Err(AuditError::PartWrong(name));
+    }
+    Ok(())
 }

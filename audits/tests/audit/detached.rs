@@ -5,19 +5,16 @@ use std::fs;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use dawn_audits::source::PAYLOADS_FOLDER;
-use dawn_audits::{
-    AuditError, AuditReport, AuditRule, Check, Mode, Options, Party, Source, verify_path,
-    verify_transcript,
-};
-use dawn_protocol::transcript::{Form, Kind, attach, max_bytes, max_detached_bytes};
+use dawn_audits::source::{PAYLOADS_FOLDER, keep_part};
+use dawn_audits::{AuditError, AuditReport, AuditRule, Check, Options, Party, Source, verify_path};
+use dawn_protocol::transcript::{Form, Kind, Part, attach, detach, max_bytes, max_detached_bytes};
 
 use crate::common::World;
 use crate::common::round::Script;
 use crate::common::transcript::{Draft, detached, flip, reseal, smallest, transcript};
 use crate::lies::world_and_round;
 use crate::mutations::bases::bases;
-use crate::{assert_broken, audit};
+use crate::{assert_broken, audit, light};
 
 type Parts = BTreeMap<String, Vec<u8>>;
 
@@ -56,18 +53,9 @@ impl Folder {
     }
 }
 
-fn light(world: &World, bytes: &[u8]) -> AuditReport {
-    let options = Options {
-        federation: Some(world.federation.digest()),
-        mode: Mode::Light,
-        ..Options::default()
-    };
-    verify_transcript(&mut Cursor::new(bytes), &options).unwrap()
-}
-
 fn attached(file: &[u8], parts: &Parts) -> Vec<u8> {
     let mut whole = vec![];
-    let open = |part: dawn_protocol::transcript::Part| {
+    let open = |part: Part| {
         let bytes = parts[&part.digest().to_string()].clone();
         Ok((bytes.len() as u64, Cursor::new(bytes)))
     };
@@ -196,6 +184,42 @@ fn what_is_missing_beside_it_is_told_and_not_passed_over() {
     assert!(folder.audit().is_err());
     folder.options.payloads = Some(elsewhere.path().join("parts"));
     assert!(folder.audit().unwrap().passed());
+}
+
+/// A disk that was full leaves nothing behind that passes for a part: whoever takes a transcript apart may delete the whole one.
+#[test]
+fn parts_are_kept_whole_or_written_again() {
+    let (world, round) = smallest();
+    let whole = transcript(&world, &round);
+    let dir = tempfile::tempdir().unwrap();
+    let take_apart = || {
+        let keep = |part: Part, bytes: &[u8]| keep_part(dir.path(), part, bytes);
+        detach(whole.as_slice(), Vec::new(), keep)
+    };
+    let there = || -> Parts {
+        let files = fs::read_dir(dir.path()).unwrap();
+        let file = |entry: fs::DirEntry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        };
+        files.map(|entry| file(entry.unwrap())).collect()
+    };
+    let parts = detached(&whole).1;
+    take_apart().unwrap();
+    assert_eq!(there(), parts);
+    for (name, bytes) in &parts {
+        let mut other = bytes.clone();
+        other[0] ^= 1;
+        for left in [&bytes[..bytes.len() / 2], &[], &other] {
+            fs::write(dir.path().join(name), left).unwrap();
+            take_apart().unwrap();
+            assert_eq!(there(), parts);
+        }
+        fs::remove_file(dir.path().join(name)).unwrap();
+        fs::create_dir(dir.path().join(name)).unwrap();
+        assert!(take_apart().is_err(), "a folder under its name");
+        fs::remove_dir(dir.path().join(name)).unwrap();
+    }
 }
 
 /// What nobody signed is the provider's, in every record that only such a transcript has.

@@ -36,12 +36,22 @@ use std::io::Cursor;
 
 use common::World;
 use common::round::{PlayedRound, Script};
-use dawn_audits::{AuditReport, AuditRule, Options, Party, verify_transcript};
+use dawn_audits::{AuditReport, AuditRule, Mode, Options, Party, verify_transcript};
 
 /// Audits bytes under the world's federation.
 pub fn audit(world: &World, bytes: &[u8]) -> AuditReport {
+    audit_as(Mode::Full, world, bytes)
+}
+
+/// Audits signatures and digests alone.
+pub fn light(world: &World, bytes: &[u8]) -> AuditReport {
+    audit_as(Mode::Light, world, bytes)
+}
+
+fn audit_as(mode: Mode, world: &World, bytes: &[u8]) -> AuditReport {
     let options = Options {
         federation: Some(world.federation.digest()),
+        mode,
         ..Options::default()
     };
     verify_transcript(&mut Cursor::new(bytes), &options).unwrap()

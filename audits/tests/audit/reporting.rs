@@ -1,11 +1,9 @@
 //! What an auditor hands on: the light audit, the signed report, the page.
 
-use std::io::Cursor;
-
 use dawn_audits::page::page;
 use dawn_audits::signed_report::{MAX_TRANSCRIPTS, MAX_UNCHECKED, SOFTWARE};
-use dawn_audits::{AuditReport, AuditRule, AuditStatement, Check, Mode, Options, Party};
-use dawn_audits::{verify_path, verify_transcript};
+use dawn_audits::verify_path;
+use dawn_audits::{AuditReport, AuditRule, AuditStatement, Check, Options, Party};
 use dawn_crypto::digest::Digest;
 use dawn_identity::{DecodeError, SecretKey, Signed, from_canonical, to_canonical};
 use dawn_protocol::transcript::Kind;
@@ -15,16 +13,7 @@ use crate::common::round::{Cheat, PlayedRound, Script};
 use crate::common::transcript::{Draft, transcript};
 use crate::common::{Plan, World};
 use crate::lies::{resigned, with_result, with_verdict, world_and_round};
-use crate::{assert_broken, audit};
-
-fn light(world: &World, bytes: &[u8]) -> AuditReport {
-    let options = Options {
-        federation: Some(world.federation.digest()),
-        mode: Mode::Light,
-        ..Options::default()
-    };
-    verify_transcript(&mut Cursor::new(bytes), &options).unwrap()
-}
+use crate::{assert_broken, audit, light};
 
 fn check(report: &AuditReport, rule: AuditRule) -> Check {
     let checks = report.checks();

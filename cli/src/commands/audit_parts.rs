@@ -1,12 +1,12 @@
 //! `dawn audit detach` and `dawn audit attach`: a transcript, and its payloads and answers beside it.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{BufReader, BufWriter, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use dawn_audits::source::PAYLOADS_FOLDER;
+use dawn_audits::source::{PAYLOADS_FOLDER, keep_part, open_part};
 use dawn_protocol::transcript::{Part, TranscriptError, attach as attached, detach as detached};
 use serde_json::json;
 
@@ -21,12 +21,7 @@ pub fn detach(transcript: &Path, out: &Path, json: bool) -> Result<ExitCode> {
     let mut parts = 0u64;
     let keep = |part: Part, bytes: &[u8]| {
         parts += 1;
-        // Under this name nothing else can be.
-        match File::create_new(folder.join(part.digest().to_string())) {
-            Ok(mut file) => file.write_all(bytes),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-        }
+        keep_part(&folder, part, bytes)
     };
     let path = out.join(name);
     let digest = written(&path, |file| detached(BufReader::new(input), file, keep))
@@ -52,10 +47,7 @@ pub fn attach(
     let input = open(transcript)?;
     let beside = transcript.with_file_name(PAYLOADS_FOLDER);
     let folder = payloads.unwrap_or(&beside);
-    let open = |part: Part| {
-        let file = File::open(folder.join(part.digest().to_string()))?;
-        Ok((file.metadata()?.len(), file))
-    };
+    let open = |part: Part| open_part(folder, part);
     let digest =
         written(out, |file| attached(BufReader::new(input), file, open)).with_context(|| {
             format!(

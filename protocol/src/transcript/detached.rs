@@ -45,10 +45,9 @@ impl Part {
 
     /// Whether these bytes are it.
     pub fn is(&self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Payload(digest) => payload_digest(bytes) == *digest,
-            Self::Answers(digest) => answers_digest(bytes) == *digest,
-        }
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finalize() == *self.digest()
     }
 
     /// The digest, of this kind, of bytes that are read to their end, and how many they are.
@@ -56,24 +55,46 @@ impl Part {
     /// # Errors
     /// Those of the reader.
     pub fn digest_of<R: Read>(&self, input: &mut R) -> io::Result<(Digest, u64)> {
-        let (mut payload, mut answers) = (PayloadHasher::new(), AnswersHasher::new());
+        let mut hasher = self.hasher();
         let mut buffer = vec![0; BUFFER];
         let mut bytes = 0;
         loop {
             let read = input.read(&mut buffer)?;
-            let piece = &buffer[..read];
-            match self {
-                _ if read == 0 => break,
-                Self::Payload(_) => payload.update(piece),
-                Self::Answers(_) => answers.update(piece),
+            if read == 0 {
+                return Ok((hasher.finalize(), bytes));
             }
+            hasher.update(&buffer[..read]);
             bytes += read as u64;
         }
-        let digest = match self {
-            Self::Payload(_) => payload.finalize(),
-            Self::Answers(_) => answers.finalize(),
-        };
-        Ok((digest, bytes))
+    }
+
+    fn hasher(&self) -> PartHasher {
+        match self {
+            Self::Payload(_) => PartHasher::Payload(PayloadHasher::new()),
+            Self::Answers(_) => PartHasher::Answers(AnswersHasher::new()),
+        }
+    }
+}
+
+/// The digest that a part of either kind has.
+enum PartHasher {
+    Payload(PayloadHasher),
+    Answers(AnswersHasher),
+}
+
+impl PartHasher {
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Payload(hasher) => hasher.update(bytes),
+            Self::Answers(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finalize(self) -> Digest {
+        match self {
+            Self::Payload(hasher) => hasher.finalize(),
+            Self::Answers(hasher) => hasher.finalize(),
+        }
     }
 }
 
@@ -121,11 +142,12 @@ pub fn detach<R: Read, W: Write>(
 }
 
 /// Writes the whole transcript again; `open` gives the bytes of a part, and how many they are. Gives its digest, which the
-/// detached one names.
+/// detached one names. What is written before an error is no longer than a whole transcript.
 ///
 /// # Errors
-/// [`TranscriptError`]: [`TranscriptError::Magic`] for one that is not detached; [`TranscriptError::Digest`] when the parts are
-/// not those that it was made of.
+/// [`TranscriptError`]: [`TranscriptError::Magic`] for one that is not detached; [`TranscriptError::Length`] and
+/// [`TranscriptError::Part`] for a part that is not what its name says; [`TranscriptError::Digest`] when the whole is not the one
+/// that is named: whoever wrote the file also wrote that.
 pub fn attach<R: Read, W: Write, P: Read>(
     input: R,
     out: W,
@@ -142,15 +164,30 @@ pub fn attach<R: Read, W: Write, P: Read>(
         match (&record, Part::of(&record)) {
             (_, Some(part)) => {
                 let (len, bytes) = open(part)?;
-                writer.begin_part(part.kind(), len)?;
+                let (kind, limit) = (part.kind(), reader.part_bytes(&part));
+                if len != limit {
+                    return Err(TranscriptError::Length {
+                        offset: reader.offset(),
+                        kind,
+                        limit,
+                        actual: len,
+                    });
+                }
+                writer.begin_part(kind, len)?;
                 let (mut bytes, mut left) = (bytes.take(len), len);
+                let mut hasher = part.hasher();
                 while left > 0 {
                     let read = bytes.read(&mut buffer)?;
                     if read == 0 {
                         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
                     }
+                    hasher.update(&buffer[..read]);
                     writer.chunk(&buffer[..read])?;
                     left -= read as u64;
+                }
+                let digest = *part.digest();
+                if hasher.finalize() != digest {
+                    return Err(TranscriptError::Part { kind, digest });
                 }
             }
             (Record::WholeDigest(digest), _) => whole = Some(*digest),
@@ -170,8 +207,8 @@ pub fn attach<R: Read, W: Write, P: Read>(
 pub enum Piece {
     /// Bytes of the detached file: from where, how many.
     Kept(u64, u64),
-    /// The head of a record of so many bytes, and then this part.
-    Part(Part),
+    /// The head of a record, and then this part of so many bytes.
+    Part(Part, u64),
     /// The digest at the end.
     End(Digest),
 }
@@ -190,7 +227,7 @@ pub fn pieces<R: Read>(input: R) -> Result<Vec<Piece>, TranscriptError> {
             return Err(TranscriptError::Magic);
         }
         let piece = match (&record, Part::of(&record)) {
-            (_, Some(part)) => Some(Piece::Part(part)),
+            (_, Some(part)) => Some(Piece::Part(part, reader.part_bytes(&part))),
             (Record::WholeDigest(digest), _) => Some(Piece::End(*digest)),
             _ => None,
         };

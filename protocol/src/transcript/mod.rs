@@ -49,6 +49,8 @@ pub use writer::TranscriptWriter;
 
 use std::io;
 
+use dawn_crypto::digest::Digest;
+
 /// The first four bytes of a transcript.
 pub const MAGIC: [u8; 4] = *b"DWNT";
 
@@ -277,6 +279,14 @@ pub enum TranscriptError {
         kind: Kind,
         /// What is wrong.
         reason: String,
+    },
+    /// What lies under the name of a payload or of answers is something else.
+    #[error("the {} beside the transcript is not {digest}, as its name says", .kind.name())]
+    Part {
+        /// What it should be.
+        kind: Kind,
+        /// Its name.
+        digest: Digest,
     },
     /// The digest at the end is not that of the bytes before.
     #[error("the digest at the end is not that of the transcript")]

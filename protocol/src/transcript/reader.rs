@@ -9,7 +9,7 @@ use dawn_learn::Model;
 
 use super::limit::{max_group_sums, public_set_bytes};
 use super::record::fixed_limit;
-use super::{Form, Kind, MAX_REGISTER_ENTRIES, Record, TranscriptError, VERSION};
+use super::{Form, Kind, MAX_REGISTER_ENTRIES, Part, Record, TranscriptError, VERSION};
 use crate::answers::answers_len;
 use crate::statements::MAX_SUBMISSIONS;
 
@@ -66,6 +66,14 @@ impl<R: Read> TranscriptReader<R> {
     /// Where the next record begins, in bytes.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// How long a part is that a record just read names by its digest: what the whole transcript has there.
+    pub(super) fn part_bytes(&self, part: &Part) -> u64 {
+        match part {
+            Part::Payload(_) => self.payload_bytes,
+            Part::Answers(_) => self.answers_bytes,
+        }
     }
 
     /// The next record; none after the end. [`Record::End`] comes last, when the digest was compared

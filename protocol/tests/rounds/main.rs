@@ -9,6 +9,7 @@ mod accounting;
 mod beacons;
 mod containers;
 mod contexts;
+mod detached;
 mod evaluations;
 mod forging;
 mod functionals;

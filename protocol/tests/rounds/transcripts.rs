@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 
 use dawn_protocol::digests::model_digest;
 use dawn_protocol::transcript::{
-    Form, Kind, Part, Record, TranscriptError, TranscriptReader, TranscriptWriter, attach, detach,
-    max_bytes, pieces,
+    Kind, Record, TranscriptError, TranscriptReader, TranscriptWriter, max_bytes,
 };
 use dawn_protocol::{AbortReason, Aborted, Digest, Terminal};
 use proptest::prelude::*;
@@ -14,7 +13,7 @@ use proptest::prelude::*;
 use crate::world::World;
 
 /// A transcript of an honest round of three devices, and its digest.
-fn transcript() -> &'static (Vec<u8>, Digest) {
+pub fn transcript() -> &'static (Vec<u8>, Digest) {
     static TRANSCRIPT: OnceLock<(Vec<u8>, Digest)> = OnceLock::new();
     TRANSCRIPT.get_or_init(|| {
         let mut world = World::new(6, 1);
@@ -78,7 +77,7 @@ fn transcript() -> &'static (Vec<u8>, Digest) {
     })
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<Record>, TranscriptError> {
+pub fn read(bytes: &[u8]) -> Result<Vec<Record>, TranscriptError> {
     let mut reader = TranscriptReader::new(bytes);
     let mut records = Vec::new();
     while let Some(record) = reader.next_record()? {
@@ -88,7 +87,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Record>, TranscriptError> {
 }
 
 /// Where each record begins, and its kind.
-fn layout(bytes: &[u8]) -> Vec<(usize, Kind)> {
+pub fn layout(bytes: &[u8]) -> Vec<(usize, Kind)> {
     let mut reader = TranscriptReader::new(bytes);
     let mut layout = Vec::new();
     let mut at = 6;
@@ -117,95 +116,6 @@ fn what_is_written_is_read() {
     expected.extend([Kind::Result, Kind::End]);
     assert_eq!(kinds, expected);
     assert_eq!(records.last(), Some(&Record::End(*digest)));
-}
-
-/// A transcript without payloads and answers, and these.
-fn taken_apart() -> (Vec<u8>, Vec<(Part, Vec<u8>)>) {
-    let (mut file, mut parts) = (Vec::new(), Vec::new());
-    let (whole, _) = transcript();
-    detach(whole.as_slice(), &mut file, |part, bytes| {
-        parts.push((part, bytes.to_vec()));
-        Ok(())
-    })
-    .unwrap();
-    (file, parts)
-}
-
-#[test]
-fn payloads_and_answers_are_taken_out_and_put_back() {
-    let (whole, digest) = transcript();
-    let (file, parts) = taken_apart();
-    // Three payloads, five stewards' answers.
-    assert_eq!(parts.len(), 8);
-    assert!(parts.iter().all(|(part, bytes)| part.is(bytes)));
-    let records = read(&file).unwrap();
-    assert_eq!(records[records.len() - 2], Record::WholeDigest(*digest));
-    let kinds: Vec<Kind> = records.iter().map(Record::kind).collect();
-    let mut expected: Vec<Kind> = read(whole).unwrap().iter().map(Record::kind).collect();
-    for kind in &mut expected {
-        *kind = match *kind {
-            Kind::Payload => Kind::PayloadDigest,
-            Kind::Answers => Kind::AnswersDigest,
-            other => other,
-        };
-    }
-    expected.insert(expected.len() - 1, Kind::WholeDigest);
-    assert_eq!(kinds, expected);
-    let put_back = |parts: &[(Part, Vec<u8>)]| {
-        let mut again = Vec::new();
-        let open = |part: Part| {
-            let bytes = &parts.iter().find(|(other, _)| *other == part).unwrap().1;
-            Ok((bytes.len() as u64, bytes.as_slice()))
-        };
-        attach(file.as_slice(), &mut again, open).map(|digest| (again, digest))
-    };
-    assert_eq!(put_back(&parts).unwrap(), (whole.clone(), *digest));
-    for place in 0..parts.len() {
-        let mut other = parts.clone();
-        other[place].1[9] ^= 1;
-        assert!(matches!(put_back(&other), Err(TranscriptError::Digest)));
-        other[place].1.pop();
-        assert!(matches!(put_back(&other), Err(TranscriptError::Digest)));
-    }
-    // A part that ends before its length.
-    let short = attach(file.as_slice(), Vec::new(), |_| Ok((8, &[0; 7][..])));
-    assert!(matches!(short, Err(TranscriptError::Io(_))));
-}
-
-/// A file is of one form, from its first bytes to its last.
-#[test]
-fn the_two_forms_do_not_mix() {
-    let (whole, _) = transcript();
-    let (file, _) = taken_apart();
-    for (bytes, form, kind) in [
-        (whole, Form::Detached, Kind::Payload),
-        (&file, Form::Whole, Kind::PayloadDigest),
-    ] {
-        let other = [&form.magic()[..], &bytes[4..]].concat();
-        assert!(
-            matches!(read(&other), Err(TranscriptError::Order { kind: found, .. }) if found == kind)
-        );
-    }
-    let taken = detach(file.as_slice(), Vec::new(), |_, _| Ok(()));
-    assert!(matches!(taken, Err(TranscriptError::Magic)));
-    let put = attach(whole.as_slice(), Vec::new(), |_| Ok((0, &[][..])));
-    assert!(matches!(put, Err(TranscriptError::Magic)));
-    assert!(matches!(
-        pieces(whole.as_slice()),
-        Err(TranscriptError::Magic)
-    ));
-    for (start, _) in layout(&file) {
-        for cut in [start, start + 1, start + 8, start + 9, start + 20] {
-            let found = read(&file[..cut]);
-            assert!(matches!(found, Err(TranscriptError::Truncated(_))), "{cut}");
-            assert!(pieces(&file[..cut]).is_err(), "{cut}");
-        }
-    }
-    for at in (0..file.len()).step_by(17) {
-        let mut changed = file.clone();
-        changed[at] ^= 1 << (at % 8);
-        assert!(read(&changed).is_err(), "{at}");
-    }
 }
 
 #[test]
