@@ -2,8 +2,10 @@
 //! signed by the log's key, as files that anybody can verify (`docs/protocol.md`, section 4.6.1).
 //!
 //! Two roots of one size are a proof of two histories by themselves. Of two sizes the log can be asked for a consistency proof
-//! from one to the other; one that does not come, or does not verify, is the proof.
+//! from one to the other; one that does not come, or does not verify, is the proof. Fewer entries than were cosigned are what a
+//! replica that lags shows, too.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,7 @@ pub const COSIGNED_FILE: &str = "cosigned";
 pub const SHOWN_FILE: &str = "shown";
 
 /// Most pairs of each sort that are kept: who can make one can make many. They stay apart, so that what proves something is not
-/// crowded out by what does not.
+/// crowded out by what does not, nor a log that goes on otherwise by an honest one that was late.
 pub const MOST_OF_A_SORT: usize = 4;
 
 /// What became of a pair.
@@ -59,9 +61,10 @@ pub(crate) fn keep(
         text: shown.text.clone(),
         signatures: signed_by_log.cloned().collect(),
     };
-    let sort = match is_proof(last, checkpoint) {
-        true => "fork",
-        false => "unproven",
+    let sort = match checkpoint.size.cmp(&last.size) {
+        Ordering::Less => "older",
+        Ordering::Equal if is_proof(last, checkpoint) => "fork",
+        Ordering::Equal | Ordering::Greater => "unproven",
     };
     let id = leaf_hash(format!("{}{}", last.note, shown.text).as_bytes()).to_string();
     let sizes = format!("{}-{}", last.size, checkpoint.size);

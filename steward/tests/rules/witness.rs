@@ -190,7 +190,7 @@ fn a_fork_is_kept_as_evidence_that_anybody_can_verify() {
     let sorts: Vec<_> = names
         .map(|name| name[..name.len() - 17].to_owned())
         .collect();
-    assert_eq!(sorts, ["fork-7-7", "unproven-7-6", "unproven-7-9"]);
+    assert_eq!(sorts, ["fork-7-7", "older-7-6", "unproven-7-9"]);
     // Who can sign one can sign many: a few of each sort are kept, over restarts, and none crowds out the other sort.
     drop(state);
     let state = world.start();
@@ -215,6 +215,27 @@ fn a_fork_is_kept_as_evidence_that_anybody_can_verify() {
     world.leaves = honest;
     let next = world.to_cosign(7, 9);
     cosign(&mut world, &state, &next).expect("the log goes on");
+}
+
+/// A replica that lags shows what was true once, now and then over the years. That must not take the places of a fork.
+#[test]
+fn older_checkpoints_crowd_out_no_fork() {
+    let (mut world, state) = witnessed(12, 9);
+    for size in 1..9 {
+        let older = world.to_cosign(size, size as usize);
+        let refused = refusal(cosign(&mut world, &state, &older));
+        assert!(matches!(refused, Refusal::LogShrank { had: 9, .. }));
+    }
+    assert_eq!(evidence(&world).len(), MOST_OF_A_SORT);
+    world.leaves[3] = dawn_protocol::Digest([9; 32]);
+    let fork = world.to_cosign(9, 12);
+    assert!(cosign(&mut world, &state, &fork).is_err());
+    let kept = evidence(&world);
+    let found = kept
+        .iter()
+        .find(|(name, _)| name.starts_with("unproven-9-12-"));
+    let (_, [_, shown]) = found.expect("the fork is kept");
+    assert_eq!(shown.text, fork.checkpoint.text);
 }
 
 #[test]
