@@ -193,14 +193,16 @@ pub async fn get_transcript(
             "the transcript is there when the round is over",
         ));
     }
-    if contents.payloads == Some(false) {
+    let whole = ObjectKey::transcript(&id.task.0, id.number);
+    // A crash between the two may have left one without payloads that names another whole one than is written now.
+    if contents.payloads == Some(false) && app.payloads.exists(&whole).await? {
         let detached = ObjectKey::detached_transcript(&id.task.0, id.number);
         if let Some(response) = object(&app, &detached).await? {
             return Ok(response);
         }
     }
     // Where an earlier version wrote it, there is only the whole one.
-    object(&app, &ObjectKey::transcript(&id.task.0, id.number))
+    object(&app, &whole)
         .await?
         .ok_or_else(|| Problem::unavailable("the transcript is being written; try again"))
 }

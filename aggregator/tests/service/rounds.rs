@@ -181,6 +181,15 @@ async fn the_transcript_has_everything_in_its_order() {
             );
         }
     }
+    // What a crash has left before the whole one was there may be of another one.
+    let second = context.round(2);
+    let path = format!("data/objects/transcripts/{}/2", second.task);
+    std::fs::remove_file(world.dir.path().join(path)).unwrap();
+    let path = format!("/v1/tasks/{}/rounds/2/transcript", second.task);
+    for which in ["true", "false"] {
+        let path = format!("{path}?payloads={which}");
+        assert_eq!(get(running.local_addr(), &path).await.status, 503);
+    }
     // What an earlier version wrote is there as it wrote it.
     let first = context.round(1);
     let path = format!("data/objects/detached-transcripts/{}/1", first.task);
