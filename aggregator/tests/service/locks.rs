@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use dawn_aggregator::Running;
 use dawn_aggregator::clock::now_ms;
 use dawn_aggregator::nonces::Nonce;
 use dawn_aggregator::store::nonces::{Quota, Taken};
-use dawn_identity::SecretKey;
 use dawn_identity::http_signature::Purpose;
+use dawn_identity::{OrgRegistration, Organisation, SecretKey, Signed};
 use sqlx::{Connection, PgConnection};
+use tokio::time::error::Elapsed;
 
 use crate::raw;
 use crate::stage::organisation;
@@ -32,19 +34,50 @@ async fn until_somebody_waits(world: &World) {
     panic!("nobody waits");
 }
 
+/// A connection that can hold what others wait for.
+async fn connection(world: &World) -> PgConnection {
+    PgConnection::connect(world.postgres.url()).await.unwrap()
+}
+
+/// Somebody who wants to register while something is held.
+struct Newcomer {
+    organisation: Organisation,
+    registration: Signed<OrgRegistration>,
+}
+
+impl Newcomer {
+    fn new(world: &mut World) -> Self {
+        let organisation = organisation(world, "newcomer");
+        let registration = organisation.register(&world.federation.digest(), now_s());
+        Self {
+            registration: registration.unwrap(),
+            organisation,
+        }
+    }
+
+    /// The answer's status; an error when it does not come soon.
+    async fn register(&self, running: &Running) -> Result<u16, Elapsed> {
+        let registered = raw::signed(
+            running.local_addr(),
+            "POST",
+            "/v1/orgs",
+            self.registration.bytes(),
+            Purpose::Register,
+            self.organisation.root(),
+        );
+        let registered = tokio::time::timeout(SOON, registered).await;
+        registered.map(|answer| answer.status)
+    }
+}
+
 /// An upload that is in the middle of its transaction stops nobody who registers, and the other way round.
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_and_strangers_do_not_wait_for_each_other() {
     let mut round = Collecting::new().await;
     let device = round.world.device(0);
     let submission = round.prepare(&device, 1).to_bytes();
-    let newcomer = organisation(&mut round.world, "newcomer");
-    let registration = newcomer
-        .register(&round.world.federation.digest(), now_s())
-        .unwrap();
-    let mut connection = PgConnection::connect(round.world.postgres.url())
-        .await
-        .unwrap();
+    let newcomer = Newcomer::new(&mut round.world);
+    let mut connection = connection(&round.world).await;
     let mut held = connection.begin().await.unwrap();
     sqlx::query("lock table submissions in share row exclusive mode")
         .execute(&mut *held)
@@ -53,36 +86,20 @@ async fn uploads_and_strangers_do_not_wait_for_each_other() {
     let name = device.id.to_string();
     let (upload, registered) = tokio::join!(round.put(&name, &submission), async {
         until_somebody_waits(&round.world).await;
-        let answer = tokio::time::timeout(
-            SOON,
-            raw::signed(
-                round.running.local_addr(),
-                "POST",
-                "/v1/orgs",
-                registration.bytes(),
-                Purpose::Register,
-                newcomer.root(),
-            ),
-        )
-        .await;
+        let status = newcomer.register(&round.running).await;
         held.rollback().await.unwrap();
-        answer
+        status
     });
     let registered = registered.expect("a stranger waits for an upload");
-    assert_eq!((registered.status, upload.status), (201, 201));
+    assert_eq!((registered, upload.status), (201, 201));
 }
 
 /// A round with many submissions takes its time to close: whoever else has something to log does not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_for_the_list_of_a_round_that_closes() {
     let mut round = Collecting::new().await;
-    let newcomer = organisation(&mut round.world, "newcomer");
-    let registration = newcomer
-        .register(&round.world.federation.digest(), now_s())
-        .unwrap();
-    let mut connection = PgConnection::connect(round.world.postgres.url())
-        .await
-        .unwrap();
+    let newcomer = Newcomer::new(&mut round.world);
+    let mut connection = connection(&round.world).await;
     let devices = round.world.devices(4);
     let submit = async |seed: usize| {
         let device = &devices[seed];
@@ -101,17 +118,9 @@ async fn nobody_waits_for_the_list_of_a_round_that_closes() {
         submit(seed).await;
     }
     until_somebody_waits(&round.world).await;
-    let registered = raw::signed(
-        round.running.local_addr(),
-        "POST",
-        "/v1/orgs",
-        registration.bytes(),
-        Purpose::Register,
-        newcomer.root(),
-    );
-    let registered = tokio::time::timeout(SOON, registered).await;
+    let registered = newcomer.register(&round.running).await;
     let registered = registered.expect("a stranger waits for a round that closes");
-    assert_eq!(registered.status, 201);
+    assert_eq!(registered, 201);
     held.rollback().await.unwrap();
     wait_for_phase(&round.api, &round.id, "challenging").await;
     round.running.shutdown().await.unwrap();
@@ -142,7 +151,7 @@ async fn who_is_over_the_quota_and_who_is_a_member_wait_for_no_stranger() {
         .unwrap();
     };
     // Somebody takes the nonce of the slow one and does not commit.
-    let mut connection = PgConnection::connect(world.postgres.url()).await.unwrap();
+    let mut connection = connection(&world).await;
     let mut held = connection.begin().await.unwrap();
     used(&mut held, 1).await;
     let (slow, member, key_of_slow) = (nonce(1), nonce(2), key(1));
