@@ -222,7 +222,7 @@ fn a_fork_is_kept_as_evidence_that_anybody_can_verify() {
 fn older_checkpoints_crowd_out_no_fork() {
     let (mut world, state) = witnessed(12, 9);
     for size in 1..9 {
-        let older = world.to_cosign(size, size as usize);
+        let older = world.to_cosign(size, size);
         let refused = refusal(cosign(&mut world, &state, &older));
         assert!(matches!(refused, Refusal::LogShrank { had: 9, .. }));
     }
