@@ -8,8 +8,8 @@ use dawn_crypto::params::Q;
 use dawn_crypto::shamir::ShareSum;
 use dawn_identity::signed::statement_digest;
 use dawn_identity::{
-    DeviceCredential, FederationEvent, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration, RosterPosting,
-    Signed, Statement, StewardEnrolment, TaskId, to_canonical,
+    DeviceCredential, FederationEvent, IssuerCertificate, OrgApproval, OrgEvent, OrgRegistration,
+    RosterPosting, Signed, Statement, StewardEnrolment, TaskId, to_canonical,
 };
 use dawn_protocol::{
     Aborted, BeaconShare, Challenge, Closed, Endorsement, LogHead, MAX_STATEMENT_BYTES, Opening,
