@@ -1,6 +1,6 @@
 //! What a transcript begins with: federation, members, roster, task, what was before (A02 to A04).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use dawn_crypto::digest::Digest;
@@ -23,8 +23,7 @@ pub(crate) struct Preamble {
     pub(crate) previous: Option<Terminal>,
     pub(crate) model: Model,
     pub(crate) model_digest: Digest,
-    /// The names of organisations, as they gave them.
-    names: BTreeMap<OrgId, String>,
+    names: Names,
     /// The model that the last accepted update went from, canonical bytes.
     pub(crate) direction: Option<Vec<u8>>,
 }
@@ -32,7 +31,7 @@ pub(crate) struct Preamble {
 impl Preamble {
     /// The name of an organisation, for people.
     pub(crate) fn name(&self, org: &OrgId) -> String {
-        self.names.get(org).cloned().unwrap_or_default()
+        self.names.given.get(org).cloned().unwrap_or_default()
     }
 
     /// What the round starts from, as the end of the round before has it.
@@ -44,6 +43,39 @@ impl Preamble {
                 Some(end) => end.next_start().draw,
                 None => self.context.initial_draw(),
             },
+        }
+    }
+}
+
+/// The names of organisations: of founders in the founding document, of others in the registration that they came in with.
+struct Names {
+    given: BTreeMap<OrgId, String>,
+    founders: BTreeSet<OrgId>,
+}
+
+impl Names {
+    fn of(federation: &VerifiedFederation) -> Self {
+        let founders = federation.founders.iter();
+        let given: BTreeMap<_, _> = founders
+            .map(|founder| (OrgId::of(&founder.root), founder.name.clone()))
+            .collect();
+        Self {
+            founders: given.keys().copied().collect(),
+            given,
+        }
+    }
+
+    /// Notes the next entry of the register. An approval that ended with its founder's key may have brought another registration
+    /// than those that let the organisation in: the last one counts.
+    fn note(&mut self, entry: &Entry) {
+        let registration = match entry {
+            Entry::Registration(registration) => registration,
+            Entry::Approval(_, registration) => registration,
+            Entry::Event(_) | Entry::Roster(..) => return,
+        };
+        let org = registration.org();
+        if !self.founders.contains(&org) {
+            self.given.insert(org, registration.name.clone());
         }
     }
 }
@@ -61,9 +93,7 @@ pub(crate) fn read<R: Read>(
         None => document.verify(),
     };
     let federation = federation.map_err(|e| provider(AuditRule::Federation, e))?;
-    let mut names: BTreeMap<_, _> = (federation.founders.iter())
-        .map(|founder| (OrgId::of(&founder.root), founder.name.clone()))
-        .collect();
+    let mut names = Names::of(&federation);
     let register = register(records, &federation, &mut names, said)?;
     let members = register.members();
     // Whose keys count for it was decided at its place in the register.
@@ -127,7 +157,7 @@ pub(crate) fn read<R: Read>(
 fn register<R: Read>(
     records: &mut Records<R>,
     federation: &VerifiedFederation,
-    names: &mut BTreeMap<OrgId, String>,
+    names: &mut Names,
     said: &mut Said,
 ) -> Result<Register, Stop> {
     let mut register = Register::new(federation);
@@ -135,15 +165,7 @@ fn register<R: Read>(
         let entry = register
             .push(&bytes)
             .map_err(|e| provider(AuditRule::Roster, e))?;
-        let registration = match entry {
-            Entry::Registration(registration) => Some(registration),
-            Entry::Approval(_, registration) => Some(&**registration),
-            _ => None,
-        };
-        if let Some(registration) = registration {
-            let name = || registration.name.clone();
-            names.entry(registration.org()).or_insert_with(name);
-        }
+        names.note(entry);
         said.note_entry(entry);
     }
     Ok(register)
@@ -166,4 +188,71 @@ fn check_task_signature(task: &Signed<Task>, members: &Members) -> Result<(), Fi
 
 fn provider(rule: AuditRule, detail: impl std::fmt::Display) -> Finding {
     Finding::new(rule, Party::Provider, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use dawn_identity::{
+        Admission, Federation, FoundingDocument, Organisation, SecretKey, Validity,
+    };
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    /// One founder approves a newcomer under one name, and takes that back with its key; others let it in under another.
+    #[test]
+    fn an_organisation_has_the_name_that_it_came_in_with() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let validity = Validity::starting(NOW, 1000);
+        let mut generate =
+            |name: &str| Organisation::generate(name, validity, &mut rng).expect("valid");
+        let founders = ["Alpha", "Beta", "Gamma"].map(&mut generate);
+        let again = generate("Acme");
+        let copy = |key: &SecretKey| SecretKey::from_seed(&key.to_seed());
+        let first = Organisation::from_parts(
+            "Red Cross",
+            copy(again.root()),
+            copy(again.issuer()),
+            again.certificate().clone(),
+        );
+        let first = first.expect("valid");
+        let body = Federation {
+            name: "Federation".into(),
+            founders: founders.iter().map(Organisation::founder_entry).collect(),
+            aggregator: SecretKey::from_seed(&[1; 32]).public(),
+            log: SecretKey::from_seed(&[2; 32]).public(),
+            admission: Admission::Approval { k: 2 },
+            roster_quorum: 2,
+            created: NOW,
+        };
+        let all: Vec<_> = founders.iter().collect();
+        let document = FoundingDocument::found(body, &all).expect("valid");
+        let federation = document.verify().expect("valid");
+        let (digest, [alpha, beta, gamma]) = (federation.digest(), &founders);
+        let registration = beta.register(&digest, NOW).expect("valid");
+        let last = (0, registration.body_digest());
+        let rotation = beta.rotation(&digest, &SecretKey::from_seed(&[3; 32]));
+        let [early, late] = [&first, &again].map(|org| org.register(&digest, NOW).expect("valid"));
+        let entries = [
+            registration.bytes().to_vec(),
+            beta.approve(&early, NOW).expect("valid").bytes().to_vec(),
+            (beta
+                .event(&digest, last, rotation, NOW)
+                .expect("valid")
+                .bytes())
+            .to_vec(),
+            alpha.approve(&late, NOW).expect("valid").bytes().to_vec(),
+            gamma.approve(&late, NOW).expect("valid").bytes().to_vec(),
+        ];
+        let (mut register, mut names) = (Register::new(&federation), Names::of(&federation));
+        for entry in &entries {
+            names.note(register.push(entry).expect("valid"));
+        }
+        assert!(register.members().get(&again.id()).is_some());
+        assert_eq!(names.given[&again.id()], "Acme");
+        assert_eq!(names.given[&beta.id()], "Beta");
+    }
 }
