@@ -216,7 +216,8 @@ pub(crate) fn check_reporting(
         AbortReason::KeyReplaced => return Ok(()),
         _ => {}
     }
-    let spent = chain.spent_before(&round.round_id()).unwrap_or(0);
+    let before = chain.spent_before(&round.round_id());
+    let spent = before.map_or(0, |before| before.least);
     let scalars = examination.scalars.digest();
     match round.verdict(reports, &examination.findings, scalars, spent) {
         Err(JudgeError::Abort(expected)) if expected == reason => Ok(()),
@@ -298,7 +299,7 @@ pub(crate) fn note_word(chain: &mut Chain, round: &RoundId, reason: AbortReason)
 
 fn exhausted(chain: &mut Chain, task: &TaskContext, round: &RoundId) -> Result<(), Finding> {
     match chain.spent_before(round) {
-        Some(before) if task.exceeds_budget(before) => Ok(()),
+        Some(before) if task.exceeds_budget(before.most) => Ok(()),
         Some(_) => Err(untrue_whatever_is_missing(AbortReason::BudgetExhausted)),
         None => {
             chain.unchecked().push(format!(

@@ -19,8 +19,41 @@ pub(crate) struct Link {
     pub(crate) terminal: Digest,
     /// What it started from.
     pub(crate) start: Start,
-    /// None where that is not known: a verdict may have been left out.
-    pub(crate) spent_micro_rho: Option<u64>,
+    /// None where nothing is known of it.
+    pub(crate) spent: Option<Spent>,
+}
+
+/// What rounds have spent, in micro-rho: within these bounds, where a verdict may have been left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+}
+
+impl Spent {
+    pub(crate) fn exactly(spent: u64) -> Self {
+        Self {
+            least: spent,
+            most: spent,
+        }
+    }
+
+    /// With a charge that may or may not have been made.
+    pub(crate) fn perhaps(self, charge: u64) -> Self {
+        Self {
+            most: self.most.saturating_add(charge),
+            ..self
+        }
+    }
+}
+
+impl std::fmt::Display for Spent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.least == self.most {
+            true => write!(f, "{}", self.least),
+            false => write!(f, "{} to {}", self.least, self.most),
+        }
+    }
 }
 
 /// What is known of the rounds before, by task. What is not known is noted, not assumed.
@@ -71,12 +104,15 @@ impl Chain {
 
     /// Notes what cannot be checked because the rounds before are not here.
     pub(crate) fn note_unknown(&mut self, preamble: &Preamble, round: &RoundId) {
-        if self.links.contains_key(&round.task) || round.number == 1 {
+        if self.spent_before(round).is_some() {
             return;
         }
         self.unchecked.push(format!(
             "round {round}: the rounds before it are not here, so what they spent is taken from the verdict"
         ));
+        if self.links.contains_key(&round.task) {
+            return;
+        }
         // What the abort of round 1 leaves is known.
         if round.number > 2 && matches!(preamble.previous, Some(Terminal::Aborted(_))) {
             self.unchecked.push(format!(
@@ -91,7 +127,9 @@ impl Chain {
             return Ok(());
         };
         Finding::unless(
-            before.checked_add(verdict.charge_micro_rho) == Some(verdict.spent_micro_rho),
+            (verdict.spent_micro_rho)
+                .checked_sub(verdict.charge_micro_rho)
+                .is_some_and(|stated| (before.least..=before.most).contains(&stated)),
             AuditRule::Budget,
             Party::Aggregator,
             format_args!(
@@ -102,10 +140,10 @@ impl Chain {
     }
 
     /// What the rounds before have spent, when they are known.
-    pub(crate) fn spent_before(&self, round: &RoundId) -> Option<u64> {
+    pub(crate) fn spent_before(&self, round: &RoundId) -> Option<Spent> {
         match self.links.get(&round.task) {
-            Some(link) => link.spent_micro_rho,
-            None => (round.number == 1).then_some(0),
+            Some(link) => link.spent,
+            None => (round.number == 1).then_some(Spent::exactly(0)),
         }
     }
 

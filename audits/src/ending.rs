@@ -14,7 +14,7 @@ use dawn_protocol::{
 use crate::abort;
 use crate::answers;
 use crate::blame;
-use crate::chain::{Chain, Link};
+use crate::chain::{Chain, Link, Spent};
 use crate::challenge;
 use crate::details::RoundDetails;
 use crate::examination::{self, Examination};
@@ -104,17 +104,25 @@ pub(crate) fn check<R: Read + Seek>(
     if let Some(whole) = &told.whole {
         light::note_whole(chain, &round, whole);
     }
-    // An abort because of its key holds at every stage: whoever hands it over may have left out a verdict that charged something.
+    // An abort because of its key holds at every stage: whoever hands it over may have left out a verdict, which charges what
+    // every round does.
     let may_hide = context.is_some()
         && matches!(&told.terminal, Terminal::Aborted(aborted)
             if aborted.peek().reason == AbortReason::KeyReplaced);
-    let before = chain.spent_before(&round).or(Some(0));
-    let spent = report.spent_micro_rho.or(before.filter(|_| !may_hide));
+    let before = chain.spent_before(&round);
+    let spent = match report.spent_micro_rho {
+        Some(spent) => Some(Spent::exactly(spent)),
+        None if may_hide => {
+            let charge = preamble.context.charge_micro_rho();
+            before.map(|before| before.perhaps(charge))
+        }
+        None => before,
+    };
     let link = Link {
         number: round.number,
         terminal: told.terminal.digest(),
         start: preamble.start(),
-        spent_micro_rho: spent,
+        spent,
     };
     report.finish(&preamble.context);
     chain.link(round.task, link);

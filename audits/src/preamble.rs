@@ -71,7 +71,7 @@ impl Names {
         let registration = match entry {
             Entry::Registration(registration) => registration,
             Entry::Approval(_, registration) => registration,
-            Entry::Event(_) | Entry::Roster(..) => return,
+            Entry::Event(_) | Entry::Roster(..) | Entry::ServerKey(_) => return,
         };
         let org = registration.org();
         if !self.founders.contains(&org) {

@@ -101,6 +101,7 @@ pub fn measure<R: CryptoRng>(
     let out = Counted { out, bytes: 0 };
     let mut writer = BatchWriter::new(out, organisation.certificate(), b"")?;
     organisation
+        .online()
         .enrol_many(&plan, rng, |device| {
             writer.push(&device).map_err(Stopped::Writing)
         })

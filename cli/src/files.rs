@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use dawn_identity::key_file::{self, KeyFileError};
 use dawn_identity::passphrase::is_encrypted;
 use dawn_identity::{
-    CredentialChain, FoundingDocument, Organisation, Passphrase, SecretKey, Signed,
-    from_canonical_bounded, to_canonical,
+    CredentialChain, FoundingDocument, IssuerCertificate, OnlineIssuer, Organisation, Passphrase,
+    SecretKey, Signed, from_canonical_bounded, to_canonical,
 };
 use rand_core::UnwrapErr;
 
@@ -163,25 +163,31 @@ pub fn save_organisation(dir: &Path, organisation: &Organisation, root: &str) ->
 
 /// Reads what [`save_organisation`] wrote.
 pub fn load_organisation(dir: &Path) -> Result<Organisation> {
+    let root = read_key(&dir.join("root.pem"))?;
+    let (name, issuer, certificate) = issuer_parts(dir)?;
+    Organisation::from_parts(&name, root, issuer, certificate).with_context(|| apart(dir))
+}
+
+/// The same without the root key, which need not be there.
+pub fn load_online(dir: &Path) -> Result<OnlineIssuer> {
+    let (name, issuer, certificate) = issuer_parts(dir)?;
+    OnlineIssuer::from_parts(&name, issuer, certificate).with_context(|| apart(dir))
+}
+
+fn issuer_parts(dir: &Path) -> Result<(String, SecretKey, Signed<IssuerCertificate>)> {
     let name = read_text(&dir.join("name"))?;
-    let certificate = Signed::from_bytes(&read(&dir.join("issuer.cose"))?).with_context(|| {
-        format!(
-            "{} holds no issuer certificate",
-            dir.join("issuer.cose").display()
-        )
-    })?;
-    Organisation::from_parts(
-        name.trim_end(),
-        read_key(&dir.join("root.pem"))?,
-        read_key(&dir.join("issuer.pem"))?,
-        certificate,
+    let path = dir.join("issuer.cose");
+    let certificate = Signed::from_bytes(&read(&path)?)
+        .with_context(|| format!("{} holds no issuer certificate", path.display()))?;
+    let issuer = read_key(&dir.join("issuer.pem"))?;
+    Ok((name.trim_end().to_owned(), issuer, certificate))
+}
+
+fn apart(dir: &Path) -> String {
+    format!(
+        "the files in {} do not belong together; when a rotation broke off, run it again",
+        dir.display()
     )
-    .with_context(|| {
-        format!(
-            "the files in {} do not belong together; when a rotation broke off, run it again",
-            dir.display()
-        )
-    })
 }
 
 /// Saves a device: `device.pem`, `credential.cbor`, `federation.cbor`.

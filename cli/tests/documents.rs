@@ -122,8 +122,8 @@ fn the_readme_promises_what_the_makefile_does() {
             "dawn client prove URL --device DIR --task TASK --round 1",
             "dawn audit watch URL --state watched --federation DIGEST --once",
             "dawn log export --server URL --federation DIGEST log",
-            "dawn log prove --server URL --federation DIGEST 3 --out third.tlog-proof",
-            "dawn log verify third.tlog-proof third.entry --founding federation.cbor --federation DIGEST"
+            "dawn log prove --server URL --federation DIGEST 3 --out fourth.tlog-proof",
+            "dawn log verify fourth.tlog-proof fourth.entry --founding federation.cbor --federation DIGEST"
         ]
     );
     for (target, expected) in [

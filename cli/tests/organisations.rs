@@ -1,6 +1,7 @@
 //! The life of an organisation with the command line, against a real server.
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -122,14 +123,29 @@ async fn an_organisation_comes_changes_and_leaves() {
     let issuers = shown().await["issuers"].as_array().unwrap().clone();
     assert_eq!(issuers, [ok("key show east/issuer.pem")["public"].clone()]);
 
+    // The issuer's machine has no root key.
+    let root = |from: &str, to: &str| {
+        fs::rename(scratch.path().join(from), scratch.path().join(to)).unwrap()
+    };
+    root("east/root.pem", "root.pem");
     let enrolled =
-        ok("device enrol --org east --federation federation.cbor --out devices --count 2");
+        ok("device enrol --org east --federation federation.cbor --out devices --count 3");
     let device = |i: usize| {
         enrolled["devices"][i]["device"]
             .as_str()
             .unwrap()
             .to_owned()
     };
+    ok(&format!(
+        "org revoke --dir east --server SERVER --by-issuer --device {}",
+        device(2)
+    ));
+    let without = run(&format!(
+        "org revoke --dir east --server SERVER --device {}",
+        device(1)
+    ));
+    assert!(without.unwrap_err().contains("root.pem"));
+    root("root.pem", "east/root.pem");
     ok(&format!(
         "org revoke --dir east --server SERVER --device {} --device {}",
         device(1),

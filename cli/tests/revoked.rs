@@ -18,7 +18,7 @@ async fn tell(api: &Api, founded: &Founded, org: &Organisation, change: Change, 
     let last = (member.sequence(), member.head().unwrap());
     let digest = founded.founding.digest();
     if by_issuer {
-        let event = org.event_by_issuer(&digest, last, change, 0).unwrap();
+        let event = org.online().event(&digest, last, change, 0).unwrap();
         api.revoke(&event, org.issuer()).await.unwrap();
     } else {
         let event = org.event(&digest, last, change, 0).unwrap();

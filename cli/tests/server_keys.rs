@@ -188,5 +188,26 @@ async fn the_runbook_replaces_each_key_between_rounds_and_in_the_middle_of_one()
         &format!("log verify old.tlog-proof old.entry {verify} --register register.cbor"),
     );
     assert!(old.contains("replaced"), "{old}");
+    lost(&mut bed).await;
     bed.stage.close().unwrap();
+}
+
+/// Every file of the aggregator's key is lost: the server does not start with another one, but with one that waits.
+async fn lost(bed: &mut Testbed) {
+    bed.stage.kill_aggregator().unwrap();
+    for name in ["aggregator.pem", "aggregator.next.pem"] {
+        fs::remove_file(bed.stage.keys().join(name)).unwrap();
+    }
+    ok(bed, "key new --out KEYS/aggregator.next.pem");
+    bed.stage.start_aggregator().await.unwrap();
+    let waiting = ok(bed, "key show KEYS/aggregator.next.pem");
+    let new = replace(bed, "aggregator").await;
+    assert_eq!(new, waiting["public"]);
+    assert_eq!(bed.audit().await, "PASS");
+    // That key is the server's now: it is not proposed again.
+    let again = refused(
+        bed,
+        "federation propose-key --server SERVER --role aggregator --keys KEYS --out again.change",
+    );
+    assert!(again.contains("move it to aggregator.pem"), "{again}");
 }

@@ -138,7 +138,7 @@ async fn devices_and_strangers_check_a_round_from_the_command_line() {
     let last = (known.sequence(), known.head().unwrap());
     let devices = vec![revoked.device()];
     let change = Change::RevokeDevices { devices };
-    let event = org.event_by_issuer(&federation, last, change, 0);
+    let event = org.online().event(&federation, last, change, 0);
     api.revoke(&event.unwrap(), org.issuer()).await.unwrap();
     assert_eq!(bed.wait_for(&["done", "aborted"]).await, "done");
     assert_eq!(bed.accepted().await.len(), 5);

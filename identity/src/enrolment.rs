@@ -10,7 +10,8 @@ use rand_core::CryptoRng;
 use crate::device_batch::EnrolledDevice;
 use crate::envelope::EnvelopeError;
 use crate::keys::SecretKey;
-use crate::organisation::{DeviceRequest, Organisation, Validity};
+use crate::online_issuer::OnlineIssuer;
+use crate::organisation::{DeviceRequest, Validity};
 
 /// Devices that a core makes before it hands them over.
 const CHUNK: u64 = 64;
@@ -31,7 +32,7 @@ pub struct EnrolmentPlan {
     pub attestation: Option<Digest>,
 }
 
-impl Organisation {
+impl OnlineIssuer {
     /// Makes keys and credentials of devices on all cores, and gives them to `take` in the order of their labels. `rng` is
     /// asked for a generator on every core. Memory: some hundred devices a core, whatever the number.
     ///

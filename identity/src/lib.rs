@@ -22,7 +22,7 @@
 //! | [`federation`], [`member`], [`members`], [`roster`] | who founded the federation, who is in it, who opens |
 //! | [`ServerKeyChange`], [`FederationEvent`] | how the keys of the aggregator and of the log are replaced |
 //! | [`http_signature`] | signed HTTP requests (RFC 9421) |
-//! | [`organisation`] | an organisation's side: it makes all of the above |
+//! | [`organisation`], [`online_issuer`] | an organisation's side: it makes all of the above; and the part of it that is online |
 //!
 //! Chain of trust: a device or steward pins the digest of the [`FoundingDocument`]. From it follow
 //! the founders' root keys; from those the [`SignedRoster`]; from an organisation's root key its
@@ -47,6 +47,7 @@ pub mod key_file;
 pub mod keys;
 pub mod member;
 pub mod members;
+pub mod online_issuer;
 pub mod organisation;
 pub mod passphrase;
 pub mod pem;
@@ -84,6 +85,7 @@ pub use jwk::Thumbprint;
 pub use keys::{KeyError, PublicKey, SecretKey, Signature};
 pub use member::{Member, Revoked};
 pub use members::Members;
+pub use online_issuer::OnlineIssuer;
 pub use organisation::{DeviceRequest, Organisation, OrganisationError, Validity};
 pub use passphrase::Passphrase;
 pub use register::{Entry, RegisterError, RegisterHead};

@@ -6,7 +6,6 @@ use dawn_crypto::vrf::VrfPublicKey;
 use rand_core::CryptoRng;
 
 use crate::chain::CredentialChain;
-use crate::credential::DeviceCredential;
 use crate::device_vrf::device_vrf;
 use crate::envelope::EnvelopeError;
 use crate::event::{Change, OrgApproval, OrgEvent};
@@ -15,10 +14,11 @@ use crate::federation_event::FederationEvent;
 use crate::ids::OrgId;
 use crate::issuer::{IssuerCertificate, IssuerError};
 use crate::keys::{PublicKey, SecretKey};
+use crate::online_issuer::OnlineIssuer;
 use crate::registration::OrgRegistration;
 use crate::roster::SignedRoster;
 use crate::roster_posting::RosterPosting;
-use crate::rule::{BrokenRule, check_name};
+use crate::rule::BrokenRule;
 use crate::server_key::SignedServerKeyChange;
 use crate::signed::Signed;
 use crate::steward::StewardEnrolment;
@@ -96,11 +96,8 @@ pub enum OrganisationError {
 /// an organisation is founded. The root key belongs offline.
 #[derive(Debug)]
 pub struct Organisation {
-    id: OrgId,
-    name: String,
     root: SecretKey,
-    issuer: SecretKey,
-    certificate: Signed<IssuerCertificate>,
+    online: OnlineIssuer,
 }
 
 impl Organisation {
@@ -130,24 +127,12 @@ impl Organisation {
         issuer: SecretKey,
         certificate: Signed<IssuerCertificate>,
     ) -> Result<Self, OrganisationError> {
-        check_name(
-            name,
-            "an organisation's name is 1 to 64 bytes of printable text",
-        )?;
         let begins = certificate.peek().not_before;
         // After a rotation the identifier is still that of the first root key.
         let id = certificate.peek().org;
-        let verified = certificate.verify_issuer(&id, &root.public(), begins)?;
-        if verified.key != issuer.public() {
-            return Err(OrganisationError::OtherIssuer(verified.org));
-        }
-        Ok(Self {
-            id,
-            name: name.to_owned(),
-            root,
-            issuer,
-            certificate,
-        })
+        certificate.verify_issuer(&id, &root.public(), begins)?;
+        let online = OnlineIssuer::from_parts(name, issuer, certificate)?;
+        Ok(Self { root, online })
     }
 
     /// Certifies an issuer key.
@@ -173,12 +158,12 @@ impl Organisation {
 
     /// The organisation's identifier.
     pub fn id(&self) -> OrgId {
-        self.id
+        self.online.id()
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.online.name()
     }
 
     /// Its root key.
@@ -188,18 +173,23 @@ impl Organisation {
 
     /// Its issuer key.
     pub fn issuer(&self) -> &SecretKey {
-        &self.issuer
+        self.online.key()
     }
 
     /// The certificate of its issuer key.
     pub fn certificate(&self) -> &Signed<IssuerCertificate> {
-        &self.certificate
+        self.online.certificate()
+    }
+
+    /// What signs for it day by day, without the root key.
+    pub fn online(&self) -> &OnlineIssuer {
+        &self.online
     }
 
     /// Its entry in a founding document.
     pub fn founder_entry(&self) -> FounderEntry {
         FounderEntry {
-            name: self.name.clone(),
+            name: self.name().to_owned(),
             root: self.root.public(),
         }
     }
@@ -214,9 +204,9 @@ impl Organisation {
         created: u64,
     ) -> Result<Signed<OrgRegistration>, EnvelopeError> {
         let registration = OrgRegistration {
-            name: self.name.clone(),
+            name: self.name().to_owned(),
             root: self.root.public(),
-            issuer: self.certificate.clone(),
+            issuer: self.certificate().clone(),
             federation: *federation,
             created,
         };
@@ -235,47 +225,14 @@ impl Organisation {
         change: Change,
         created: u64,
     ) -> Result<Signed<OrgEvent>, EnvelopeError> {
-        self.event_by(&self.root, federation, last, change, created)
-    }
-
-    /// As [`Organisation::event`], signed with its issuer key: for revoking devices.
-    ///
-    /// # Errors
-    /// [`EnvelopeError::Payload`] when a rule is broken.
-    pub fn event_by_issuer(
-        &self,
-        federation: &Digest,
-        last: (u64, Digest),
-        change: Change,
-        created: u64,
-    ) -> Result<Signed<OrgEvent>, EnvelopeError> {
-        self.event_by(&self.issuer, federation, last, change, created)
-    }
-
-    fn event_by(
-        &self,
-        key: &SecretKey,
-        federation: &Digest,
-        (sequence, previous): (u64, Digest),
-        change: Change,
-        created: u64,
-    ) -> Result<Signed<OrgEvent>, EnvelopeError> {
-        let event = OrgEvent {
-            org: self.id,
-            federation: *federation,
-            sequence: sequence + 1,
-            previous,
-            created,
-            change,
-        };
-        Signed::sign(&event, key)
+        next_event(self.id(), &self.root, federation, last, change, created)
     }
 
     /// The change to another root key, with its consent.
     pub fn rotation(&self, federation: &Digest, root: &SecretKey) -> Change {
         Change::Root {
             key: root.public(),
-            proof: OrgEvent::prove_root(federation, &self.id, root),
+            proof: OrgEvent::prove_root(federation, &self.id(), root),
         }
     }
 
@@ -289,7 +246,7 @@ impl Organisation {
         created: u64,
     ) -> Result<Signed<OrgApproval>, EnvelopeError> {
         let approval = OrgApproval {
-            approver: self.id,
+            approver: self.id(),
             registration: registration.clone(),
             created,
         };
@@ -306,7 +263,7 @@ impl Organisation {
         created: u64,
     ) -> Result<Signed<RosterPosting>, EnvelopeError> {
         let posting = RosterPosting {
-            org: self.id,
+            org: self.id(),
             federation: roster.peek().federation,
             roster: roster.clone(),
             created,
@@ -323,7 +280,7 @@ impl Organisation {
         change: &SignedServerKeyChange,
     ) -> Result<Signed<FederationEvent>, EnvelopeError> {
         let event = FederationEvent {
-            org: self.id,
+            org: self.id(),
             change: change.clone(),
         };
         Signed::sign(&event, &self.root)
@@ -363,7 +320,7 @@ impl Organisation {
         label: &str,
         validity: Validity,
     ) -> Result<CredentialChain, EnvelopeError> {
-        self.enrol_device(&DeviceRequest::of_key(*device, label), validity)
+        self.online.issue_device(device, label, validity)
     }
 
     /// Issues a credential for a device.
@@ -375,26 +332,28 @@ impl Organisation {
         device: &DeviceRequest,
         validity: Validity,
     ) -> Result<CredentialChain, EnvelopeError> {
-        Ok(CredentialChain {
-            issuer: self.certificate.clone(),
-            credential: self.credential_of(device, validity)?,
-        })
+        self.online.enrol_device(device, validity)
     }
+}
 
-    /// The credential alone.
-    pub(crate) fn credential_of(
-        &self,
-        device: &DeviceRequest,
-        validity: Validity,
-    ) -> Result<Signed<DeviceCredential>, EnvelopeError> {
-        let label = device.label.clone();
-        let credential = DeviceCredential {
-            vrf: device.vrf.clone(),
-            attestation: device.attestation,
-            ..DeviceCredential::new(self.id(), device.key, label, validity.from, validity.until)
-        };
-        Signed::sign(&credential, &self.issuer)
-    }
+/// An event that follows the one before: that one's number (0 for the registration) and body digest.
+pub(crate) fn next_event(
+    org: OrgId,
+    key: &SecretKey,
+    federation: &Digest,
+    (sequence, previous): (u64, Digest),
+    change: Change,
+    created: u64,
+) -> Result<Signed<OrgEvent>, EnvelopeError> {
+    let event = OrgEvent {
+        org,
+        federation: *federation,
+        sequence: sequence + 1,
+        previous,
+        created,
+        change,
+    };
+    Signed::sign(&event, key)
 }
 
 impl FoundingDocument {

@@ -6,13 +6,13 @@ use dawn_protocol::RoundId;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::answers::{AnswerFiles, ScratchFile};
-use crate::guard::{LogMemory, Memory};
+use crate::guard::{KeysMemory, LogMemory, Memory};
 use crate::records::{Answer, AnswerKind, End, RoundRecord, TaskRecord};
 use crate::secrets::{SecretFiles, SecretKind};
 use crate::tables::{
     ANSWERS, Bytes, FINDINGS, LEDGER, META, META_FORMER, META_GUARD_LOST, META_IDENTITY,
-    META_LOG_UNREAD, META_REGISTER, META_WITNESSED, RESTATED, ROUNDS, TASKS, VERSION, answer_key,
-    decode, parse_round_key,
+    META_LOG_UNREAD, META_REGISTER, META_SERVER_KEYS, META_WITNESSED, RESTATED, ROUNDS, TASKS,
+    VERSION, answer_key, decode, parse_round_key,
 };
 use crate::vault::VaultError;
 use crate::witness::Witnessed;
@@ -45,6 +45,14 @@ pub(crate) fn longer(
         .into_iter()
         .flatten()
         .max_by_key(|head| head.entries)
+}
+
+/// What store and guard remember of the server's keys, the later one.
+pub(crate) fn later(stored: Option<KeysMemory>, guard: Option<KeysMemory>) -> Option<KeysMemory> {
+    [stored, guard]
+        .into_iter()
+        .flatten()
+        .max_by_key(|known| known.changes)
 }
 
 /// One transaction: reads the store as it is, and changes it.
@@ -171,6 +179,33 @@ impl<'t> Change<'t> {
         let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
         table
             .insert(META_REGISTER, to_canonical(head).as_slice())
+            .map_err(VaultError::store)?;
+        Ok(())
+    }
+
+    /// The last change of the server's keys that was read, as far as store or guard remember it.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn server_keys(&self) -> Result<Option<KeysMemory>, VaultError> {
+        let table = self.txn.open_table(META).map_err(VaultError::store)?;
+        let stored = table.get(META_SERVER_KEYS).map_err(VaultError::store)?;
+        let stored = stored
+            .map(|bytes| decode(bytes.value(), "the changes of the server's keys"))
+            .transpose()?;
+        Ok(later(stored, self.memory.server_keys))
+    }
+
+    /// Remembers a change of the server's keys; the guard will too. The caller has seen that it is a later one.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn put_server_keys(&mut self, known: &KeysMemory) -> Result<(), VaultError> {
+        self.changed = true;
+        self.memory.server_keys = Some(*known);
+        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
+        table
+            .insert(META_SERVER_KEYS, to_canonical(known).as_slice())
             .map_err(VaultError::store)?;
         Ok(())
     }

@@ -120,6 +120,15 @@ pub enum Refusal {
         /// Entries that were known.
         known: u64,
     },
+    /// Fewer changes of the server's keys are shown than this steward has read, or other ones.
+    #[error(
+        "this register does not have change {known} of the server's keys, which this steward has read: whoever has stolen the key that was \
+         replaced may show it"
+    )]
+    KeyChangeHidden {
+        /// Number of the change.
+        known: u64,
+    },
     /// The task has fewer rounds.
     #[error("the task of round {0} does not have so many rounds")]
     NoSuchRound(RoundId),

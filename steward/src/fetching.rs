@@ -57,13 +57,13 @@ impl Session {
         .await
     }
 
-    /// Fetches what the register has more than this steward, and remembers it.
+    /// Fetches what the register has more than this steward, and remembers changes of the server's keys.
     pub(crate) async fn refresh_register(&self) -> Result<(), RunError> {
         loop {
             let after = self.state.register_entries();
             let entries = self.api.register_entries(after).await?;
             if entries.is_empty() {
-                return decide(&self.state, |state, rng| state.keep_register(rng)).await;
+                return decide(&self.state, |state, rng| state.keep_server_keys(rng)).await;
             }
             decide(&self.state, move |state, _| {
                 state.learn_register(after, &entries)

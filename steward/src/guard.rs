@@ -97,6 +97,21 @@ pub struct Memory {
     /// How far the register was known when something was said.
     #[n(4)]
     pub register: Option<RegisterHead>,
+    /// The last change of the server's keys that was read, whatever was said.
+    #[n(5)]
+    pub server_keys: Option<KeysMemory>,
+}
+
+/// A change of the server's keys: no register without it is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct KeysMemory {
+    /// Its number.
+    #[n(0)]
+    pub changes: u64,
+    /// Its digest: founders have signed it, so that nobody else can have this steward remember anything.
+    #[n(1)]
+    pub last: Digest,
 }
 
 /// A log that was cosigned: none that does not continue it will be.

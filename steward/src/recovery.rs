@@ -42,6 +42,13 @@ pub(crate) fn distrust(
     for (source, spent) in &memory.sources {
         change.put_spent(source, *spent)?;
     }
+    // The same of the register: who shows less than was known is refused, whichever of the two is lost next.
+    if let Some(known) = change.register()? {
+        change.put_register(&known)?;
+    }
+    if let Some(known) = change.server_keys()? {
+        change.put_server_keys(&known)?;
+    }
     // An older store does not know that a guard was lost before; the guard that followed does.
     if let Some(at) = guard_lost_at.or(memory.guard_lost_at) {
         change.guard_lost(at)?;

@@ -9,10 +9,16 @@ use rand_core::CryptoRng;
 
 use crate::change::Change;
 use crate::error::{Refusal, StewardError};
+use crate::guard::KeysMemory;
 use crate::state::StewardState;
 
 const OTHER_REGISTER: &str =
     "this is another register than the one that this steward was shown before";
+
+fn hidden(known: &KeysMemory) -> StewardError {
+    let known = known.changes;
+    Refusal::KeyChangeHidden { known }.into()
+}
 
 impl StewardState {
     /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
@@ -31,39 +37,64 @@ impl StewardState {
         let violation = |detail: &dyn std::fmt::Display| {
             Violation::new(Culprit::Aggregator, Rule::Register, detail)
         };
-        // Another item of work may have fetched the same.
-        let known = register.head().entries.saturating_sub(after);
-        for entry in entries
+        // Another item of work may have fetched the same, or has started anew since this was fetched.
+        let Some(known) = register.head().entries.checked_sub(after) else {
+            return Ok(());
+        };
+        let mut new = entries
             .iter()
-            .skip(usize::try_from(known).unwrap_or(usize::MAX))
-        {
-            register.push(entry).map_err(|error| violation(&error))?;
-        }
-        match seen {
-            Some(seen) if seen.entries <= register.head().entries && !register.contains(&seen) => {
-                // Nothing of it stays, or it would be what the true one does not follow, and what is judged by.
-                *register = Register::new(self.federation());
-                drop(register);
-                self.forget_tasks();
-                Err(violation(&OTHER_REGISTER).into())
-            }
-            _ => Ok(()),
-        }
+            .skip(usize::try_from(known).unwrap_or(usize::MAX));
+        let wrong = match new.find_map(|entry| register.push(entry).err()) {
+            Some(error) => violation(&error),
+            None => match seen {
+                Some(seen)
+                    if seen.entries <= register.head().entries && !register.contains(&seen) =>
+                {
+                    violation(&OTHER_REGISTER)
+                }
+                _ => return Ok(()),
+            },
+        };
+        // Nothing of it stays: it may be what the true one does not follow, and what is judged by.
+        *register = Register::new(self.federation());
+        drop(register);
+        self.forget_tasks();
+        Err(wrong.into())
     }
 
-    /// Remembers how far the register is known, also when nothing is said: a restart makes no steward forget that a key was
-    /// replaced.
+    /// Remembers which change of the server's keys was the last one, also when nothing is said: a restart makes no steward
+    /// forget that a key was replaced. Nothing else of the register is remembered by reading it alone: others than founders
+    /// sign entries too, and whoever answers in the server's place once could have this steward refuse the true register for
+    /// ever.
     ///
     /// # Errors
-    /// [`StewardError::Vault`], [`Refusal::RegisterShrank`]; [`Refusal::Violation`] by the aggregator for another register.
-    pub fn keep_register<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
-        if self.vault.register()? == Some(self.register_head()) {
-            return Ok(());
+    /// [`StewardError::Vault`], [`Refusal::KeyChangeHidden`].
+    pub fn keep_server_keys<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
+        let (shown, known) = (self.shown_keys(), self.vault.server_keys()?);
+        if known.map_or(0, |known| known.changes) >= shown.changes {
+            return match known {
+                Some(known) if known != shown => Err(hidden(&known)),
+                _ => Ok(()),
+            };
         }
-        self.vault.write(rng, |change| {
-            self.remember_register(change)?;
-            Ok(())
-        })
+        self.vault.write(rng, |change| self.remember_keys(change))
+    }
+
+    fn shown_keys(&self) -> KeysMemory {
+        let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
+        let (changes, last) = register.members().last_server_key_change();
+        KeysMemory { changes, last }
+    }
+
+    /// That the register has the changes of the server's keys that were read before, which are remembered.
+    fn remember_keys(&self, change: &mut Change<'_>) -> Result<(), StewardError> {
+        let shown = self.shown_keys();
+        match change.server_keys()? {
+            Some(known) if known == shown => Ok(()),
+            Some(known) if known.changes >= shown.changes => Err(hidden(&known)),
+            None if shown.changes == 0 => Ok(()),
+            _ => Ok(change.put_server_keys(&shown)?),
+        }
     }
 
     /// How many entries of the register this steward has.
@@ -116,8 +147,9 @@ impl StewardState {
     /// something was said before has been shown again.
     ///
     /// # Errors
-    /// [`Refusal::RegisterShrank`]; [`Refusal::Violation`] by the aggregator when it is another one.
+    /// [`Refusal::RegisterShrank`], [`Refusal::KeyChangeHidden`]; [`Refusal::Violation`] by the aggregator when it is another one.
     pub(crate) fn remember_register(&self, change: &mut Change<'_>) -> Result<u64, StewardError> {
+        self.remember_keys(change)?;
         let register = self.register.read().unwrap_or_else(PoisonError::into_inner);
         let head = register.head();
         match change.register()? {

@@ -120,9 +120,10 @@ impl StewardState {
     /// # Errors
     /// [`Refusal::Violation`]; [`Refusal::NotInRoster`] when this steward does not open for the task.
     pub fn learn_task(&self, task: &Signed<Task>) -> Result<TaskContext, StewardError> {
+        // Until it is in: a register that turns out to be another one takes the tasks along.
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let context = TaskContext::verify(&self.federation, &self.members(), task)?;
         self.point(&context)?;
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if tasks.len() >= MAX_TASKS && !tasks.contains_key(&context.id()) {
             tasks.pop_first();
         }

@@ -9,7 +9,7 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-use crate::guard::Mark;
+use crate::guard::{KeysMemory, Mark};
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
 use crate::vault::VaultError;
 use crate::witness::Witnessed;
@@ -43,6 +43,7 @@ pub(crate) const META_GUARD_LOST: &str = "guard-lost-at";
 pub(crate) const META_LOG_UNREAD: &str = "log-unread";
 /// [`RegisterHead`].
 pub(crate) const META_REGISTER: &str = "register-known";
+pub(crate) const META_SERVER_KEYS: &str = "server-keys-known";
 /// [`Witnessed`].
 pub(crate) const META_WITNESSED: &str = "log-witnessed";
 
@@ -219,6 +220,12 @@ impl View {
     pub(crate) fn register(&self) -> Result<Option<RegisterHead>, VaultError> {
         self.meta(META_REGISTER)?
             .map(|bytes| decode(&bytes, "the register that was known"))
+            .transpose()
+    }
+
+    pub(crate) fn server_keys(&self) -> Result<Option<KeysMemory>, VaultError> {
+        self.meta(META_SERVER_KEYS)?
+            .map(|bytes| decode(&bytes, "the changes of the server's keys"))
             .transpose()
     }
 

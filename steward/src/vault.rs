@@ -17,9 +17,9 @@ use redb::{Database, Durability, WriteTransaction};
 use zeroize::Zeroizing;
 
 use crate::answers::{AnswerFiles, ScratchFile};
-use crate::change::{Change, longer, newer};
+use crate::change::{Change, later, longer, newer};
 use crate::durable;
-use crate::guard::{Guard, GuardError, Judgement, Mark};
+use crate::guard::{Guard, GuardError, Judgement, KeysMemory, Mark};
 use crate::records::{Answer, AnswerKind, RoundRecord, TaskRecord};
 use crate::recovery;
 use crate::secrets::{SecretFiles, SecretKind};
@@ -236,6 +236,16 @@ impl Vault {
         let cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = tables::read(&self.db, |view| view.register())?;
         Ok(longer(stored, cell.guard.memory().register))
+    }
+
+    /// The last change of the server's keys that was read; `None` when there was none.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn server_keys(&self) -> Result<Option<KeysMemory>, VaultError> {
+        let cell = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = tables::read(&self.db, |view| view.server_keys())?;
+        Ok(later(stored, cell.guard.memory().server_keys))
     }
 
     /// A secret of a round; `None` when there is none (any more).

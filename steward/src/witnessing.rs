@@ -52,7 +52,9 @@ impl Session {
         let (size, line) = match cosigned {
             // The log's key was replaced, or this steward has started and not read the register again.
             Err(RunError::Steward(StewardError::Refused(
-                Refusal::NotTheLog(_) | Refusal::RegisterShrank { .. },
+                Refusal::NotTheLog(_)
+                | Refusal::RegisterShrank { .. }
+                | Refusal::KeyChangeHidden { .. },
             ))) => {
                 self.refresh_register().await?;
                 decide(&self.state, move |state, rng| {

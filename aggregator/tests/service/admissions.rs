@@ -224,7 +224,7 @@ async fn an_issuer_key_whose_certificate_does_not_count_now() {
         let devices = vec![DeviceId(Digest([device; 32]))];
         let last = last(&world, &api, &org.id()).await;
         let change = Change::RevokeDevices { devices };
-        let event = org.event_by_issuer(&digest, last, change, now_s());
+        let event = org.online().event(&digest, last, change, now_s());
         status(api.revoke(&event.unwrap(), org.issuer()).await)
     };
     let post = async |org: &Organisation| {

@@ -235,7 +235,8 @@ async fn what_was_told_is_shown_and_may_be_told_again() {
     // A device is revoked with the issuer key alone.
     let last_now = last(&world, &api, &org.id()).await;
     let event = org
-        .event_by_issuer(&digest, last_now, device(3), now_s())
+        .online()
+        .event(&digest, last_now, device(3), now_s())
         .unwrap();
     assert_eq!(status(api.revoke(&event, org.issuer()).await), 200);
     // An event that others came before.

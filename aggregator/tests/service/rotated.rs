@@ -104,7 +104,8 @@ async fn an_issuer_key_that_was_revoked() {
     let last = last(&world, &api, &org.id()).await;
     let change = Change::RevokeDevices { devices };
     let event = org
-        .event_by_issuer(&world.federation.digest(), last, change, now_s())
+        .online()
+        .event(&world.federation.digest(), last, change, now_s())
         .unwrap();
     assert_eq!(status(api.revoke(&event, org.issuer()).await), 401);
     running.shutdown().await.unwrap();

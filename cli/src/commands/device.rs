@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use dawn_crypto::vrf::VrfPublicKey;
 use dawn_identity::device_batch::MAX_ATTESTATION_BYTES;
 use dawn_identity::{
-    BatchReader, BatchWriter, DeviceRequest, EnrolmentPlan, Organisation, PublicKey, Validity,
+    BatchReader, BatchWriter, DeviceRequest, EnrolmentPlan, OnlineIssuer, PublicKey, Validity,
     attestation_digest, device_vrf, to_canonical,
 };
 use dawn_protocol::selection::ENROLMENT_BACKDATING;
@@ -124,7 +124,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
 }
 
 fn enrol(enrolment: Enrolment) -> Result<ExitCode> {
-    let organisation = files::load_organisation(&enrolment.org)?;
+    let organisation = files::load_online(&enrolment.org)?;
     let attestation = enrolment.read_attestation()?;
     let plan = EnrolmentPlan {
         count: enrolment.count,
@@ -172,7 +172,7 @@ impl Enrolment {
 /// All devices into one file.
 fn into_file(
     enrolment: &Enrolment,
-    organisation: &Organisation,
+    organisation: &OnlineIssuer,
     plan: &EnrolmentPlan,
     attestation: &[u8],
     path: &Path,
@@ -211,7 +211,7 @@ fn into_file(
 /// One folder per device.
 fn into_folders(
     enrolment: &Enrolment,
-    organisation: &Organisation,
+    organisation: &OnlineIssuer,
     plan: &EnrolmentPlan,
     attestation: &[u8],
 ) -> Result<ExitCode> {
@@ -244,7 +244,7 @@ fn into_folders(
 /// A device whose secret key stays where it is: its folder gets everything but `device.pem`.
 fn one(
     enrolment: &Enrolment,
-    organisation: &Organisation,
+    organisation: &OnlineIssuer,
     plan: &EnrolmentPlan,
     attestation: &[u8],
     key: &Path,

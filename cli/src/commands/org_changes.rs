@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use dawn_identity::{
-    Admission, Change, DeviceId, Digest, KeyId, OrgId, OrgRegistration, Register, Signed,
-    StewardId, VerifiedFederation,
+    Admission, Change, DeviceId, Digest, KeyId, OnlineIssuer, OrgId, OrgRegistration, Organisation,
+    Register, Signed, StewardId, VerifiedFederation,
 };
 use dawn_transport::Api;
 use serde_json::json;
@@ -43,6 +43,21 @@ pub enum Target {
     Organisation,
 }
 
+/// Which key of an organisation says it.
+enum Signer {
+    Root(Box<Organisation>),
+    Issuer(Box<OnlineIssuer>),
+}
+
+impl Signer {
+    fn online(&self) -> &OnlineIssuer {
+        match self {
+            Self::Root(organisation) => organisation.online(),
+            Self::Issuer(issuer) => issuer,
+        }
+    }
+}
+
 /// Takes trust back: says so to the server, or writes what is to be said into a file.
 pub async fn revoke(
     dir: &Path,
@@ -52,7 +67,13 @@ pub async fn revoke(
     out: Option<&Path>,
     json: bool,
 ) -> Result<ExitCode> {
-    let organisation = files::load_organisation(dir)?;
+    let signer = if by_issuer {
+        // The issuer's machine has no root key.
+        Signer::Issuer(Box::new(files::load_online(dir)?))
+    } else {
+        Signer::Root(Box::new(files::load_organisation(dir)?))
+    };
+    let organisation = signer.online();
     let api = Api::new(server)?;
     let (federation, register) = state(&api).await?;
     let change = match target {
@@ -71,12 +92,9 @@ pub async fn revoke(
     let (digest, now) = (federation.digest(), files::now());
     let last = last(&register, &organisation.id())?;
     let name = change.name();
-    let (event, key) = if by_issuer {
-        let event = organisation.event_by_issuer(&digest, last, change, now)?;
-        (event, organisation.issuer())
-    } else {
-        let event = organisation.event(&digest, last, change, now)?;
-        (event, organisation.root())
+    let (event, key) = match &signer {
+        Signer::Issuer(issuer) => (issuer.event(&digest, last, change, now)?, issuer.key()),
+        Signer::Root(org) => (org.event(&digest, last, change, now)?, org.root()),
     };
     let sequence = event.peek().sequence;
     match out {

@@ -66,7 +66,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             file,
             json,
         } => {
-            let owner = files::load_organisation(&org)?;
+            let owner = files::load_online(&org)?;
             let description = Description::read(&file)?;
             description.check_rows()?;
             let api = Api::new(&server)?;
@@ -86,12 +86,12 @@ pub async fn run(command: Command) -> Result<ExitCode> {
             let charge = noise.charge_micro_rho(task.quantiser.clip)?;
             let (m, t) = (roster.threshold.m(), roster.threshold.t());
             let passes = task.options.noise.map(|noise| noise.undetected(m, t));
-            let signed = Signed::sign(&task, owner.issuer())?;
+            let signed = Signed::sign(&task, owner.key())?;
             match public {
-                None => api.post_task(&signed, owner.issuer()).await?,
+                None => api.post_task(&signed, owner.key()).await?,
                 Some(set) => {
                     let set = set.to_bytes();
-                    api.post_task_with(&signed, &set, owner.issuer()).await?;
+                    api.post_task_with(&signed, &set, owner.key()).await?;
                 }
             }
             let made = json!({"task": task.id(), "parameters": task.model.parameters(), "dimension": task.dimension()?.coordinates(), "charge_micro_rho": charge, "cheating_steward_passes": passes});
@@ -172,7 +172,7 @@ impl Given {
         let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
         let owner = Organisation::generate("explained", validity, &mut rng)?;
         let unknown = Digest([0; 32]);
-        let made = description.into_task(&owner, unknown, (unknown, threshold), [0; 32]);
+        let made = description.into_task(owner.online(), unknown, (unknown, threshold), [0; 32]);
         made.map(|(task, _)| task)
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use dawn_crypto::norm::Rows;
 use dawn_crypto::params::{Dimension, Sigma};
 use dawn_crypto::shamir::Threshold;
-use dawn_identity::{Digest, Organisation};
+use dawn_identity::{Digest, OnlineIssuer};
 use dawn_learn::data::{CsvAnswers, CsvFormat, LabelColumn, MAX_FEATURES, MAX_SAMPLES, read_csv};
 use dawn_learn::{ModelSpec, Preset, PublicSet, RobustRule, Settings, Way};
 use dawn_protocol::{
@@ -258,7 +258,7 @@ impl Description {
     /// Fields that do not fit each other.
     pub fn into_task(
         self,
-        owner: &Organisation,
+        owner: &OnlineIssuer,
         federation: Digest,
         roster: (Digest, &Threshold),
         initial_seed: [u8; 32],

@@ -45,10 +45,11 @@ fn seeds() -> impl Fn() -> ChaCha20Rng + Sync {
 fn file(count: u64) -> Vec<u8> {
     let org = organisation();
     let mut writer = BatchWriter::new(Vec::new(), org.certificate(), b"made by us").unwrap();
-    org.enrol_many(&plan(count), seeds(), |device| {
-        writer.push(&device).map_err(|_| Stopped::Full)
-    })
-    .unwrap();
+    org.online()
+        .enrol_many(&plan(count), seeds(), |device| {
+            writer.push(&device).map_err(|_| Stopped::Full)
+        })
+        .unwrap();
     writer.finish().unwrap()
 }
 
@@ -128,14 +129,16 @@ fn what_is_cut_off_changed_or_too_long_is_refused() {
 fn enrolling_stops_at_the_first_that_fails() {
     let org = organisation();
     let mut taken = 0;
-    let stopped = org.enrol_many(&plan(u64::MAX), seeds(), |_: EnrolledDevice| {
-        taken += 1;
-        if taken == 100 {
-            Err(Stopped::Full)
-        } else {
-            Ok(())
-        }
-    });
+    let stopped = org
+        .online()
+        .enrol_many(&plan(u64::MAX), seeds(), |_: EnrolledDevice| {
+            taken += 1;
+            if taken == 100 {
+                Err(Stopped::Full)
+            } else {
+                Ok(())
+            }
+        });
     assert!(matches!(stopped, Err(Stopped::Full)));
     assert_eq!(taken, 100);
     let label = EnrolmentPlan {
@@ -143,7 +146,7 @@ fn enrolling_stops_at_the_first_that_fails() {
         ..plan(100)
     };
     let mut taken = 0;
-    let stopped = org.enrol_many(&label, seeds(), |_| {
+    let stopped = org.online().enrol_many(&label, seeds(), |_| {
         taken += 1;
         Ok(())
     });

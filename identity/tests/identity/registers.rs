@@ -203,7 +203,8 @@ fn the_issuer_key_revokes_devices_and_nothing_else() {
     let devices = |seed| vec![DeviceId(Digest([seed; 32]))];
     let by_issuer = |story: &Story, change| {
         alpha
-            .event_by_issuer(&story.digest(), story.last(&alpha), change, NOW)
+            .online()
+            .event(&story.digest(), story.last(&alpha), change, NOW)
             .unwrap()
     };
     let event = by_issuer(
@@ -261,7 +262,9 @@ fn a_stolen_issuer_key_cannot_make_itself_irrevocable() {
             id[24..].copy_from_slice(&said.to_be_bytes());
             let devices = vec![DeviceId(Digest(id))];
             let change = Change::RevokeDevices { devices };
-            let event = org.event_by_issuer(&story.digest(), story.last(&org), change, NOW);
+            let event = org
+                .online()
+                .event(&story.digest(), story.last(&org), change, NOW);
             match story.push(&event.unwrap()) {
                 Ok(()) => said += 1,
                 Err(RegisterError::Full(_)) => break,

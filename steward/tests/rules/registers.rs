@@ -68,7 +68,7 @@ fn another_register_is_not_followed_when_it_is_shown_again() {
         state
             .learn_register(1, std::slice::from_ref(&entry))
             .expect("follows");
-        state.keep_register(&mut world.rng).expect("remembers");
+        world.sealing_key(&state, 1).expect("remembers");
         drop(state);
         let mut forked = world.entries.clone();
         forked.push(other);
@@ -80,10 +80,6 @@ fn another_register_is_not_followed_when_it_is_shown_again() {
             let known = usize::try_from(state.register_entries()).expect("small");
             let shown = state.learn_register(known as u64, &forked[known..]);
             assert_rule!(refusal(shown.map(|()| Vec::new())), Rule::Register);
-            let kept = state.keep_register(&mut world.rng);
-            let shown = state.register_entries();
-            let shrank = Refusal::RegisterShrank { shown, known: 2 };
-            assert_eq!(refusal(kept.map(|()| Vec::new())), shrank);
             // Nor is anything judged by what it said.
             let refused = refusal(world.sealing_key(&state, 1));
             assert!(matches!(refused, Refusal::UnknownTask(_)), "{refused}");
@@ -93,10 +89,37 @@ fn another_register_is_not_followed_when_it_is_shown_again() {
         state
             .learn_register(known as u64, &whole[known..])
             .expect("the true one");
-        state.keep_register(&mut world.rng).expect("as before");
         state.learn_task(&world.task).expect("task");
         world.sealing_key(&state, 1).expect("nothing was lost");
     }
+}
+
+/// Whoever answers in the server's place once can show an entry that others may sign, but not have the steward remember it: what
+/// was only read does not outlive a restart.
+#[test]
+fn what_was_only_read_keeps_nobody_from_the_true_register() {
+    let mut world = World::new();
+    let state = world.start();
+    let ((_, entry), (_, other)) = (registered(&world, 5), registered(&world, 4));
+    state.learn_register(1, &[other]).expect("follows");
+    state
+        .keep_server_keys(&mut world.rng)
+        .expect("nothing to remember");
+    // The true one does not go on from there, and nothing of the other stays.
+    let roster = &world.entries[0];
+    let refused = state.learn_register(2, std::slice::from_ref(roster));
+    assert_rule!(refusal(refused.map(|()| Vec::new())), Rule::Register);
+    assert_eq!(state.register_entries(), 0);
+    // A page that was fetched before.
+    state
+        .learn_register(1, std::slice::from_ref(&entry))
+        .expect("nothing of it is taken");
+    assert_eq!(state.register_entries(), 0);
+    let whole = [world.entries.clone(), vec![entry]].concat();
+    state.learn_register(0, &whole).expect("the true one");
+    drop(state);
+    let state = world.start();
+    world.sealing_key(&state, 1).expect("nothing was lost");
 }
 
 #[test]
