@@ -200,7 +200,7 @@ fn only_the_newest_key_signs_the_log() {
     let state = world.start();
     let refused = refusal(cosign(&mut world, &state, 6, 7));
     assert!(
-        matches!(refused, Refusal::RegisterShrank { .. }),
+        matches!(refused, Refusal::KeyChangeHidden { known: 1 }),
         "{refused}"
     );
     (world.entries, world.log) = (all, new);
