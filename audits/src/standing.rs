@@ -53,7 +53,7 @@ pub enum Standing {
     },
     /// T stewards have not cosigned anything yet, or nothing under the key that the log has now.
     NoCheckpoint,
-    /// A statement was logged after what was cosigned: later, perhaps.
+    /// A statement was logged after what was cosigned, in a tree that the log's key signed: later, perhaps.
     NotYet {
         /// Which.
         kind: String,
@@ -189,13 +189,15 @@ impl Rests {
             let Some(entry) = entry else {
                 return Ok(Standing::NotLogged { kind });
             };
-            if entry.index >= size {
-                not_yet = Some(Standing::NotYet { kind, size });
-                break;
-            }
-            match api.log_proof(entry.index, Some(size)).await {
+            // What is logged later has a proof too: that it will be cosigned is not the service's word alone.
+            let cosigned = (entry.index < size).then_some(size);
+            match api.log_proof(entry.index, cosigned).await {
                 Ok(proof) => proofs.push(proof),
                 Err(error) => return forged(error),
+            }
+            if cosigned.is_none() {
+                not_yet = Some(Standing::NotYet { kind, size });
+                break;
             }
         }
         // The keys of stewards and of the log may have been replaced since the round, and until all of this was asked for.
@@ -221,7 +223,7 @@ impl Rests {
         LogKeys::newest(self.register.members()).checkpoint(note, &name)
     }
 
-    /// What is wrong with a proof that a statement is in the tree of a checkpoint.
+    /// What is wrong with a proof that a statement is in the tree of a checkpoint, or in a later one that the log's key signed.
     fn check(
         &self,
         resting: &Resting,
@@ -240,7 +242,11 @@ impl Rests {
                 notes: [note.to_text(), proof.checkpoint.to_text()],
             });
         }
-        let verified = proof.verify_in(&resting.leaf, checkpoint.size, &checkpoint.root);
+        let tree = match proof.index < checkpoint.size {
+            true => checkpoint,
+            false => &shown,
+        };
+        let verified = proof.verify_in(&resting.leaf, tree.size, &tree.root);
         verified.err().map(|error| refused(&what, &error))
     }
 

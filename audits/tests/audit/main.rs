@@ -16,6 +16,7 @@ mod epochs;
 mod groups;
 mod honest;
 mod inclusion;
+mod key_replaced;
 mod lies;
 mod logged;
 mod logs;

@@ -142,7 +142,7 @@ async fn witnessed(State(log): State<Arc<Log>>) -> Response {
 
 #[derive(serde::Deserialize)]
 struct At {
-    size: usize,
+    size: Option<usize>,
 }
 
 async fn proof(
@@ -150,8 +150,8 @@ async fn proof(
     Path(index): Path<usize>,
     Query(at): Query<At>,
 ) -> String {
-    let tree = &log.proven[..at.size];
-    let mut path = inclusion_proof(&leaves(tree), index).unwrap();
+    let tree = &log.proven[..at.size.unwrap_or(log.proven.len())];
+    let mut path = inclusion_proof(&leaves(tree), index).unwrap_or_else(|_| vec![Digest([7; 32])]);
     if log.flipped {
         path[0].0[0] ^= 1;
     }
@@ -257,6 +257,23 @@ async fn what_is_not_cosigned_yet_is_told_apart_from_lies() {
         };
         assert_eq!(standing, expected);
         assert!(standing.to_string().contains("not vouched for yet"));
+    }
+}
+
+/// A service that says that a statement is in the log, after what was cosigned, and has logged something else or nothing there.
+#[tokio::test]
+async fn what_is_said_to_be_cosigned_later_is_proven() {
+    for other in [true, false] {
+        let mut log = Log::new(702);
+        let place = log.place(log.round.terminal.bytes());
+        log.witnessed = log.entries[..place].to_vec();
+        log.proven.truncate(place);
+        if other {
+            log.proven.push(b"another end".to_vec());
+        }
+        let (outcome, standing) = log.ask().await;
+        assert!(outcome.is_counted());
+        assert!(matches!(&standing, Standing::Forged { why } if why.contains(RoundResult::KIND)));
     }
 }
 
