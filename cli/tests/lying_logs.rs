@@ -143,6 +143,8 @@ async fn serve(log: &Served) -> String {
             "/v1/federation",
             get(|State(log): Log| async move { log.lock().unwrap().founding.to_bytes() }),
         )
+        // The register is empty.
+        .route("/v1/register", get(|| async { vec![0x80_u8] }))
         .route(
             "/v1/log/head",
             get(|State(log): Log| async move { log.lock().unwrap().head() }),
