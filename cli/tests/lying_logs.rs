@@ -406,9 +406,9 @@ async fn tampered_tiles_other_origins_and_other_keys_are_refused() {
     log.lock().unwrap().origin = honest;
     log.lock().unwrap().key = SecretKey::from_seed(&[9; 32]);
     for command in [format!("{export} other"), prove] {
-        refused(dir, &command, "has no signature by");
+        refused(dir, &command, "is signed with none of the log's keys");
     }
     let text = log.lock().unwrap().proof(299).unwrap();
     std::fs::write(dir.join("proof"), text).unwrap();
-    refused(dir, &verify, "has no signature by");
+    refused(dir, &verify, "is signed with none of the log's keys");
 }
