@@ -131,7 +131,7 @@ impl StewardState {
     /// when something was said before, or whoever has stolen the old key would wait for a restart.
     ///
     /// # Errors
-    /// [`Refusal::KeyReplaced`], [`Refusal::RegisterShrank`].
+    /// [`Refusal::KeyReplaced`]; those of [`StewardState::remember_register`].
     pub(crate) fn check_key(
         &self,
         change: &mut Change<'_>,
