@@ -78,7 +78,7 @@ pub enum AuditError {
     },
     /// A transcript is without its payloads, and one of them is not beside it.
     #[error(
-        "{path}: this transcript is without payloads, and {part} is not there: name the folder that has them (--payloads), or audit it --light"
+        "{path}: this transcript is without payloads, and {part} is not there: name the folder that has them (--payloads); without them there is only a light audit (dawn audit verify --light)"
     )]
     PartMissing {
         /// The transcript.

@@ -157,6 +157,7 @@ fn the_readme_says_how_missing_programs_are_installed() {
     let says = prose("README.md");
     for sentence in [
         "Both need PostgreSQL, a C compiler and Python 3.",
+        "`make test` also installs Go with `golang-golang-x-mod-dev` and `python3-venv` where it can",
         "If they are missing they are installed with `apt-get` (as root or with passwordless `sudo`); otherwise you get the one command to run first.",
     ] {
         assert!(says.contains(sentence), "{sentence}");
@@ -200,7 +201,13 @@ fn the_readme_says_how_missing_programs_are_installed() {
         }
     }
     let setup = fs::read_to_string(root().join("tools/setup.sh")).unwrap();
-    assert!(setup.contains("has_postgres || missing+=(postgresql)"));
+    for line in [
+        "has_postgres || missing+=(postgresql)",
+        "has_tlog_verifier || wanted+=(golang-go golang-golang-x-mod-dev)",
+        "wanted+=(python3-venv)",
+    ] {
+        assert!(setup.contains(line), "{line}");
+    }
 }
 
 /// The README's numbers about the demo's stewards, its sizes and its models follow from the code.
@@ -257,6 +264,13 @@ fn the_glossary_has_the_terms_of_the_readme() {
         "witness",
         "plain",
         "epsilon, delta",
+        "beacon",
+        "norm proof",
+        "receipt",
+        "Challenge",
+        "founding document",
+        "checkpoint",
+        "auditor",
     ] {
         assert!(glossary.contains(&format!("| **{term}**")), "{term}");
     }

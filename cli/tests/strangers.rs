@@ -36,6 +36,12 @@ fn json(bed: &Testbed, arguments: &str) -> (Value, i32) {
     (value, output.status.code().unwrap())
 }
 
+#[track_caller]
+fn done(bed: &Testbed, arguments: &str) {
+    let output = dawn(bed, arguments);
+    assert!(output.status.success(), "{arguments}: {}", said(&output));
+}
+
 /// A command that must fail with these words.
 #[track_caller]
 fn refused(bed: &Testbed, arguments: &str, words: &str) {
@@ -194,10 +200,8 @@ fn what_the_readme_says(bed: &Testbed, url: &str) {
     let readme = std::fs::read_to_string(readme).unwrap();
     let document = bed.scratch.path().join("federation.cbor");
     std::fs::write(document, bed.founded.founding.to_bytes()).unwrap();
-    let (task, digest) = (
-        bed.task.to_string(),
-        bed.founded.founding.digest().to_string(),
-    );
+    let digest = bed.founded.founding.digest();
+    let (task, digest) = (bed.task.to_string(), digest.to_string());
     let mut run = 0;
     for line in readme.lines().filter_map(|line| line.strip_prefix("dawn ")) {
         let line = line.split('#').next().unwrap().trim();
@@ -208,8 +212,7 @@ fn what_the_readme_says(bed: &Testbed, url: &str) {
             "DIGEST" => &digest,
             word => word,
         });
-        let output = dawn(bed, &words.collect::<Vec<_>>().join(" "));
-        assert!(output.status.success(), "{line}: {}", said(&output));
+        done(bed, &words.collect::<Vec<_>>().join(" "));
         run += 1;
     }
     assert_eq!(run, 5);
@@ -269,8 +272,7 @@ fn devices_prove(bed: &Testbed, url: &str) {
         &format!("{} --write-receipt none", ask(6)),
         "there is no receipt",
     );
-    let kept = dawn(bed, &format!("{} --write-receipt receipt", ask(0)));
-    assert!(kept.status.success());
+    done(bed, &format!("{} --write-receipt receipt", ask(0)));
     let round = bed.scratch.path().join("audited");
     let (verified, _) = json(bed, &format!("audit verify {url} --keep audited"));
     assert_eq!(verified["answer"], "PASS");
@@ -282,6 +284,15 @@ fn devices_prove(bed: &Testbed, url: &str) {
     assert_eq!(code, 0);
     assert_eq!(again["header"], counted["header"]);
     assert_eq!(again["result"], counted["result"]);
+    // Without payloads it is refused until somebody says where they are.
+    done(bed, &format!("audit detach {transcript} --out apart"));
+    let apart = bed.scratch.path().join("apart");
+    std::fs::rename(apart.join("payloads"), apart.join("elsewhere")).unwrap();
+    let file = find(&apart, "dawn");
+    let file = format!("client prove {file} --receipt receipt --federation {pin}");
+    refused(bed, &file, "(--payloads)");
+    let (again, code) = json(bed, &format!("{file} --payloads apart/elsewhere"));
+    assert_eq!((code, &again["result"]), (0, &counted["result"]));
     refused(
         bed,
         &format!("client prove {transcript} --receipt {transcript} --federation {pin}"),
@@ -303,14 +314,9 @@ fn find(folder: &Path, extension: &str) -> String {
 /// `dawn audit verify --sign --html` and `dawn audit show`: of a sound folder, and of one where a byte is wrong.
 fn reports_are_shown(bed: &Testbed, url: &str) {
     let federation = bed.founded.founding.digest();
-    for (key, public) in [("auditor", "auditor.pub"), ("other", "other.pub")] {
-        assert!(
-            dawn(bed, &format!("key new --out {key}.pem"))
-                .status
-                .success()
-        );
-        let export = dawn(bed, &format!("key export {key}.pem --out {public}"));
-        assert!(export.status.success(), "{}", said(&export));
+    for key in ["auditor", "other"] {
+        done(bed, &format!("key new --out {key}.pem"));
+        done(bed, &format!("key export {key}.pem --out {key}.pub"));
     }
     let verify = "audit verify audited --html page.html --sign auditor.pem --out report";
     let (report, code) = json(bed, &format!("{verify} --federation {federation}"));

@@ -21,22 +21,26 @@ pub struct Honest {
     pub rounds: [PlayedRound; 3],
 }
 
+/// A task that asks for nothing.
+fn plain(devices: usize) -> Plan {
+    Plan {
+        organisations: 3,
+        faulty: 0,
+        guests: 1,
+        devices,
+        model: ModelSpec::Logistic {
+            inputs: 1,
+            classes: 2,
+        },
+        ..Plan::default()
+    }
+}
+
 /// The federation.
 pub fn honest() -> &'static Honest {
     static HONEST: OnceLock<Honest> = OnceLock::new();
     HONEST.get_or_init(|| {
-        let plan = Plan {
-            organisations: 3,
-            faulty: 0,
-            guests: 1,
-            devices: 4,
-            model: ModelSpec::Logistic {
-                inputs: 1,
-                classes: 2,
-            },
-            ..Plan::default()
-        };
-        let mut world = World::with(7, &plan);
+        let mut world = World::with(7, &plain(4));
         let first = world.play(None, &Script::default());
         let second = world.play(Some(&first), &Script::default());
         let alone = Script {
@@ -51,7 +55,7 @@ pub fn honest() -> &'static Honest {
     })
 }
 
-/// A round of a task that asks for more, and where it was played.
+/// A round in which more happens, and where it was played.
 pub struct Elaborate {
     /// The federation.
     pub world: World,
@@ -59,21 +63,30 @@ pub struct Elaborate {
     pub round: PlayedRound,
 }
 
-/// Noise, directions, selection and evaluation in one; groups and a student that learns in the other.
-pub fn elaborate() -> &'static [Elaborate; 2] {
-    static ELABORATE: OnceLock<[Elaborate; 2]> = OnceLock::new();
+/// Noise, directions, selection and evaluation in one; groups and a student that learns in the second; the third is aborted because
+/// the aggregator's key is replaced when the round has all but its result.
+pub fn elaborate() -> &'static [Elaborate; 3] {
+    static ELABORATE: OnceLock<[Elaborate; 3]> = OnceLock::new();
     ELABORATE.get_or_init(|| {
-        [(203, plans::options()), (204, plans::groups())].map(|(seed, plan)| {
-            let small = Plan {
-                organisations: 2,
-                faulty: 0,
-                ..plan
-            };
-            let mut world = World::with(seed, &small);
+        let small = |plan| Plan {
+            organisations: 2,
+            faulty: 0,
+            ..plan
+        };
+        let [options, groups, mut replaced] = [
+            (203, small(plans::options())),
+            (204, small(plans::groups())),
+            (205, plain(2)),
+        ]
+        .map(|(seed, plan)| {
+            let mut world = World::with(seed, &plan);
             let first = world.play(None, &Script::default());
             let round = world.play(Some(&first), &Script::default());
             Elaborate { world, round }
-        })
+        });
+        let key = SecretKey::from_seed(&[63; 32]);
+        replaced.round = replaced.world.abort_replaced(&replaced.round, &key);
+        [options, groups, replaced]
     })
 }
 

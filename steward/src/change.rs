@@ -3,6 +3,7 @@
 
 use dawn_identity::{Digest, KeyId, RegisterHead, TaskId, to_canonical};
 use dawn_protocol::RoundId;
+use minicbor::{Decode, Encode};
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::answers::{AnswerFiles, ScratchFile};
@@ -109,20 +110,33 @@ impl<'t> Change<'t> {
         Ok(())
     }
 
+    fn meta<T>(&self, key: &str, what: &'static str) -> Result<Option<T>, VaultError>
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()>,
+    {
+        let table = self.txn.open_table(META).map_err(VaultError::store)?;
+        let value = table.get(key).map_err(VaultError::store)?;
+        value.map(|bytes| decode(bytes.value(), what)).transpose()
+    }
+
+    fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), VaultError> {
+        self.changed = true;
+        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
+        table.insert(key, value).map_err(VaultError::store)?;
+        Ok(())
+    }
+
     /// Remembers whether the log has still to be looked through.
     ///
     /// # Errors
     /// [`VaultError`].
     pub fn set_log_unread(&mut self, unread: bool) -> Result<(), VaultError> {
+        if unread {
+            return self.put_meta(META_LOG_UNREAD, &[]);
+        }
         self.changed = true;
         let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        if unread {
-            table
-                .insert(META_LOG_UNREAD, [].as_slice())
-                .map_err(VaultError::store)?;
-        } else {
-            table.remove(META_LOG_UNREAD).map_err(VaultError::store)?;
-        }
+        table.remove(META_LOG_UNREAD).map_err(VaultError::store)?;
         Ok(())
     }
 
@@ -131,11 +145,7 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn witnessed(&self) -> Result<Option<Witnessed>, VaultError> {
-        let table = self.txn.open_table(META).map_err(VaultError::store)?;
-        let stored = table.get(META_WITNESSED).map_err(VaultError::store)?;
-        let stored = stored
-            .map(|bytes| decode(bytes.value(), "the log that was cosigned"))
-            .transpose()?;
+        let stored = self.meta(META_WITNESSED, "the log that was cosigned")?;
         Ok(newer(stored, self.memory.log))
     }
 
@@ -144,16 +154,11 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn put_witnessed(&mut self, log: &Witnessed) -> Result<(), VaultError> {
-        self.changed = true;
         self.memory.log = Some(LogMemory {
             size: log.size,
             root: log.root,
         });
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_WITNESSED, to_canonical(log).as_slice())
-            .map_err(VaultError::store)?;
-        Ok(())
+        self.put_meta(META_WITNESSED, &to_canonical(log))
     }
 
     /// How far the register was known when something was said, as far as store or guard remember it.
@@ -161,11 +166,7 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn register(&self) -> Result<Option<RegisterHead>, VaultError> {
-        let table = self.txn.open_table(META).map_err(VaultError::store)?;
-        let stored = table.get(META_REGISTER).map_err(VaultError::store)?;
-        let stored = stored
-            .map(|bytes| decode(bytes.value(), "the register that was known"))
-            .transpose()?;
+        let stored = self.meta(META_REGISTER, "the register that was known")?;
         Ok(longer(stored, self.memory.register))
     }
 
@@ -174,13 +175,8 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn put_register(&mut self, head: &RegisterHead) -> Result<(), VaultError> {
-        self.changed = true;
         self.memory.register = Some(*head);
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_REGISTER, to_canonical(head).as_slice())
-            .map_err(VaultError::store)?;
-        Ok(())
+        self.put_meta(META_REGISTER, &to_canonical(head))
     }
 
     /// The last change of the server's keys that was read, as far as store or guard remember it.
@@ -188,11 +184,7 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn server_keys(&self) -> Result<Option<KeysMemory>, VaultError> {
-        let table = self.txn.open_table(META).map_err(VaultError::store)?;
-        let stored = table.get(META_SERVER_KEYS).map_err(VaultError::store)?;
-        let stored = stored
-            .map(|bytes| decode(bytes.value(), "the changes of the server's keys"))
-            .transpose()?;
+        let stored = self.meta(META_SERVER_KEYS, "the changes of the server's keys")?;
         Ok(later(stored, self.memory.server_keys))
     }
 
@@ -201,23 +193,13 @@ impl<'t> Change<'t> {
     /// # Errors
     /// [`VaultError`].
     pub fn put_server_keys(&mut self, known: &KeysMemory) -> Result<(), VaultError> {
-        self.changed = true;
         self.memory.server_keys = Some(*known);
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_SERVER_KEYS, to_canonical(known).as_slice())
-            .map_err(VaultError::store)?;
-        Ok(())
+        self.put_meta(META_SERVER_KEYS, &to_canonical(known))
     }
 
     /// Makes the store this key's; the log has still to be looked through.
     pub(crate) fn claim(&mut self, key: KeyId) -> Result<(), VaultError> {
-        self.changed = true;
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_IDENTITY, to_canonical(&(VERSION, key)).as_slice())
-            .map_err(VaultError::store)?;
-        drop(table);
+        self.put_meta(META_IDENTITY, &to_canonical(&(VERSION, key)))?;
         self.set_log_unread(true)
     }
 
@@ -234,11 +216,7 @@ impl<'t> Change<'t> {
             record.floor = record.floor.max(record.highest);
             self.put_task(&task, &record)?;
         }
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_FORMER, to_canonical(&former.to_vec()).as_slice())
-            .map_err(VaultError::store)?;
-        drop(table);
+        self.put_meta(META_FORMER, &to_canonical(&former.to_vec()))?;
         self.claim(key)
     }
 
@@ -441,11 +419,7 @@ impl<'t> Change<'t> {
         self.changed = true;
         self.memory.guard_lost_at = self.memory.guard_lost_at.max(Some(at));
         self.txn.delete_table(RESTATED).map_err(VaultError::store)?;
-        let mut table = self.txn.open_table(META).map_err(VaultError::store)?;
-        table
-            .insert(META_GUARD_LOST, to_canonical(&at).as_slice())
-            .map_err(VaultError::store)?;
-        Ok(())
+        self.put_meta(META_GUARD_LOST, &to_canonical(&at))
     }
 
     /// Keeps what was found in each submission of a round: see [`crate::findings`].

@@ -20,6 +20,16 @@ fn hidden(known: &KeysMemory) -> StewardError {
     Refusal::KeyChangeHidden { known }.into()
 }
 
+/// What there is to remember of the keys that the register shows.
+fn news(known: Option<KeysMemory>, shown: KeysMemory) -> Result<Option<KeysMemory>, StewardError> {
+    match known {
+        Some(known) if known == shown => Ok(None),
+        Some(known) if known.changes >= shown.changes => Err(hidden(&known)),
+        None if shown.changes == 0 => Ok(None),
+        _ => Ok(Some(shown)),
+    }
+}
+
 impl StewardState {
     /// Takes entries of the register that come after the first `after`. What this steward has seen of it stays: an aggregator
     /// that later shows another register is refused, also after a restart.
@@ -70,14 +80,11 @@ impl StewardState {
     /// # Errors
     /// [`StewardError::Vault`], [`Refusal::KeyChangeHidden`].
     pub fn keep_server_keys<R: CryptoRng>(&self, rng: &mut R) -> Result<(), StewardError> {
-        let (shown, known) = (self.shown_keys(), self.vault.server_keys()?);
-        if known.map_or(0, |known| known.changes) >= shown.changes {
-            return match known {
-                Some(known) if known != shown => Err(hidden(&known)),
-                _ => Ok(()),
-            };
+        // Without a transaction when there is nothing to write.
+        match news(self.vault.server_keys()?, self.shown_keys())? {
+            None => Ok(()),
+            Some(_) => self.vault.write(rng, |change| self.remember_keys(change)),
         }
-        self.vault.write(rng, |change| self.remember_keys(change))
     }
 
     fn shown_keys(&self) -> KeysMemory {
@@ -88,12 +95,9 @@ impl StewardState {
 
     /// That the register has the changes of the server's keys that were read before, which are remembered.
     fn remember_keys(&self, change: &mut Change<'_>) -> Result<(), StewardError> {
-        let shown = self.shown_keys();
-        match change.server_keys()? {
-            Some(known) if known == shown => Ok(()),
-            Some(known) if known.changes >= shown.changes => Err(hidden(&known)),
-            None if shown.changes == 0 => Ok(()),
-            _ => Ok(change.put_server_keys(&shown)?),
+        match news(change.server_keys()?, self.shown_keys())? {
+            None => Ok(()),
+            Some(shown) => Ok(change.put_server_keys(&shown)?),
         }
     }
 

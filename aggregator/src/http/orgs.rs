@@ -120,15 +120,16 @@ fn waiting_row(row: &WaitingOrg) -> Result<OrgRow, Problem> {
 async fn shown(app: &App, id: &OrgId) -> Result<Org, Problem> {
     // In the order in which one moves on, so that none is missed that moves meanwhile.
     let waiting = app.store.waiting(id).await?;
+    let approved = app.members().await?;
     let row = app.store.org(id).await?;
-    let members = app.members().await?;
     let row = match (row, waiting) {
         (Some(row), _) => Some(row),
         (None, Some(row)) => Some(waiting_row(&row)?),
-        (None, None) => members.pending(id).map(pending),
+        (None, None) => approved.pending(id).map(pending),
     };
     let row = row.ok_or_else(|| Problem::not_found("no such organisation is registered"))?;
-    Ok(org(row, &members))
+    // Whom the database has is in the register by now.
+    Ok(org(row, &*app.members().await?))
 }
 
 /// What an organisation has registered with, whether it is a member or waits: what a founder approves.
@@ -173,7 +174,9 @@ pub async fn list_orgs(State(app): State<Arc<App>>) -> Result<Json<Vec<Org>>, Pr
     if app.store.founding_document().await?.is_none() {
         return Ok(Json(Vec::new()));
     }
+    // In the order of `shown`, for its reason.
     let waiting = app.store.all_waiting().await?;
+    let approved = app.members().await?;
     let mut rows = app.store.orgs().await?;
     let members = app.members().await?;
     let mut known: BTreeSet<OrgId> = rows.iter().map(|row| row.org).collect();
@@ -182,7 +185,7 @@ pub async fn list_orgs(State(app): State<Arc<App>>) -> Result<Json<Vec<Org>>, Pr
             rows.push(waiting_row(&row)?);
         }
     }
-    let others = members.all_pending();
+    let others = approved.all_pending();
     rows.extend(others.filter(|org| known.insert(org.org())).map(pending));
     Ok(Json(
         rows.into_iter().map(|row| org(row, &members)).collect(),

@@ -1,5 +1,7 @@
 //! How organisations come in where founders let in: whoever knows none of them takes no place in the register.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dawn_aggregator::clock::now_s;
 use dawn_identity::{
     Admission, Change, DeviceId, Digest, OrgRegistration, Organisation, SecretKey, Signed, Validity,
@@ -177,6 +179,40 @@ async fn it_comes_in_once_whatever_happens_at_once() {
     let (late, registration) = newcomer(&mut world, "late");
     one.register_org(&registration, late.root()).await.unwrap();
     assert_eq!(world.number("select count(*) from waiting_orgs").await, 1);
+    running.shutdown().await.unwrap();
+    second.shutdown().await.unwrap();
+}
+
+/// Whoever asks for an organisation, or for all, while the last founder lets it in, is shown it.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_shown_while_it_comes_in() {
+    let mut world = world(2).await;
+    let (running, one) = world.start_enrolled().await;
+    let second = world.start().await;
+    let two = api(&second);
+    for round in 0..6 {
+        let (org, registration) = newcomer(&mut world, &format!("newcomer {round}"));
+        let id = org.id();
+        // Nobody registered it: only the approval is known.
+        assert_eq!(approve(&world, &one, 0, &registration).await, 200);
+        let done = AtomicBool::new(false);
+        let look = async |api: &Api| {
+            while !done.load(Ordering::Relaxed) {
+                api.org(&id).await.unwrap();
+                let all = api.orgs().await.unwrap();
+                let mut all = all.as_array().unwrap().iter();
+                assert!(all.any(|org| org["org"] == id.to_string()));
+            }
+        };
+        let let_in = async {
+            let answer = approve(&world, &two, 1, &registration).await;
+            done.store(true, Ordering::Relaxed);
+            answer
+        };
+        let (answer, ..) = tokio::join!(let_in, look(&one), look(&one), look(&two), look(&two));
+        assert_eq!(answer, 200);
+        assert_eq!(one.org(&id).await.unwrap()["status"], "member");
+    }
     running.shutdown().await.unwrap();
     second.shutdown().await.unwrap();
 }

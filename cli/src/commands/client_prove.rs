@@ -40,6 +40,9 @@ pub struct Prove {
     /// Digest of the founding document, when there is no device's folder that has it.
     #[arg(long)]
     federation: Option<Digest>,
+    /// For a transcript without payloads: the folder that has them. The folder `payloads` beside it when absent.
+    #[arg(long, value_name = "DIR")]
+    payloads: Option<PathBuf>,
     #[arg(long)]
     json: bool,
 }
@@ -49,6 +52,7 @@ impl Prove {
         let (submitted, known) = self.submitted()?;
         let options = Options {
             federation: self.federation.or(known),
+            payloads: self.payloads.clone(),
             ..Options::default()
         };
         if let Some(path) = &self.write_receipt {

@@ -47,7 +47,7 @@ pub fn all() -> &'static [Seed] {
             ));
             seeds.push(("transcript", format!("round {number}"), bytes));
             seeds.push(("audit", format!("round {number}"), vec![number as u8]));
-            let detached = vec![number as u8 + 5];
+            let detached = vec![(number + targets::ROUNDS) as u8];
             seeds.push(("audit", format!("round {number} detached"), detached));
         }
         for (target, len) in [

@@ -163,11 +163,13 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn of(report: &RoundReport) -> Self {
+        // A round ends with its key at any stage: only a log says how far it came.
+        let replaced = report.aborted.as_deref() == Some("key-replaced");
         Self {
             task: report.task,
             number: report.number,
             aborted: report.aborted.is_some(),
-            accepted: report.accepted,
+            accepted: if replaced { 0 } else { report.accepted },
             sum: report.sum,
             model: report.model,
             next_model: report.next_model,
@@ -176,7 +178,7 @@ impl Said {
 }
 
 /// Rounds whose transcripts are changed.
-const ROUNDS: usize = 5;
+pub(crate) const ROUNDS: usize = 6;
 
 struct Base {
     world: &'static World,
@@ -266,6 +268,8 @@ pub(super) fn signer(envelope: &Envelope) -> Option<(Party, &'static SecretKey)>
             all.push((Party::Aggregator, &world.aggregator));
             // The aggregator runs the log.
             all.push((Party::Aggregator, &world.log));
+            // Keys that the aggregator has after the one above.
+            all.extend(world.former.iter().map(|key| (Party::Aggregator, key)));
             for (point, key) in (1u8..).zip(&world.stewards) {
                 all.push((Party::Steward(world.steward_id(point)), key));
             }

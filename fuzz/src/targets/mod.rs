@@ -22,7 +22,7 @@ mod tlog;
 mod tlog_changes;
 mod transcript;
 
-pub(crate) use audit::reports;
+pub(crate) use audit::{ROUNDS, reports};
 pub use audit::{Edit, Operation, audit};
 pub use container::container;
 pub use documents::{DOCUMENTS, documents};
