@@ -215,24 +215,28 @@ impl App {
         let federation = self.federation().await?;
         let mut known = self.known.register.lock().await;
         let register = known.get_or_insert_with(|| Register::new(&federation));
-        let mut grown = false;
         loop {
             let entries = register.head().entries;
             let page = self.store.register_after(entries, REGISTER_PAGE).await?;
             for entry in &page {
                 register.push(entry).map_err(spoiled("register"))?;
-                grown = true;
             }
             if page.len() < REGISTER_PAGE as usize {
                 break;
             }
         }
-        let current = peek(&self.known.members).filter(|_| !grown);
+        // Not what was read now: an earlier reader may have been cut off after its first page.
+        let current = peek(&self.known.members).filter(|known| known.head() == register.head());
         Ok(current.unwrap_or_else(|| {
             let members = Arc::new(register.members().clone());
             keep(&self.known.members, Arc::clone(&members));
             members
         }))
+    }
+
+    /// The members as they were when this process last looked.
+    pub(crate) fn known_members(&self) -> Option<Arc<Members>> {
+        peek(&self.known.members)
     }
 
     /// A key that may administer something: a member's current root key, or an issuer key that it announced with a certificate

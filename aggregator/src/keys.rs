@@ -76,17 +76,23 @@ impl Keys {
 
     /// The secret half of one of the server's keys, when it is here.
     pub fn of(&self, role: ServerRole, key: &PublicKey) -> Option<&SecretKey> {
+        self.here(role).find(|secret| secret.public() == *key)
+    }
+
+    /// The keys of a role that are here: the one, and the one that is to take over.
+    pub fn here(&self, role: ServerRole) -> impl Iterator<Item = &SecretKey> {
         let now = match role {
             ServerRole::Aggregator => &self.aggregator,
             ServerRole::Log => &self.log,
         };
-        let mut here = std::iter::once(now).chain(&self.next[role as usize]);
-        here.find(|secret| secret.public() == *key)
+        std::iter::once(now).chain(&self.next[role as usize])
     }
 
-    /// Whether there is a key that waits to take over.
-    pub fn waits(&self, role: ServerRole) -> bool {
-        self.next[role as usize].is_some()
+    /// Whether there is a key that waits to take over: one that is none of those that were let in so far.
+    pub fn waits(&self, role: ServerRole, so_far: &[PublicKey]) -> bool {
+        let next = &self.next[role as usize];
+        next.as_ref()
+            .is_some_and(|next| !so_far.contains(&next.public()))
     }
 
     /// Where the key is kept that is to take over.
@@ -99,14 +105,11 @@ impl Keys {
 fn pair(directory: &Path, role: ServerRole) -> Result<(SecretKey, Option<SecretKey>), KeysError> {
     let path = directory.join(format!("{role}.pem"));
     let next = Keys::next_path(directory, role);
-    if !next.exists() {
+    // Never made here.
+    let Some(next) = read(&next)? else {
         return Ok((open_or_create(&path)?, None));
-    }
-    let next = open_or_create(&next)?;
-    let now = match path.exists() {
-        true => open_or_create(&path)?,
-        false => SecretKey::from_seed(&next.to_seed()),
     };
+    let now = read(&path)?.unwrap_or_else(|| SecretKey::from_seed(&next.to_seed()));
     Ok((now, Some(next)))
 }
 
@@ -117,12 +120,17 @@ fn io(path: &Path, source: std::io::Error) -> KeysError {
     }
 }
 
-fn open_or_create(path: &Path) -> Result<SecretKey, KeysError> {
+fn read(path: &Path) -> Result<Option<SecretKey>, KeysError> {
     match key_file::read(path) {
-        Err(KeyFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            create(path)
-        }
-        read => Ok(read?),
+        Err(KeyFileError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        read => Ok(Some(read?)),
+    }
+}
+
+fn open_or_create(path: &Path) -> Result<SecretKey, KeysError> {
+    match read(path)? {
+        Some(key) => Ok(key),
+        None => create(path),
     }
 }
 
@@ -186,7 +194,7 @@ mod tests {
     fn a_key_that_waits_is_beside_the_other_or_in_its_place() {
         let dir = tempfile::tempdir().expect("a directory");
         let old = Keys::open_or_create(dir.path()).expect("makes");
-        assert!(!old.waits(ServerRole::Log));
+        assert!(!old.waits(ServerRole::Log, &[]));
         let next = SecretKey::from_seed(&[5; 32]);
         let path = Keys::next_path(dir.path(), ServerRole::Log);
         std::fs::write(&path, next.to_pkcs8_pem().as_bytes()).expect("writes");
@@ -198,7 +206,10 @@ mod tests {
         ));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
         let both = Keys::open_or_create(dir.path()).expect("reads");
-        assert!(both.waits(ServerRole::Log) && !both.waits(ServerRole::Aggregator));
+        assert!(both.waits(ServerRole::Log, &[old.log.public()]));
+        assert!(!both.waits(ServerRole::Aggregator, &[]));
+        // Once let in it waits no longer, also when another has followed.
+        assert!(!both.waits(ServerRole::Log, &[old.log.public(), next.public()]));
         for key in [old.log.public(), next.public()] {
             assert!(both.of(ServerRole::Log, &key).is_some());
             assert!(both.of(ServerRole::Aggregator, &key).is_none());

@@ -1,7 +1,7 @@
 //! The nonces of signed requests: given away without a row, so that nobody fills the database by asking, and taken once.
 //!
 //! A nonce is `expiry (u64 LE, unix milliseconds) | 16 random bytes | tag (16)`, base64url. The tag is made with the secret of
-//! the aggregator's key, which all replicas share; those of another federation's aggregator do not count here. That a nonce is
+//! the aggregator's key, which all replicas share; where another waits to take over, or has, with either. Those of another federation's aggregator do not count here. That a nonce is
 //! taken once is the work of [`crate::store::nonces`].
 
 use base64::Engine as _;
@@ -52,26 +52,29 @@ pub fn issue(key: &SecretKey, now_ms: u64) -> Result<(String, Nonce), getrandom:
 }
 
 /// Reads a nonce; `None` when it is not one that this aggregator gave away, or it is too late.
-pub fn read(key: &SecretKey, text: &str, now_ms: u64) -> Option<Nonce> {
+pub fn read(keys: &[&SecretKey], text: &str, now_ms: u64) -> Option<Nonce> {
     // Encoded, 40 bytes take 54 characters.
     if text.len() != 54 {
         return None;
     }
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (body, given) = bytes.split_at_checked(BODY)?;
-    let expected = tag(key, body);
-    // In constant time: a tag must not be found byte by byte.
-    let different = expected
-        .iter()
-        .zip(given)
-        .fold(0, |different, (a, b)| different | (a ^ b));
+    let ours = |key: &&SecretKey| {
+        // In constant time: a tag must not be found byte by byte.
+        let different = tag(key, body)
+            .iter()
+            .zip(given)
+            .fold(0, |different, (a, b)| different | (a ^ b));
+        std::hint::black_box(different) == 0
+    };
     let expires_ms = u64::from_le_bytes(body[..8].try_into().ok()?);
     let nonce = Nonce {
         id: body[8..].try_into().ok()?,
         expires_ms,
     };
-    (given.len() == TAG && std::hint::black_box(different) == 0 && now_ms < expires_ms)
-        .then_some(nonce)
+    // A replica's clock may be ahead; for longer than that nobody remembers what was used.
+    let counts = now_ms < expires_ms && expires_ms <= now_ms.saturating_add(2 * LIFETIME_MS);
+    (given.len() == TAG && counts && keys.iter().any(ours)).then_some(nonce)
 }
 
 #[cfg(test)]
@@ -81,20 +84,27 @@ mod tests {
     #[test]
     fn a_nonce_counts_where_and_while_it_was_given() {
         let key = SecretKey::from_seed(&[1; 32]);
+        let other = SecretKey::from_seed(&[2; 32]);
         let (text, nonce) = issue(&key, 1000).expect("randomness");
-        assert_eq!(read(&key, &text, 1000), Some(nonce));
-        assert_eq!(read(&key, &text, 1000 + LIFETIME_MS - 1), Some(nonce));
-        assert_eq!(read(&key, &text, 1000 + LIFETIME_MS), None);
-        assert_eq!(read(&SecretKey::from_seed(&[2; 32]), &text, 1000), None);
+        assert_eq!(read(&[&key], &text, 1000), Some(nonce));
+        assert_eq!(read(&[&key], &text, 1000 + LIFETIME_MS - 1), Some(nonce));
+        assert_eq!(read(&[&key], &text, 1000 + LIFETIME_MS), None);
+        assert_eq!(read(&[&other], &text, 1000), None);
+        assert_eq!(read(&[&other, &key], &text, 1000), Some(nonce));
+        assert_eq!(read(&[], &text, 1000), None);
+        // Made by somebody who has the key, to be good for longer than it is remembered.
+        let (long, _) = issue(&key, 1000 + LIFETIME_MS + 1).expect("randomness");
+        assert_eq!(read(&[&key], &long, 1000), None);
+        assert!(read(&[&key], &long, 1001).is_some());
         assert_ne!(issue(&key, 1000).expect("randomness").0, text);
         for at in 0..text.len() {
             let mut other = text.clone().into_bytes();
             other[at] = if other[at] == b'A' { b'B' } else { b'A' };
             let other = String::from_utf8(other).expect("ASCII");
-            assert_eq!(read(&key, &other, 1000), None, "{at}");
+            assert_eq!(read(&[&key], &other, 1000), None, "{at}");
         }
         for other in ["", "A", &text[1..], &format!("{text}A"), &"=".repeat(54)] {
-            assert_eq!(read(&key, other, 1000), None);
+            assert_eq!(read(&[&key], other, 1000), None);
         }
     }
 }

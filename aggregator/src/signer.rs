@@ -48,7 +48,7 @@ impl App {
     pub(crate) fn signer(&self, members: &Members) -> Result<Signer<'_>, ContextError> {
         let key = self.keys.of(ServerRole::Aggregator, members.aggregator());
         Ok(Signer {
-            key: key.ok_or_else(|| self.without(ServerRole::Aggregator))?,
+            key: key.ok_or_else(|| self.without(ServerRole::Aggregator, members))?,
             era: members.last_server_key_change().0,
         })
     }
@@ -74,8 +74,31 @@ impl App {
     /// As [`App::signer`].
     pub(crate) async fn log_key(&self) -> Result<&SecretKey, ContextError> {
         let members = self.members().await?;
+        self.log_key_of(&members)
+    }
+
+    fn log_key_of(&self, members: &Members) -> Result<&SecretKey, ContextError> {
         let key = self.keys.of(ServerRole::Log, members.log());
-        key.ok_or_else(|| self.without(ServerRole::Log))
+        key.ok_or_else(|| self.without(ServerRole::Log, members))
+    }
+
+    /// What nonces of requests may be made with, the key for new ones first: the aggregator's as far as it is known and here, and
+    /// one that is here and not known. What was replaced is a thief's, perhaps: it serves where nothing else is here, because
+    /// founders may let the next key in through this process.
+    pub(crate) fn nonce_keys(&self) -> Vec<&SecretKey> {
+        let members = self.known_members();
+        let so_far = members
+            .as_ref()
+            .map_or(&[][..], |members| members.aggregators());
+        let place = |key: &SecretKey| so_far.iter().position(|known| *known == key.public());
+        let here = self.keys.here(ServerRole::Aggregator);
+        let mut keys: Vec<_> = here.map(|key| (place(key), key)).collect();
+        // Newest of those that were let in, then what nobody has let in.
+        keys.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+        let counts = |place: &Option<usize>| place.is_none_or(|place| place + 1 == so_far.len());
+        let some_count = keys.iter().any(|(place, _)| counts(place));
+        keys.retain(|(place, _)| !some_count || counts(place));
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Whether this process has the keys that are the server's now.
@@ -85,9 +108,14 @@ impl App {
     /// as [`App::members`].
     pub async fn check_keys(&self) -> Result<(), ContextError> {
         let members = self.members().await?;
-        self.signer(&members)?;
-        self.log_key().await?;
-        Ok(())
+        let both = [
+            self.signer(&members).map(|_| ()),
+            self.log_key_of(&members).map(|_| ()),
+        ];
+        // One that nobody waits for makes waiting for the other useless.
+        let mut wrong: Vec<_> = both.into_iter().filter_map(Result::err).collect();
+        wrong.sort_by_key(|error| matches!(error, ContextError::AwaitsKeys(_)));
+        wrong.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Whether the aggregator's key is known, and this process does not have it.
@@ -98,8 +126,12 @@ impl App {
         }
     }
 
-    fn without(&self, role: ServerRole) -> ContextError {
-        match self.keys.waits(role) {
+    fn without(&self, role: ServerRole, members: &Members) -> ContextError {
+        let so_far = match role {
+            ServerRole::Aggregator => members.aggregators(),
+            ServerRole::Log => members.logs(),
+        };
+        match self.keys.waits(role, so_far) {
             true => ContextError::AwaitsKeys(role),
             false => ContextError::OtherKeys,
         }

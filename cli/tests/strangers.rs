@@ -285,13 +285,13 @@ fn devices_prove(bed: &Testbed, url: &str) {
     assert_eq!(again["header"], counted["header"]);
     assert_eq!(again["result"], counted["result"]);
     // Without payloads it is refused until somebody says where they are.
-    done(bed, &format!("audit detach {transcript} --out apart"));
-    let apart = bed.scratch.path().join("apart");
+    done(bed, &format!("audit detach {transcript} --out parts"));
+    let apart = bed.scratch.path().join("parts");
     std::fs::rename(apart.join("payloads"), apart.join("elsewhere")).unwrap();
     let file = find(&apart, "dawn");
     let file = format!("client prove {file} --receipt receipt --federation {pin}");
     refused(bed, &file, "(--payloads)");
-    let (again, code) = json(bed, &format!("{file} --payloads apart/elsewhere"));
+    let (again, code) = json(bed, &format!("{file} --payloads parts/elsewhere"));
     assert_eq!((code, &again["result"]), (0, &counted["result"]));
     refused(
         bed,

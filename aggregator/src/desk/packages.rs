@@ -29,17 +29,7 @@ pub async fn package_page(
         .point_of(steward)
         .and_then(|point| context.seat_index(point))
         .ok_or_else(|| Problem::not_found("this steward has no seat in this round"))?;
-    let round = app
-        .store
-        .round(id)
-        .await?
-        .ok_or_else(|| Problem::not_found("the task has no such round"))?;
-    let closed = [Phase::Challenging, Phase::Reporting, Phase::Opening];
-    if !closed.contains(&round.phase) {
-        return Err(Problem::wrong_phase(
-            "packages are there from the closing of a round until its end",
-        ));
-    }
+    check_phase(app, id).await?;
     let most = PackagePage::MAX_ITEMS as u32;
     // One more than fits, to know whether there is a next page.
     let mut headers = app.store.headers(id, first, most + 1).await?;
@@ -49,7 +39,14 @@ pub async fn package_page(
     let mut items = Vec::with_capacity(headers.len());
     for row in headers {
         let key = ObjectKey::packages(&id.task.0, id.number, &row.header_digest);
-        let section = app.payloads.get(&key, MOST_BYTES).await?;
+        let section = match app.payloads.get(&key, MOST_BYTES).await {
+            Err(error) if error.is_missing() => {
+                // The round may have ended meanwhile.
+                check_phase(app, id).await?;
+                return Err(error.into());
+            }
+            section => section?,
+        };
         let package = nth(&section, seat).ok_or_else(|| {
             tracing::error!(%key, "a stored object of packages is broken");
             Problem::internal("a stored package is broken")
@@ -60,6 +57,17 @@ pub async fn package_page(
         });
     }
     Ok(PackagePage { first, items, next })
+}
+
+async fn check_phase(app: &App, id: &RoundId) -> Result<(), Problem> {
+    let round = app.store.round(id).await?;
+    let round = round.ok_or_else(|| Problem::not_found("the task has no such round"))?;
+    match round.phase {
+        Phase::Challenging | Phase::Reporting | Phase::Opening => Ok(()),
+        _ => Err(Problem::wrong_phase(
+            "packages are there from the closing of a round until its end",
+        )),
+    }
 }
 
 /// A package of a section as it is on the wire: a count, then lengths and packages.

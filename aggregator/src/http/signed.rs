@@ -163,8 +163,8 @@ async fn head(app: &App, purpose: Purpose, parts: &Parts) -> Result<Head, Proble
         headers: &headers,
     };
     let claimed = ClaimedRequest::read(&seen, purpose.tag(), now_s()).map_err(unsigned)?;
-    let nonce = nonces::read(&app.keys.aggregator, claimed.nonce(), now_ms())
-        .ok_or_else(not_ours_or_old)?;
+    let nonce =
+        nonces::read(&app.nonce_keys(), claimed.nonce(), now_ms()).ok_or_else(not_ours_or_old)?;
     let key = match purpose {
         // Whoever founds or registers is not known before.
         Purpose::Found | Purpose::Register => None,
@@ -293,8 +293,10 @@ pub struct NonceInfo {
         (status = "default", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn get_nonce(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let now = now_ms();
-    let (text, nonce) = nonces::issue(&app.keys.aggregator, now)
-        .map_err(|_| Problem::internal("the system has no randomness"))?;
+    let keys = app.nonce_keys();
+    let key = keys.first().copied().unwrap_or(&app.keys.aggregator);
+    let (text, nonce) =
+        nonces::issue(key, now).map_err(|_| Problem::internal("the system has no randomness"))?;
     let info = NonceInfo {
         nonce: text,
         expires: nonce.expires_ms / 1000,

@@ -111,6 +111,8 @@ async fn take(
         let meanwhile = app.store.submission(id, device).await?;
         return meanwhile.as_ref().filter(repeats).map(again).ok_or(problem);
     }
+    // Whoever cannot give a receipt does not have all of it sent.
+    app.round_signer(&context).await?;
     // Only who may submit takes one of the places for large bodies.
     let asked = Instant::now();
     let _place = app.uploads.take((*id, device.0)).await?;
@@ -128,7 +130,13 @@ async fn take(
     let bytes = (MAGIC.len() + 4 + header.len() + packages.len() + context.payload_bytes()) as u64;
     app.payloads.put(&packages_key, packages).await?;
     writer.finish().await?;
-    let signer = app.round_signer(&context).await?;
+    let signer = match app.round_signer(&context).await {
+        Ok(signer) => signer,
+        Err(error) => {
+            forget(app, &payload_key, &packages_key).await;
+            return Err(error.into());
+        }
+    };
     let new = row(&signer, &context, &signed, &verified, header, bytes)?;
     let receipt = new.receipt.clone();
     let outcome = app.store.add_submission(&new, &app.payloads).await;

@@ -26,28 +26,54 @@ pub async fn register_org(app: &App, bytes: &[u8]) -> Result<(OrgId, Stored), Pr
         .verify_registration(&federation.digest(), now_s())
         .map_err(Problem::invalid)?;
     let org = registration.org();
-    if let Some(known) = known_registration(app, &org).await? {
-        if known == bytes || same_but_for_its_date(&known, &registration)? {
-            return Ok((org, Stored::Already));
-        }
-        return Err(Problem::conflict(OTHER_CONTENTS));
-    }
-    let members = app.members().await?;
-    check_room(app, &members, &org)?;
-    let stored = if members.needs_approval(&org) {
-        // What founders could not approve takes no place from others.
-        if let Err(error) = members.verify_newcomer(&signed) {
-            return Err(problem(error));
-        }
-        let waiting = app.store.let_wait(&org, bytes).await?;
-        Stored::from_insert(waiting, OTHER_CONTENTS, NO_PLACE_TO_WAIT)?
-    } else {
-        append(app, bytes).await?
+    let stored = match is_known(app, &registration).await? {
+        true => Stored::Already,
+        false => match new_registration(app, &signed, bytes).await {
+            // Registered twice at once.
+            Err(_) if is_known(app, &registration).await? => Stored::Already,
+            stored => stored?,
+        },
     };
     if stored == Stored::Now {
         tracing::info!(%org, name = registration.name, "an organisation registered");
     }
     Ok((org, stored))
+}
+
+/// Whether the same is registered, perhaps signed at another time: whoever registers twice signs twice. The first stays.
+async fn is_known(app: &App, registration: &OrgRegistration) -> Result<bool, Problem> {
+    let Some(known) = known_registration(app, &registration.org()).await? else {
+        return Ok(false);
+    };
+    let known = Signed::<OrgRegistration>::from_bytes(&known)
+        .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
+    let dated = OrgRegistration {
+        created: known.peek().created,
+        ..registration.clone()
+    };
+    match dated == *known.peek() {
+        true => Ok(true),
+        false => Err(Problem::conflict(OTHER_CONTENTS)),
+    }
+}
+
+async fn new_registration(
+    app: &App,
+    signed: &Signed<OrgRegistration>,
+    bytes: &[u8],
+) -> Result<Stored, Problem> {
+    let org = signed.peek().org();
+    let members = app.members().await?;
+    check_room(app, &members, &org)?;
+    if !members.needs_approval(&org) {
+        return append(app, bytes).await;
+    }
+    // What founders could not approve takes no place from others.
+    if let Err(error) = members.verify_newcomer(signed) {
+        return Err(problem(error));
+    }
+    let waiting = app.store.let_wait(&org, bytes).await?;
+    Stored::from_insert(waiting, OTHER_CONTENTS, NO_PLACE_TO_WAIT)
 }
 
 const OTHER_CONTENTS: &str =
@@ -98,18 +124,6 @@ pub async fn approve_org(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
         tracing::info!(%org, founder = %signed.peek().approver, "a founder approved an organisation");
     }
     Ok(stored)
-}
-
-/// Whether what is registered says the same as this, which was signed at another time: whoever registers
-/// twice signs twice. The first stays.
-fn same_but_for_its_date(known: &[u8], again: &OrgRegistration) -> Result<bool, Problem> {
-    let stored = Signed::<OrgRegistration>::from_bytes(known)
-        .map_err(|_| StoreError::Corrupt("a stored registration does not decode"))?;
-    let dated = OrgRegistration {
-        created: stored.peek().created,
-        ..again.clone()
-    };
-    Ok(dated == *stored.peek())
 }
 
 /// Takes an event of an organisation or a roster.

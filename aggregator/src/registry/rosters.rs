@@ -1,6 +1,6 @@
 //! Rosters of stewards.
 
-use dawn_identity::{RosterPosting, Signed, SignedRoster};
+use dawn_identity::{Roster, RosterPosting, Signed, SignedRoster};
 
 use super::Stored;
 use super::orgs::{refused, register_entry};
@@ -15,14 +15,20 @@ use crate::store::orgs::StewardRow;
 /// organisation has not enrolled with its keys, or has revoked.
 pub async fn add_roster(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     let signed = Signed::<RosterPosting>::from_bytes(bytes).map_err(Problem::malformed)?;
-    let roster = signed.peek().roster.peek();
-    // Whoever posts again dates again, and may bring other signatures: it is the same roster.
-    if let Some(stored) = app.store.roster_of_epoch(roster.epoch).await?
-        && SignedRoster::from_bytes(&stored)
-            .is_ok_and(|stored| stored.peek().digest() == roster.digest())
-    {
-        return Ok(Stored::Already);
+    match new_roster(app, signed.peek().roster.peek(), bytes).await {
+        // Whoever posts again dates again, and may bring other signatures: it is the same roster.
+        Err(_) if is_registered(app, signed.peek().roster.peek()).await? => Ok(Stored::Already),
+        stored => stored,
     }
+}
+
+async fn is_registered(app: &App, roster: &Roster) -> Result<bool, Problem> {
+    let stored = app.store.roster_of_epoch(roster.epoch).await?;
+    let stored = stored.and_then(|stored| SignedRoster::from_bytes(&stored).ok());
+    Ok(stored.is_some_and(|stored| stored.peek().digest() == roster.digest()))
+}
+
+async fn new_roster(app: &App, roster: &Roster, bytes: &[u8]) -> Result<Stored, Problem> {
     let members = app.members().await?;
     if let Err(error) = members.verify_entry(bytes) {
         return refused(app, bytes, error).await;

@@ -15,18 +15,20 @@ use crate::problem::Problem;
 pub async fn replace_server_key(app: &App, bytes: &[u8]) -> Result<Stored, Problem> {
     let signed = Signed::<FederationEvent>::from_bytes(bytes).map_err(Problem::malformed)?;
     let change = signed.peek().change.peek();
-    // Another founder may have posted the same.
-    let (_, last) = app.members().await?.last_server_key_change();
-    if last == change.digest() {
-        // Whoever posted it may have been cut off before this.
-        app.store.wake_rounds().await?;
-        return Ok(Stored::Already);
-    }
-    let stored = register_entry(app, bytes).await?;
+    let stored = match register_entry(app, bytes).await {
+        Ok(stored) => stored,
+        // Another founder has posted the same, perhaps at this moment.
+        Err(problem) => {
+            let (_, last) = app.members().await?.last_server_key_change();
+            return match last == change.digest() {
+                true => Ok(Stored::Already),
+                false => Err(problem),
+            };
+        }
+    };
     if stored == Stored::Now {
         let (role, key) = (change.new.role(), change.new.key().id());
         tracing::warn!(%role, %key, "a key of the server is replaced");
-        app.store.wake_rounds().await?;
         if let Err(error) = app.check_keys().await {
             tracing::error!(%error, "this process does not have it");
         }

@@ -91,18 +91,18 @@ pub(super) async fn remove(conn: &mut PgConnection, id: &JobId) -> Result<(), St
     Ok(())
 }
 
-impl Store {
-    /// Has all rounds looked at.
-    pub async fn wake_rounds(&self) -> Result<(), StoreError> {
-        sqlx::query(
-            "update jobs set run_after = least(run_after, clock_timestamp()), wakes = wakes + 1 where kind = $1",
-        )
-        .bind(JobKind::Round.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
+/// Has all rounds looked at.
+pub(super) async fn wake_rounds(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "update jobs set run_after = least(run_after, clock_timestamp()), wakes = wakes + 1 where kind = $1",
+    )
+    .bind(JobKind::Round.as_str())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
 
+impl Store {
     /// Makes sure that a job exists without waking one that waits.
     pub async fn ensure_job(&self, id: &JobId) -> Result<(), StoreError> {
         sqlx::query(

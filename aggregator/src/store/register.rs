@@ -3,7 +3,9 @@
 use dawn_identity::{Entry, FederationEvent, OrgId, RegisterHead, Statement};
 use sqlx::{PgConnection, Row};
 
-use super::{Store, StoreError, digest, log, rosters, signed, transaction, unsigned, waiting};
+use super::{
+    Store, StoreError, digest, jobs, log, rosters, signed, transaction, unsigned, waiting,
+};
 
 /// An entry that was verified against the members before it.
 #[derive(Debug, Clone)]
@@ -126,8 +128,12 @@ impl Store {
             .bind(&new.after.digest.0[..])
             .bind(signed(index))
             .bind(signed(new.now_ms))
-            .execute(conn)
+            .execute(&mut *conn)
             .await?;
+            if let Entry::ServerKey(_) = &new.entry {
+                // Rounds under the old key end now, whatever becomes of whoever posted it.
+                jobs::wake_rounds(conn).await?;
+            }
             Ok(Appended::Now)
         })
     }

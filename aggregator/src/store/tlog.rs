@@ -153,13 +153,15 @@ impl Store {
             if size == 0 {
                 return Ok(None);
             }
-            let latest = latest(conn).await?;
-            if let Some(latest) = latest
-                && !is_answered_after(conn, latest.size).await?
-            {
+            if let Some(latest) = latest(conn).await? {
+                // What the log has got since its size was read is for the next one who asks.
                 let grown = latest.size < size;
+                if !grown {
+                    return Ok(Some(latest));
+                }
                 let old = latest.created_ms.saturating_add(patience_ms) <= now_ms;
-                if !grown || !(old || is_complete(conn, latest.size, quorum).await?) {
+                let waits = !old && !is_complete(conn, latest.size, quorum).await?;
+                if waits && !is_answered_after(conn, latest.size).await? {
                     return Ok(Some(latest));
                 }
             }

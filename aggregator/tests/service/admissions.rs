@@ -217,6 +217,28 @@ async fn it_is_shown_while_it_comes_in() {
     second.shutdown().await.unwrap();
 }
 
+/// Registering twice at once, signed at different times: the first stays, and no one is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_registers_twice_at_once() {
+    let mut world = world(2).await;
+    let (running, one) = world.start_enrolled().await;
+    let second = world.start().await;
+    let two = api(&second);
+    let digest = world.federation.digest();
+    for round in 0..8 {
+        let org = organisation(&mut world, &format!("newcomer {round}"));
+        let post = async |api: &Api, ago: u64| {
+            let registration = org.register(&digest, now_s() - ago).unwrap();
+            status(api.register_org(&registration, org.root()).await)
+        };
+        let answers = tokio::join!(post(&one, 0), post(&two, 1), post(&one, 2), post(&two, 3));
+        assert_eq!(answers, (200, 200, 200, 200));
+    }
+    assert_eq!(world.number("select count(*) from waiting_orgs").await, 8);
+    running.shutdown().await.unwrap();
+    second.shutdown().await.unwrap();
+}
+
 /// What a founder's stolen key can take: 64 places, until it is replaced.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_founder_has_so_many_open_approvals() {

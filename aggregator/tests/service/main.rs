@@ -26,6 +26,7 @@ mod noise;
 mod places;
 mod proofs;
 mod registry;
+mod replaced_at_once;
 mod replicas;
 mod restart;
 mod rotated;

@@ -150,9 +150,22 @@ pub async fn signed(
     key: &SecretKey,
 ) -> Answer {
     let nonce = nonce(addr).await;
+    signed_with(&nonce, addr, method, path, body, purpose, key).await
+}
+
+/// A signed request with a nonce from elsewhere.
+pub async fn signed_with(
+    nonce: &str,
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &[u8],
+    purpose: Purpose,
+    key: &SecretKey,
+) -> Answer {
     let parameters = Parameters {
         tag: purpose.tag(),
-        nonce: &nonce,
+        nonce,
         created: now_s(),
         expires: now_s() + 240,
     };

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use dawn_aggregator::config::Config;
 use dawn_aggregator::keys::Keys;
 use dawn_aggregator::store::StoreError;
 use dawn_aggregator::store::rounds::Phase;
@@ -25,24 +26,37 @@ use crate::rounds::vector;
 use crate::stewards::{Steward, work_through};
 use crate::world::{World, api, now_s, phase};
 
-fn key(seed: u8) -> SecretKey {
+pub fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed(&[seed; 32])
 }
 
 /// A key that waits to take over, as `dawn federation propose-key` writes it.
-fn put_next(dir: &Path, role: ServerRole, key: &SecretKey) {
+pub fn put_next(dir: &Path, role: ServerRole, key: &SecretKey) {
     let path = Keys::next_path(dir, role);
     std::fs::write(&path, key.to_pkcs8_pem().as_bytes()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-async fn members(world: &World, api: &Api) -> Members {
+/// A replica with another folder of keys, a copy of the first one's, and the same objects.
+pub fn elsewhere(world: &World, name: &str) -> Config {
+    let mut config = world.config();
+    let (data, elsewhere) = (config.data_dir.clone(), world.dir.path().join(name));
+    std::fs::create_dir_all(elsewhere.join("keys")).unwrap();
+    std::os::unix::fs::symlink(data.join("objects"), elsewhere.join("objects")).unwrap();
+    for name in ["keys/aggregator.pem", "keys/log.pem"] {
+        std::fs::copy(data.join(name), elsewhere.join(name)).unwrap();
+    }
+    config.data_dir = elsewhere;
+    config
+}
+
+pub async fn members(world: &World, api: &Api) -> Members {
     let mut register = Register::new(&world.federation);
     api.extend_register(&mut register, None).await.unwrap();
     register.members().clone()
 }
 
-fn change(members: &Members, role: ServerRole, key: &SecretKey) -> ServerKeyChange {
+pub fn change(members: &Members, role: ServerRole, key: &SecretKey) -> ServerKeyChange {
     let (last, previous) = members.last_server_key_change();
     ServerKeyChange {
         federation: members.federation(),
@@ -53,14 +67,14 @@ fn change(members: &Members, role: ServerRole, key: &SecretKey) -> ServerKeyChan
     }
 }
 
-fn event(change: ServerKeyChange, by: &[&Organisation]) -> Signed<FederationEvent> {
+pub fn event(change: ServerKeyChange, by: &[&Organisation]) -> Signed<FederationEvent> {
     let signatures = by.iter().map(|org| change.sign_for(org.id(), org.root()));
     let change = SignedServerKeyChange::assemble(change, signatures.collect()).unwrap();
     by[0].post_server_key(&change).unwrap()
 }
 
 /// Two of the three founders let a key in.
-async fn replace(world: &World, api: &Api, role: ServerRole, key: &SecretKey) {
+pub async fn replace(world: &World, api: &Api, role: ServerRole, key: &SecretKey) {
     let change = change(&members(world, api).await, role, key);
     let by = [&world.orgs[1], &world.orgs[0]];
     let posted = event(change, &by);
@@ -350,26 +364,10 @@ async fn a_replica_with_the_old_key_signs_nothing_after_the_change() {
     let mut stewards: Vec<Steward> = world.stewards(&context);
     work_through(&old_api, &mut stewards, &context.round(1), &["collecting"]).await;
     let before = announcement(&old_api, &context, 0).await;
-    // Another folder of keys, the same objects.
-    let mut config = world.config();
-    let elsewhere = world.dir.path().join("elsewhere");
-    std::fs::create_dir_all(elsewhere.join("keys")).unwrap();
-    std::os::unix::fs::symlink(
-        world.dir.path().join("data/objects"),
-        elsewhere.join("objects"),
-    )
-    .unwrap();
-    for name in ["aggregator.pem", "log.pem"] {
-        std::fs::copy(
-            world.dir.path().join("data/keys").join(name),
-            elsewhere.join("keys").join(name),
-        )
-        .unwrap();
-    }
+    let config = elsewhere(&world, "new");
     for (role, seed) in [(ServerRole::Aggregator, 70), (ServerRole::Log, 71)] {
-        put_next(&elsewhere.join("keys"), role, &key(seed));
+        put_next(&config.data_dir.join("keys"), role, &key(seed));
     }
-    config.data_dir = elsewhere;
     let new = Aggregator::start(config).await.unwrap();
     let new_api = api(&new);
     // Posted to the one that does not have them.
@@ -468,27 +466,4 @@ async fn what_was_signed_before_the_change_is_not_stored_after_it() {
     finish(1).await.unwrap();
     assert_eq!(size().await, before + 1);
     running.shutdown().await.unwrap();
-}
-
-/// Founders at two replicas post changes that both are the next one: one history.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_changes_that_are_posted_at_once_one_counts() {
-    let world = World::new().await;
-    let (one, first) = world.start_enrolled().await;
-    let two = world.start().await;
-    let second = api(&two);
-    let members = members(&world, &first).await;
-    let by = [&world.orgs[0], &world.orgs[1]];
-    let posts = (0..16_u8).map(|at| {
-        let role = [ServerRole::Aggregator, ServerRole::Log][usize::from(at % 2)];
-        let posted = event(change(&members, role, &key(100 + at)), &by);
-        let api = if at % 3 == 0 { &first } else { &second };
-        async move { api.replace_server_key(&posted, by[0].root()).await.is_ok() }
-    });
-    let taken = futures_util::future::join_all(posts).await;
-    assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
-    let after = crate::server_keys::members(&world, &second).await;
-    assert_eq!(after.last_server_key_change().0, 1);
-    one.shutdown().await.unwrap();
-    two.shutdown().await.unwrap();
 }

@@ -365,3 +365,28 @@ async fn the_migration_computes_what_appends_keep() {
     assert_eq!(world.number(kept).await, 66_000 / 256 + 1);
     assert_eq!(world.number(differ).await, 0);
 }
+
+/// A statement that stewards must answer may come into the log between two looks of one request for a checkpoint to cosign: the
+/// size that was read first has been offered already.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_meanwhile_is_for_the_next_checkpoint() {
+    let world = World::new().await;
+    let (running, api) = world.start_enrolled().await;
+    let store = store(&world).await;
+    let offered = api.log_to_cosign(0, 1).await.unwrap();
+    assert_eq!(store.log_size().await.unwrap(), 8);
+    // In the log, as the second look sees it, and not yet in the head, as the first has seen it.
+    world
+        .run_sql(
+            "insert into log (index, leaf, kind, envelope)
+             values (8, decode(repeat('00', 32), 'hex'), 'verdict', '')",
+        )
+        .await;
+    let again = api.log_to_cosign(0, 1).await.unwrap();
+    assert_eq!(again.to_text(), offered.to_text());
+    world.run_sql("delete from log where index = 8").await;
+    store.append_entries("verdict", &[entry(0)]).await.unwrap();
+    let next = api.log_to_cosign(0, 9).await.unwrap();
+    assert_ne!(next.to_text(), offered.to_text());
+    running.shutdown().await.unwrap();
+}
