@@ -47,7 +47,7 @@ async fn founders_post_the_same_change_at_once() {
         let change = change(&members, ServerRole::Log, &key(100 + round));
         let posts = (0..6_usize).map(|at| {
             let by = [&world.orgs[at % 2], &world.orgs[(at + 1) % 2]];
-            let posted = event(change.clone(), &by);
+            let posted = event(change, &by);
             let api = if at < 3 { &first } else { &second };
             async move { api.replace_server_key(&posted, by[0].root()).await }
         });
