@@ -22,8 +22,8 @@ mod tlog;
 mod tlog_changes;
 mod transcript;
 
-pub(crate) use audit::{ROUNDS, reports};
 pub use audit::{Edit, Operation, audit};
+pub(crate) use audit::{ROUNDS, reports};
 pub use container::container;
 pub use documents::{DOCUMENTS, documents};
 pub use envelopes::envelopes;
