@@ -113,6 +113,10 @@ impl App {
             match self.store.revision().await {
                 Ok(revision) => {
                     if known.is_some_and(|known| known != revision) {
+                        // A replica that nobody asks anything would not know which key counts.
+                        if let Err(error) = self.members().await {
+                            tracing::debug!(%error, "no register yet");
+                        }
                         self.changed();
                     }
                     known = Some(revision);

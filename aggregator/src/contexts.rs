@@ -38,9 +38,9 @@ pub enum ContextError {
     NoFederation,
     /// The database is of a federation with other keys: nobody would believe what this replica signs.
     #[error(
-        "this replica's keys are not those of the federation in its database; give it keys/aggregator.pem and keys/log.pem of the others, and the same objects; if they are lost or were replaced, see \"The server's key is lost or stolen\" in docs/operations.md"
+        "this replica's key of the {0} is not that of the federation in its database; give it keys/{0}.pem of the others, and the same objects; if it is lost or was replaced, see \"The server's key is lost or stolen\" in docs/operations.md"
     )]
-    OtherKeys,
+    OtherKeys(ServerRole),
     /// A key that is here is not the server's yet.
     #[error(
         "this replica signs nothing as the {0} before the founders have let its new key in (dawn federation replace-key); see docs/operations.md"
@@ -75,7 +75,7 @@ impl From<ContextError> for Problem {
             ContextError::NoTask | ContextError::NoRound => Self::not_found(error),
             ContextError::NotSpecified => Self::wrong_phase(error),
             ContextError::Store(error) => error.into(),
-            ContextError::OtherKeys => {
+            ContextError::OtherKeys(_) => {
                 tracing::error!(%error, "nothing is signed");
                 Self::unavailable("this replica is not set up")
             }

@@ -1,7 +1,8 @@
 //! The nonces of signed requests: given away without a row, so that nobody fills the database by asking, and taken once.
 //!
 //! A nonce is `expiry (u64 LE, unix milliseconds) | 16 random bytes | tag (16)`, base64url. The tag is made with the secret of
-//! the aggregator's key, which all replicas share; where another waits to take over, or has, with either. Those of another federation's aggregator do not count here. That a nonce is
+//! the aggregator's key, which all replicas share; where another waits to take over, with either
+//! ([`crate::app::App`] says which count). Those of another federation's aggregator do not count here. That a nonce is
 //! taken once is the work of [`crate::store::nonces`].
 
 use base64::Engine as _;

@@ -93,7 +93,7 @@ impl Aggregator {
         app.store.ensure_job(&sweep).await?;
         // No federation yet, or other trouble: requests will meet it again and tell.
         match app.check_keys().await {
-            Err(error @ ContextError::OtherKeys) => return Err(error.into()),
+            Err(error @ ContextError::OtherKeys(_)) => return Err(error.into()),
             Err(error @ ContextError::AwaitsKeys(_)) => tracing::warn!(%error, "waiting"),
             _ => {}
         }

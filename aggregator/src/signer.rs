@@ -133,7 +133,7 @@ impl App {
         };
         match self.keys.waits(role, so_far) {
             true => ContextError::AwaitsKeys(role),
-            false => ContextError::OtherKeys,
+            false => ContextError::OtherKeys(role),
         }
     }
 }

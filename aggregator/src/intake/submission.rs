@@ -106,13 +106,20 @@ async fn take(
     if before.is_some() {
         return Err(second_submission(app, id, device, &header).await);
     }
-    if let Err(problem) = check_round(app, id, &context, &verified).await {
+    // Nor is anything stored for whoever would get no receipt here.
+    let checked = match check_round(app, id, &context, &verified).await {
+        Ok(()) => app
+            .round_signer(&context)
+            .await
+            .map(drop)
+            .map_err(Into::into),
+        refused => refused,
+    };
+    if let Err(problem) = checked {
         // A twin of this request may have been the one that ended the phase.
         let meanwhile = app.store.submission(id, device).await?;
         return meanwhile.as_ref().filter(repeats).map(again).ok_or(problem);
     }
-    // Whoever cannot give a receipt does not have all of it sent.
-    app.round_signer(&context).await?;
     // Only who may submit takes one of the places for large bodies.
     let asked = Instant::now();
     let _place = app.uploads.take((*id, device.0)).await?;

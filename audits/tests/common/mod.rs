@@ -101,7 +101,7 @@ pub struct World {
     pub vrfs: Vec<VrfSecretKey>,
     pub aggregator: SecretKey,
     pub log: SecretKey,
-    /// Keys that the aggregator had before.
+    /// Other keys that the aggregator has had, or gets in the middle of a round.
     pub former: Vec<SecretKey>,
     pub federation: VerifiedFederation,
     pub roster: SignedRoster,
