@@ -251,7 +251,7 @@ impl Setting {
                 endorsing_ms: 3_000,
                 collecting_ms: collecting_ms(options, self.dimension()?),
                 challenging_ms: 10_000,
-                reporting_ms: 30_000,
+                reporting_ms: reporting_ms(options),
                 opening_ms: 30_000,
                 // Long enough that everybody is heard when somebody lies.
                 grace_ms: if options.steward_attacks.is_empty() {
@@ -316,4 +316,16 @@ fn collecting_ms(options: &DemoOptions, dimension: usize) -> u32 {
         total *= 10;
     }
     u32::try_from(total).unwrap_or(u32::MAX).min(600_000)
+}
+
+/// Stewards open their packages and answer about every submission within this time. All of them share the cores here; the phase
+/// ends when they are done.
+fn reporting_ms(options: &DemoOptions) -> u32 {
+    let answers = options
+        .devices
+        .saturating_mul(u32::from(options.organisations));
+    answers
+        .saturating_mul(30)
+        .saturating_add(30_000)
+        .min(600_000)
 }
