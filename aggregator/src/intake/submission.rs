@@ -106,7 +106,7 @@ async fn take(
     if before.is_some() {
         return Err(second_submission(app, id, device, &header).await);
     }
-    // Nor is anything stored for whoever would get no receipt here.
+    // Nothing is stored for whoever would get no receipt here.
     let checked = match check_round(app, id, &context, &verified).await {
         Ok(()) => app
             .round_signer(&context)
