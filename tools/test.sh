@@ -55,6 +55,9 @@ backends() {
 backends dawn-crypto DAWN_BACKEND backends
 backends dawn-learn DAWN_LEARN_BACKEND training_backends
 
+say "dawn-learn without the standard library computes the same"
+cargo test --locked -p dawn-learn --no-default-features --test golden --quiet
+
 if [ "$nextest" = yes ]; then
     say "the examples in the documentation (each is compiled, some minutes)"
     cargo test --locked --workspace --doc

@@ -8,6 +8,8 @@ use crate::layer::{Layer, Sums, Width, wide_product};
 use crate::matrix::Matrix;
 use crate::noise::offset;
 use crate::spec::{ConvolutionShape, Sides};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The buffers of a convolution's forward pass.
 pub(crate) struct Convolution {

@@ -6,6 +6,8 @@ use crate::layer::{Layer, Sums, wide_product};
 use crate::matrix::Matrix;
 use crate::noise::{RandomRounding, offset};
 use crate::rate::{Rate, STEP_LIMIT, STEP_TO_MASTER, Step};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Master weights and velocities: inputs by outputs, whole eights by whole panels.
 pub(crate) struct Weights {

@@ -4,6 +4,9 @@
 use crate::fixed::div_half_even;
 use crate::model::Model;
 use crate::spec::ModelSpec;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Why there is no direction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use crate::network::Network;
 use crate::softmax;
 use crate::squared;
 use crate::train::{TrainError, check_data, check_inputs};
+use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 /// Samples that are evaluated together. Part of the rule: activations of a batch share an exponent.

@@ -57,9 +57,9 @@ pub(crate) fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     let floor = numerator.div_euclid(denominator);
     let twice = 2 * numerator.rem_euclid(denominator);
     match twice.cmp(&denominator) {
-        std::cmp::Ordering::Less => floor,
-        std::cmp::Ordering::Greater => floor + 1,
-        std::cmp::Ordering::Equal => floor + (floor & 1),
+        core::cmp::Ordering::Less => floor,
+        core::cmp::Ordering::Greater => floor + 1,
+        core::cmp::Ordering::Equal => floor + (floor & 1),
     }
 }
 

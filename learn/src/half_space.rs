@@ -1,6 +1,8 @@
 //! An update without its part against a direction (`docs/learning.md`, section 6): what a device sends where the task's
 //! functional is the direction of the last accepted update (`docs/protocol.md`, section 4.5).
 
+use alloc::vec::Vec;
+
 /// How many roots of the dimension rounding can add to a norm: see [`along`].
 const MARGIN: u64 = 4;
 

@@ -8,6 +8,8 @@ use crate::fixed::{
 };
 use crate::matrix::Matrix;
 use crate::spec::LayerShape;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Products of mantissas that always fit an `i32`.
 pub(crate) const BLOCK: usize = 128;

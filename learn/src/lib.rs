@@ -19,9 +19,17 @@
 //! | [`preset`] | settings that are known to work |
 //! | [`backend`] | the kernels of training, and which instructions compute them |
 //!
+//! The feature `std` (a default) adds the readers of files, the detection of the processor's instructions and the
+//! environment variable that forces a backend. Without it the crate needs `alloc` only; then the backends are those that it
+//! is compiled for, and an application fills its [`Dataset`] itself.
+//!
 //! Inside: `matrix` (batches of mantissas), `layer` (a layer's products), `convolution` (of images, by patches), `network` (the forward pass), `rate` (gradient to
 //! step), `trainer` (the step), `noise` (dropout, stochastic rounding), `descent` (of a layer's weights), `low_rank` (of an adapter), `softmax`, `squared` (the
 //! losses), `fixed`, `randomness`.
+
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+
+extern crate alloc;
 
 pub mod backend;
 mod convolution;

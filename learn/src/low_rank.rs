@@ -10,6 +10,8 @@ use crate::layer::{Layer, Sums, Width};
 use crate::matrix::Matrix;
 use crate::spec::LayerShape;
 use crate::way::adapter::Adapter;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// `B` in training, and the buffers of its gradient.
 pub(crate) struct LowRank {

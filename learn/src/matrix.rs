@@ -3,6 +3,8 @@
 
 use crate::backend::{Columns, Kernels, LANES, Lines, Portable, ROWS};
 use crate::fixed::{largest_mantissa, mantissa, narrowing};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Mantissas of a line of the cache.
 const LINE: usize = 32;

@@ -3,6 +3,8 @@
 use crate::fixed::{MASTER_FRACTION_BITS, MASTER_MAX, to_master};
 use crate::randomness::{Stream, labels};
 use crate::spec::{LayerShape, ModelSpec, SpecError};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Longest canonical encoding of a specification.
 const SPEC_BYTES_MAX: usize = 128;

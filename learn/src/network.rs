@@ -7,6 +7,8 @@ use crate::fixed::ACTIVATION_EXPONENT_MAX;
 use crate::layer::{Layer, Sums, Width};
 use crate::matrix::Matrix;
 use crate::spec::ModelSpec;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Buffers of a network for batches of at most `rows` samples. Nothing is allocated after this.
 pub(crate) struct Network {

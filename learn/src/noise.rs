@@ -6,7 +6,7 @@ use crate::matrix::Matrix;
 use crate::randomness::{Key, Stream, labels};
 use crate::rate::NEAREST;
 use crate::train::{Rounding, TrainSpec};
-use std::num::NonZeroU16;
+use core::num::NonZeroU16;
 
 /// Layers of a model that streams are numbered for; there are at most 4 convolutions and 9 dense layers.
 const LAYERS: u64 = 16;

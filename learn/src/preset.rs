@@ -4,8 +4,9 @@ use crate::fixed::MASTER_FRACTION_BITS;
 use crate::quantise::{MAX_CLIP, Quantiser};
 use crate::spec::ModelSpec;
 use crate::train::TrainSpec;
-use std::fmt;
-use std::str::FromStr;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
 
 /// Inputs of the model that the learning rates were found with.
 const REFERENCE_INPUTS: u32 = 64;

@@ -1,8 +1,10 @@
 //! From a weight difference to bounded integers that are ready for masking (`docs/protocol.md`, section 4.2, step 1).
 
 use crate::spec::MAX_PARAMETERS;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 use minicbor::{Decode, Encode};
-use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Largest update shift: a unit of 2^24 master units, that is 1.
@@ -212,7 +214,7 @@ mod tests {
     /// Every word is zero, so that every coordinate with a fraction is rounded away from zero.
     struct AlwaysUp;
     impl TryRng for AlwaysUp {
-        type Error = std::convert::Infallible;
+        type Error = core::convert::Infallible;
         fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
             Ok(0)
         }

@@ -2,6 +2,9 @@
 //!
 //! A number depends only on the label, the seed, the step and the index, never on the order of evaluation.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 /// The labels (BLAKE3 `derive_key` contexts) of this crate.
 pub mod labels {
     /// Initial weights of a model, from its seed.
@@ -150,7 +153,7 @@ fn sort_entries(order: &mut Vec<u64>) {
             sorted[*to as usize] = entry;
             *to += 1;
         }
-        std::mem::swap(order, &mut sorted);
+        core::mem::swap(order, &mut sorted);
     }
     for from in 1..order.len() {
         let mut to = from;

@@ -9,8 +9,11 @@ use crate::spec::ModelSpec;
 use crate::trainer::Trainer;
 use crate::way::part::Part;
 use crate::way::{HeadError, PublicSetError, WayError};
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::num::NonZeroU16;
 use minicbor::{Decode, Encode};
-use std::num::NonZeroU16;
 
 /// Most epochs of one training.
 pub const MAX_EPOCHS: u16 = 1000;

@@ -23,6 +23,9 @@ use crate::softmax;
 use crate::squared;
 use crate::train::TrainSpec;
 use crate::way::part::Part;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// What is learnt of a layer, and the buffers of its gradients.
 struct Learning {

@@ -4,6 +4,7 @@ use crate::fixed::{MASTER_MAX, div_half_even};
 use crate::model::Model;
 use crate::quantise::MAX_UPDATE_SHIFT;
 use crate::spec::ModelSpec;
+use alloc::boxed::Box;
 
 /// Why a sum cannot be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@
 
 use super::Kernels;
 use super::shapes::Scale;
-use super::simd::{Simd, intrinsics, kernels, memory};
+use super::simd::{Simd, has, intrinsics, kernels, memory};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -15,13 +15,13 @@ pub(super) struct Ymm<const VNNI: bool>(());
 /// The kernels, where the processor has AVX2.
 pub(super) fn avx2() -> Option<&'static dyn Kernels> {
     static KERNELS: Ymm<false> = Ymm(());
-    is_x86_feature_detected!("avx2").then_some(&KERNELS)
+    has!("avx2").then_some(&KERNELS)
 }
 
 /// The kernels, where the processor has AVX2 and AVX-VNNI.
 pub(super) fn avx_vnni() -> Option<&'static dyn Kernels> {
     static KERNELS: Ymm<true> = Ymm(());
-    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni")).then_some(&KERNELS)
+    has!("avx2", "avxvnni").then_some(&KERNELS)
 }
 
 kernels!(Ymm<false>, Backend::Avx2, "avx2", 4 x 2);

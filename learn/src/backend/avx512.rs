@@ -5,7 +5,7 @@
 use super::Kernels;
 use super::avx512_softmax;
 use super::shapes::{Logits, Scale};
-use super::simd::{Simd, intrinsics, kernels, memory};
+use super::simd::{Simd, has, intrinsics, kernels, memory};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
@@ -17,12 +17,7 @@ impl Avx512 {
     /// The kernels, where the processor has what they need.
     pub(super) fn detect() -> Option<&'static dyn Kernels> {
         static KERNELS: Avx512 = Avx512(());
-        let there = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni");
-        there.then_some(&KERNELS)
+        has!("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni").then_some(&KERNELS)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Products for measurements: `dawn bench` and `benches/`.
 
 use super::{Backend, BackendError, Kernels, LANES, PANEL, Product, ROWS};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// A product of `rows x inner` and `inner x columns` mantissas, packed as training has them.
 pub struct Gemm {

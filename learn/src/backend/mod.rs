@@ -17,6 +17,14 @@
 //! in 64 bits. One backend serves a process: the fastest that the processor has and that passes its self-test, or the one
 //! that the environment variable [`VARIABLE`] names.
 
+// Where there are no vector backends, the portable one uses a part of it.
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        all(target_arch = "aarch64", target_endian = "little")
+    )),
+    allow(dead_code)
+)]
 mod lanes;
 pub mod measure;
 mod portable;
@@ -52,9 +60,11 @@ pub(crate) use shapes::{
     Columns, Descent, LANES, Lines, Logits, Magnitudes, PANEL, Parameters, Product, ROWS, Scale,
 };
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
-use std::sync::OnceLock;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The environment variable that forces a backend, by its [`Backend::name`].
 pub const VARIABLE: &str = "DAWN_LEARN_BACKEND";
@@ -137,8 +147,7 @@ impl Backend {
         all
     }
 
-    /// Compares it with the portable backend, the first time that it is asked for in a process (below a millisecond);
-    /// remembers the answer.
+    /// Compares it with the portable backend (below a millisecond), unless it has passed in this process before.
     ///
     /// # Errors
     /// [`BackendError::Unsupported`] where the processor does not have it; [`BackendError::SelfTest`] when it gives other
@@ -149,13 +158,16 @@ impl Backend {
 
     /// The kernels, once they have passed their self-test.
     fn tested(self) -> Result<&'static dyn Kernels, BackendError> {
-        static TESTED: [OnceLock<Result<(), &'static str>>; Backend::ALL.len()] =
-            [const { OnceLock::new() }; Backend::ALL.len()];
+        static PASSED: [AtomicBool; Backend::ALL.len()] =
+            [const { AtomicBool::new(false) }; Backend::ALL.len()];
         let kernels = self.require()?;
-        TESTED[self as usize]
-            .get_or_init(|| self_test::check(kernels))
-            .map_err(|operation| BackendError::SelfTest(self, operation))
-            .map(|()| kernels)
+        let passed = &PASSED[self as usize];
+        if !passed.load(Ordering::Relaxed) {
+            self_test::check(kernels)
+                .map_err(|operation| BackendError::SelfTest(self, operation))?;
+            passed.store(true, Ordering::Relaxed);
+        }
+        Ok(kernels)
     }
 
     pub(crate) fn require(self) -> Result<&'static dyn Kernels, BackendError> {
@@ -166,7 +178,7 @@ impl Backend {
         match self {
             Backend::Portable => Some(&Portable),
             #[cfg(target_arch = "x86_64")]
-            Backend::Sse2 => Some(sse2::Sse2::kernels()),
+            Backend::Sse2 => sse2::Sse2::detect(),
             #[cfg(target_arch = "x86_64")]
             Backend::Avx2 => avx2::avx2(),
             #[cfg(target_arch = "x86_64")]
@@ -220,14 +232,25 @@ pub enum BackendError {
 /// # Errors
 /// [`BackendError`] when the variable names none, or one that the processor does not support or that fails its self-test.
 pub fn choose() -> Result<Backend, BackendError> {
-    static CHOSEN: OnceLock<Result<Backend, BackendError>> = OnceLock::new();
-    CHOSEN
-        .get_or_init(|| match std::env::var(VARIABLE) {
-            Ok(name) => select(&name),
-            Err(std::env::VarError::NotUnicode(_)) => Err(BackendError::Unknown("?".into())),
-            Err(std::env::VarError::NotPresent) => select(""),
-        })
-        .clone()
+    // One more than its place in `ALL`. Two threads that choose at once choose the same.
+    static CHOSEN: AtomicUsize = AtomicUsize::new(0);
+    if let Some(place) = CHOSEN.load(Ordering::Relaxed).checked_sub(1) {
+        return Ok(Backend::ALL[place]);
+    }
+    let backend = select(&forced()?)?;
+    CHOSEN.store(backend as usize + 1, Ordering::Relaxed);
+    Ok(backend)
+}
+
+/// The name that [`VARIABLE`] holds; empty where there is none, or no environment.
+fn forced() -> Result<String, BackendError> {
+    #[cfg(feature = "std")]
+    match std::env::var(VARIABLE) {
+        Ok(name) => return Ok(name),
+        Err(std::env::VarError::NotUnicode(_)) => return Err(BackendError::Unknown("?".into())),
+        Err(std::env::VarError::NotPresent) => {}
+    }
+    Ok(String::new())
 }
 
 /// The backend of this name, or without a name the fastest that passes its self-test.

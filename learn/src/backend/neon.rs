@@ -4,7 +4,7 @@
 
 use super::Kernels;
 use super::shapes::Scale;
-use super::simd::{Simd, intrinsics, kernels, memory};
+use super::simd::{Simd, has, intrinsics, kernels, memory};
 use core::arch::aarch64::*;
 
 /// The processor has NEON: made by [`Neon::detect`] only.
@@ -15,7 +15,7 @@ impl Neon {
     /// The kernels, where the processor has what they need.
     pub(super) fn detect() -> Option<&'static dyn Kernels> {
         static KERNELS: Neon = Neon(());
-        std::arch::is_aarch64_feature_detected!("neon").then_some(&KERNELS)
+        has!("neon").then_some(&KERNELS)
     }
 }
 

@@ -143,7 +143,7 @@ impl Kernels for Portable {
             // Such a shift is the one of this exponent.
             let exponent = (logits.shift + softmax::LOSS_BITS).cast_signed();
             let label = [usize::from(label)].into_iter();
-            let total = std::slice::from_mut(total);
+            let total = core::slice::from_mut(total);
             softmax::gradient(exact, exponent, label, total, gradient);
             row.fill(0);
             for (value, &gradient) in row.iter_mut().zip(&*gradient) {

@@ -7,6 +7,8 @@ use super::shapes::{
 use super::{Kernels, Portable};
 use crate::fixed::MANTISSA_MAX;
 use crate::softmax::Total;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Compares all operations; an error names the one that differs.
 pub(super) fn check(kernels: &dyn Kernels) -> Result<(), &'static str> {

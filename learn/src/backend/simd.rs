@@ -239,4 +239,18 @@ macro_rules! kernels {
     };
 }
 
-pub(super) use {intrinsics, kernels, memory};
+/// Whether the processor has all of some features. Without `std` nobody can be asked: the compiler says what it was told to
+/// rely on.
+macro_rules! has {
+    ($($feature:tt),+) => {{
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        let each = [$(std::arch::is_x86_feature_detected!($feature)),+];
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        let each = [$(std::arch::is_aarch64_feature_detected!($feature)),+];
+        #[cfg(not(feature = "std"))]
+        let each = [$(cfg!(target_feature = $feature)),+];
+        each.into_iter().all(|there| there)
+    }};
+}
+
+pub(super) use {has, intrinsics, kernels, memory};

@@ -4,18 +4,19 @@
 
 use super::Kernels;
 use super::shapes::Scale;
-use super::simd::{Simd, intrinsics, kernels, memory};
+use super::simd::{Simd, has, intrinsics, kernels, memory};
 use core::arch::asm;
 use core::arch::x86_64::*;
 
-/// An x86-64 processor.
+/// The processor has SSE2: made by [`Sse2::detect`] only.
 #[derive(Clone, Copy)]
 pub(super) struct Sse2(());
 
 impl Sse2 {
-    pub(super) fn kernels() -> &'static dyn Kernels {
+    /// The kernels. Every x86-64 has what they need, but a kernel of an operating system may be compiled without.
+    pub(super) fn detect() -> Option<&'static dyn Kernels> {
         static KERNELS: Sse2 = Sse2(());
-        &KERNELS
+        has!("sse2").then_some(&KERNELS)
     }
 }
 

@@ -96,10 +96,10 @@ pub fn read_csv(mut reader: impl BufRead, format: &CsvFormat) -> Result<Dataset,
         if read > limit {
             return Err(wrong(format!("longer than {limit} bytes")));
         }
-        let text = std::str::from_utf8(&bytes)
+        let text = core::str::from_utf8(&bytes)
             .map_err(|_| wrong("is not UTF-8".into()))?
             .trim_end_matches(['\n', '\r']);
-        if text.trim().is_empty() || std::mem::take(&mut header) {
+        if text.trim().is_empty() || core::mem::take(&mut header) {
             continue;
         }
         if samples == format.max_samples {

@@ -65,9 +65,9 @@ fn scaled(value: u128, power: i64, exponent: u8) -> Option<i64> {
     let product = value << exponent;
     let (quotient, rest) = (product / divisor, product % divisor);
     let up = match rest.cmp(&(divisor - rest)) {
-        std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Greater => true,
-        std::cmp::Ordering::Equal => quotient & 1 == 1,
+        core::cmp::Ordering::Less => false,
+        core::cmp::Ordering::Greater => true,
+        core::cmp::Ordering::Equal => quotient & 1 == 1,
     };
     i64::try_from(quotient + u128::from(up)).ok()
 }

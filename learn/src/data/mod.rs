@@ -1,24 +1,38 @@
 //! Data sets: samples of fixed-point features with a label or targets each, their readers, and partitions over devices.
 
-mod csv;
-mod decimal;
-mod digits;
-mod idx;
-mod npy;
 mod partition;
 mod targets;
+
+// The readers need files and the errors of reading.
+#[cfg(feature = "std")]
+mod csv;
+#[cfg(feature = "std")]
+mod decimal;
+#[cfg(feature = "std")]
+mod digits;
+#[cfg(feature = "std")]
+mod idx;
+#[cfg(feature = "std")]
+mod npy;
+#[cfg(feature = "std")]
 mod watch;
 
-pub use csv::{CsvAnswers, CsvFormat, LabelColumn, read_csv};
-pub use digits::digits;
-pub use idx::{FASHION_MNIST_FOLDER, fashion_mnist, mnist, read_idx};
-pub use npy::{NpyAnswers, NpyFormat, read_npy, read_npy_files};
 pub use partition::{MIN_SAMPLES, PartitionSpec, Shard, partition, partition_by_user};
 pub use targets::Targets;
-pub use watch::{Arm, Origin, WATCH_ACTIVITIES, WATCH_INPUTS, Watch, watch};
+#[cfg(feature = "std")]
+pub use {
+    csv::{CsvAnswers, CsvFormat, LabelColumn, read_csv},
+    digits::digits,
+    idx::{FASHION_MNIST_FOLDER, fashion_mnist, mnist, read_idx},
+    npy::{NpyAnswers, NpyFormat, read_npy, read_npy_files},
+    watch::{Arm, Origin, WATCH_ACTIVITIES, WATCH_INPUTS, Watch, watch},
+};
 
 use crate::spec::MAX_INPUTS;
-use std::fmt;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 /// Most samples of a data set.
 pub const MAX_SAMPLES: usize = 1 << 24;
@@ -123,6 +137,7 @@ pub enum DataError {
         package: &'static str,
     },
     /// Reading failed.
+    #[cfg(feature = "std")]
     #[error("{what}: {error}")]
     Read {
         /// What was being read.

@@ -7,7 +7,10 @@
 
 use super::{DataError, Dataset};
 use crate::randomness::{Stream, index, labels, permutation};
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Every device gets at least this many samples.
 pub const MIN_SAMPLES: usize = 4;
@@ -170,7 +173,7 @@ fn even_out(pools: &mut [Vec<u32>], needs: &[usize]) {
             let spare = |&other: &usize| {
                 (
                     pools[other].len().saturating_sub(needs[other]),
-                    std::cmp::Reverse(other),
+                    core::cmp::Reverse(other),
                 )
             };
             let richest = (0..pools.len()).max_by_key(spare).unwrap_or(organisation);

@@ -2,7 +2,10 @@
 
 use super::{DataError, MAX_EXPONENT, MAX_FEATURES, MAX_SAMPLES};
 use crate::spec::MAX_OUTPUTS;
-use std::fmt;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 /// Numbers to be predicted, the same count for every sample.
 ///

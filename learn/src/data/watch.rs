@@ -158,18 +158,18 @@ fn windows(readings: &[i16], recordings: &[i64]) -> Result<Watch, String> {
 fn describe(window: &[[i16; AXES]]) -> [i16; WATCH_INPUTS] {
     let n = window.len() as i64;
     // At most 2^16 in magnitude: with 100 readings every product of sums is below 2^46, times 2^12 below 2^58.
-    let axes: [Vec<i64>; AXES] = std::array::from_fn(|axis| {
+    let axes: [Vec<i64>; AXES] = core::array::from_fn(|axis| {
         let values = window.iter().map(|r| i64::from(r[axis]) * SCALE[axis]);
         values.collect()
     });
-    let sums: [i64; AXES] = std::array::from_fn(|axis| axes[axis].iter().sum());
+    let sums: [i64; AXES] = core::array::from_fn(|axis| axes[axis].iter().sum());
     // n^2 times the covariance.
     let covariance = |a: usize, b: usize| {
         let products = axes[a].iter().zip(&axes[b]).map(|(x, y)| x * y);
         n * products.sum::<i64>() - sums[a] * sums[b]
     };
     // n times the standard deviation.
-    let deviations: [i64; AXES] = std::array::from_fn(|axis| covariance(axis, axis).isqrt());
+    let deviations: [i64; AXES] = core::array::from_fn(|axis| covariance(axis, axis).isqrt());
     let mut features = Vec::with_capacity(WATCH_INPUTS);
     for (axis, values) in axes.iter().enumerate() {
         let change: i64 = values
@@ -192,7 +192,7 @@ fn describe(window: &[[i16; AXES]]) -> [i16; WATCH_INPUTS] {
             features.push(correlation.clamp(-(1 << EXPONENT), 1 << EXPONENT));
         }
     }
-    std::array::from_fn(|place| features[place].clamp(i16::MIN.into(), i16::MAX.into()) as i16)
+    core::array::from_fn(|place| features[place].clamp(i16::MIN.into(), i16::MAX.into()) as i16)
 }
 
 /// To nearest, ties upwards; the divisor is positive.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::train::Rounding;
+use core::num::NonZeroU16;
 use proptest::prelude::*;
-use std::num::NonZeroU16;
 
 /// Features of which some are large, labels of all classes or targets as large as features.
 fn data(samples: usize, model: &ModelSpec, exponent: u8, bits: u32) -> Dataset {

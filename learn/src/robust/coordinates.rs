@@ -2,6 +2,7 @@
 
 use super::Estimate;
 use super::points::{ONE, Points};
+use alloc::vec::Vec;
 
 /// Coordinate-wise median. The two in the middle of an even number are added, and the denominator doubles.
 pub(super) fn median(points: &Points) -> Estimate {

@@ -10,6 +10,8 @@
 
 use super::Estimate;
 use super::points::{ONE, Points, quotient, squared_distance};
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Bits of the nearest point's weight.
 const WEIGHT_BITS: u32 = 30;

@@ -2,6 +2,7 @@
 //! are nearest to it, itself included, so that honest points that differ because their data do come closer together.
 
 use super::points::{Points, quotient, squared_distance};
+use alloc::vec::Vec;
 
 /// Every point's mean of its `neighbours` nearest, rounded as means are. Distances are exact; of two that are as far, the
 /// first is nearer.

@@ -12,6 +12,7 @@ mod geometric;
 mod mixing;
 mod points;
 
+use alloc::vec::Vec;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use points::Points;
 

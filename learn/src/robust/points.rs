@@ -6,6 +6,7 @@
 
 use super::{GroupSum, RobustError};
 use crate::fixed::div_half_even;
+use alloc::vec::Vec;
 
 /// Bits below a unit of an update.
 pub(super) const FRACTION_BITS: u32 = 16;

@@ -1,6 +1,8 @@
 //! A specification in CBOR: an array of a kind and numbers, each in its shortest form.
 
 use super::{MAX_NUMBERS, ModelSpec};
+use alloc::format;
+use alloc::string::{String, ToString};
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
 impl<C> Encode<C> for ModelSpec {

@@ -1,7 +1,7 @@
 //! A short list that is `Copy`, so that a specification is.
 
-use std::fmt;
-use std::ops::Deref;
+use core::fmt;
+use core::ops::Deref;
 
 /// At most `MOST` values, at most 255.
 ///

@@ -1,5 +1,8 @@
 //! Which models there are. A task carries a [`ModelSpec`], so that server, device and auditor agree on every shape.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 mod cbor;
 mod convolution;
 mod list;
@@ -127,11 +130,11 @@ pub(crate) struct LayerShape {
 }
 
 impl LayerShape {
-    pub(crate) fn weights(&self) -> std::ops::Range<usize> {
+    pub(crate) fn weights(&self) -> core::ops::Range<usize> {
         self.offset..self.offset + self.inputs * self.outputs
     }
 
-    pub(crate) fn biases(&self) -> std::ops::Range<usize> {
+    pub(crate) fn biases(&self) -> core::ops::Range<usize> {
         let start = self.weights().end;
         start..start + self.outputs
     }
@@ -181,7 +184,7 @@ impl ModelSpec {
     /// Multiplications of a forward pass over one sample; at least the number of parameters.
     pub(crate) fn multiplications(&self) -> u64 {
         let positions = self.convolutions().map(|c| c.convolved.positions() as u64);
-        let positions = positions.chain(std::iter::repeat(1));
+        let positions = positions.chain(core::iter::repeat(1));
         let layers = self.layers().into_iter().zip(positions);
         // A model has at most 2^24 parameters and 2^22 positions.
         let of_layer = |(layer, positions): (LayerShape, u64)| {

@@ -1,8 +1,9 @@
 //! A specification as people write it, which is its form in JSON too.
 
 use super::{Convolution, Convolutions, Hidden, Image, KINDS, MAX_NUMBERS, ModelSpec, SpecError};
-use std::fmt;
-use std::str::FromStr;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
 
 impl fmt::Display for ModelSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,7 +102,7 @@ impl serde::Serialize for ModelSpec {
 
 impl<'de> serde::Deserialize<'de> for ModelSpec {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let text = <alloc::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fixed::div_half_even;
 use crate::randomness::{Stream, labels};
+use alloc::vec::Vec;
 
 /// `A` of one layer in one round: entry `(k, i)` is `signs[k inputs + i] * 2^-shift`. `shift` is the least with
 /// `4^shift >= inputs`, so that a row has a norm of at most one and above one half: a step of `B` moves `B A` about as far

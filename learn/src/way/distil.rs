@@ -16,6 +16,8 @@ use crate::train::{TrainError, TrainSpec, run_towards};
 use crate::update::moved;
 use crate::way::part::Part;
 use crate::way::public::PublicSet;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// Fewest fraction bits of the outputs that the student is trained towards: a range of 128, as that of weights.
 const TARGET_BITS: u32 = 8;
@@ -112,7 +114,7 @@ mod tests {
     use crate::data::digits;
     use crate::way::{RoundWay, Way, WayError};
     use crate::{ModelSpec, Quantiser, evaluate};
-    use std::sync::Arc;
+    use alloc::sync::Arc;
 
     const STUDENT: TrainSpec = TrainSpec {
         epochs: 10,

@@ -1,6 +1,7 @@
 //! The layers of a personal model that never leave their device.
 
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A device's own head: the master weights of the last layers of the model. It tells about the device's data more than any

@@ -30,6 +30,7 @@ mod text;
 
 use crate::spec::{MAX_PARAMETERS, ModelSpec};
 use crate::train::TrainSpec;
+use alloc::string::{String, ToString};
 use minicbor::{Decode, Encode};
 use rank::{Rank, Ranks};
 

@@ -3,7 +3,9 @@
 use crate::data::{DataError, Dataset, MAX_EXPONENT};
 use crate::spec::{MAX_INPUTS, ModelSpec};
 use crate::way::Way;
-use std::fmt;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
 
 /// Most bytes of a public set: 4 MiB.
 pub const MAX_PUBLIC_BYTES: usize = 1 << 22;

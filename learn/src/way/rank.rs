@@ -1,7 +1,8 @@
 //! What is trained of each layer, as a task writes it.
 
+use alloc::vec::Vec;
+use core::num::NonZeroU16;
 use minicbor::{Decode, Decoder, Encode, Encoder};
-use std::num::NonZeroU16;
 
 /// Most layers that ranks are read for.
 const MAX_LAYERS: u64 = 64;

@@ -15,7 +15,10 @@ use crate::quantise::Delta;
 use crate::spec::{LayerShape, ModelSpec};
 use crate::train::{TrainError, TrainSpec, run};
 use crate::update::{UpdateError, check_mean, moved};
-use std::sync::Arc;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// What a round of a task learns: a model's shape, the way, and the adapters of the round.
 ///

@@ -4,7 +4,8 @@ use super::rank::{Rank, Ranks};
 use super::{MAX_MU, PublicSet, Way, WayError};
 use crate::spec::{LayerShape, ModelSpec};
 use crate::train::TrainSpec;
-use std::fmt;
+use alloc::vec::Vec;
+use core::fmt;
 
 impl Way {
     /// Reads `fedavg` (none), `fedprox:MU`, `low-rank:RANKS` or `personal:LAYERS`, for a model. (A distillation needs a public set:
@@ -84,13 +85,14 @@ impl Way {
 /// A decimal number in units of 2^-16, to nearest; none when it is 0 or above the largest weight.
 fn fixed_point(text: &str) -> Option<u32> {
     let value: f64 = text.parse().ok()?;
-    let units = (value * 65536.0).round();
-    (1.0..=f64::from(MAX_MU))
-        .contains(&units)
-        .then_some(units as u32)
+    let units = value * 65536.0;
+    // A conversion rounds down, and what is negative, infinite or not a number ends outside the bounds.
+    let floor = units as u32;
+    let nearest = floor.saturating_add(u32::from(units - f64::from(floor) >= 0.5));
+    (1..=MAX_MU).contains(&nearest).then_some(nearest)
 }
 
-fn digits<T: std::str::FromStr>(text: &str) -> Option<T> {
+fn digits<T: core::str::FromStr>(text: &str) -> Option<T> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
 }

@@ -55,7 +55,7 @@ impl Header {
         let Some(text) = take(length)? else {
             return Ok(Err("ends in its header".into()));
         };
-        Ok(match std::str::from_utf8(&text) {
+        Ok(match core::str::from_utf8(&text) {
             Ok(text) => Self::parse(text),
             Err(_) => Err("has a header that is not text".into()),
         })
