@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::contexts::Known;
+use crate::contexts::{ContextError, Known};
 use crate::intake::Places;
 use crate::keys::Keys;
 use crate::metrics::Metrics;
@@ -114,8 +114,10 @@ impl App {
                 Ok(revision) => {
                     if known.is_some_and(|known| known != revision) {
                         // A replica that nobody asks anything would not know which key counts.
-                        if let Err(error) = self.members().await {
-                            tracing::debug!(%error, "no register yet");
+                        match self.members().await {
+                            Ok(_) => {}
+                            Err(ContextError::NoFederation) => tracing::debug!("no register yet"),
+                            Err(error) => tracing::warn!(%error, "cannot read the register"),
                         }
                         self.changed();
                     }

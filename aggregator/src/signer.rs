@@ -108,14 +108,13 @@ impl App {
     /// as [`App::members`].
     pub async fn check_keys(&self) -> Result<(), ContextError> {
         let members = self.members().await?;
-        let both = [
-            self.signer(&members).map(|_| ()),
-            self.log_key_of(&members).map(|_| ()),
-        ];
-        // One that nobody waits for makes waiting for the other useless.
-        let mut wrong: Vec<_> = both.into_iter().filter_map(Result::err).collect();
-        wrong.sort_by_key(|error| matches!(error, ContextError::AwaitsKeys(_)));
-        wrong.into_iter().next().map_or(Ok(()), Err)
+        let signer = self.signer(&members).map(|_| ());
+        let log = self.log_key_of(&members).map(|_| ());
+        // A key of the log that nobody waits for makes waiting for the aggregator's useless.
+        match (&signer, &log) {
+            (Err(ContextError::AwaitsKeys(_)), Err(ContextError::OtherKeys(_))) => log,
+            _ => signer.and(log),
+        }
     }
 
     /// Whether the aggregator's key is known, and this process does not have it.

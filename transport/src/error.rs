@@ -2,6 +2,9 @@
 
 use crate::problem::Problem;
 
+/// The type of the refusal of a nonce: of a replica that does not know the key that made it yet, for example.
+const STALE_NONCE: &str = "urn:dawn:problem:stale-nonce";
+
 /// Why a call did not give an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -59,11 +62,14 @@ impl TransportError {
     }
 
     /// Whether the same request may succeed later without anybody changing it: broken connections, timeouts,
-    /// 429 and 5xx. Refusals, malformed and oversized answers are final.
+    /// 429 and 5xx; a nonce that does not count (any more), since every attempt has a new one. Other refusals, malformed and
+    /// oversized answers are final.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connection(_) | Self::Timeout => true,
-            Self::Problem(problem) => transient_status(problem.status),
+            Self::Problem(problem) => {
+                problem.kind == STALE_NONCE || transient_status(problem.status)
+            }
             Self::UnexpectedStatus { status } => transient_status(*status),
             Self::BaseUrl(_)
             | Self::Setup(_)

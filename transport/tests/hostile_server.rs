@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dawn_identity::{Digest, StewardId, TaskId};
+use dawn_identity::{Digest, OrgId, Organisation, SecretKey, StewardId, TaskId, Validity};
 use dawn_protocol::RoundId;
 use dawn_transport::{Api, RetryPolicy, RoundPoll, Settings, SubmissionBody, TransportError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -413,4 +413,46 @@ async fn a_report_goes_before_its_answers() {
         .await
         .expect("at the second attempt");
     assert_eq!(served.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_nonce_that_does_not_count_is_replaced_and_other_refusals_of_a_signature_are_final() {
+    let refusing = |kind: &'static str, times: usize| {
+        serve(move |number, head| {
+            if head.starts_with("GET /v1/nonce") {
+                let nonce = format!(r#"{{"nonce":"nonce-{number}","expires":1,"now":1}}"#);
+                return ok(nonce.as_bytes());
+            }
+            // The connection before it handed the nonce out.
+            assert!(head.contains(&format!("nonce-{}", number - 1)), "{head}");
+            if number > 2 * times {
+                return ok(b"");
+            }
+            let body = format!(r#"{{"type":"urn:dawn:problem:{kind}"}}"#);
+            let headers = format!("content-length: {}\r\n", body.len());
+            response("401 Unauthorized", &headers, body.as_bytes())
+        })
+    };
+    let root = SecretKey::from_seed(&[1; 32]);
+    let issuer = SecretKey::from_seed(&[2; 32]);
+    let (org, validity) = (OrgId::of(&root.public()), Validity { from: 1, until: 2 });
+    let certificate = Organisation::certify(&org, &root, &issuer.public(), validity, 1);
+    let certificate = certificate.expect("certificate");
+    let organisation = Organisation::from_parts("A", root.clone(), issuer, certificate);
+    let registration = organisation
+        .expect("organisation")
+        .register(&Digest([0; 32]), 1);
+    let registration = registration.expect("registration");
+
+    let (url, served) = refusing("stale-nonce", 2).await;
+    let registered = client(&url).register_org(&registration, &root).await;
+    registered.expect("at the third attempt");
+    assert_eq!(served.load(Ordering::SeqCst), 6);
+
+    for (kind, requests) in [("stale-nonce", 6), ("unsigned", 2)] {
+        let (url, served) = refusing(kind, usize::MAX / 2).await;
+        let refused = client(&url).register_org(&registration, &root).await;
+        assert_eq!(refused.expect_err("refused").status(), Some(401), "{kind}");
+        assert_eq!(served.load(Ordering::SeqCst), requests, "{kind}");
+    }
 }

@@ -89,8 +89,8 @@ const REFUSALS: [(u16, &str, &str, &str); 13] = [
     ),
     (
         401,
-        "unsigned",
-        "The request is not signed as it must be",
+        "stale-nonce",
+        "The request is not signed as it must be, or its nonce does not count",
         "the nonce was used before: get a new one and sign again",
     ),
     (

@@ -215,11 +215,11 @@ async fn take_nonce(
 }
 
 fn used() -> Problem {
-    Problem::unsigned("the nonce was used before: get a new one and sign again")
+    Problem::stale_nonce("the nonce was used before: get a new one and sign again")
 }
 
 fn not_ours_or_old() -> Problem {
-    Problem::unsigned(
+    Problem::stale_nonce(
         "the nonce is not one of GET /v1/nonce, or too old: get a new one and sign again",
     )
 }

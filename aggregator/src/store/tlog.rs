@@ -155,8 +155,7 @@ impl Store {
             }
             if let Some(latest) = latest(conn).await? {
                 // What the log has got since its size was read is for the next one who asks.
-                let grown = latest.size < size;
-                if !grown {
+                if size <= latest.size {
                     return Ok(Some(latest));
                 }
                 let old = latest.created_ms.saturating_add(patience_ms) <= now_ms;
