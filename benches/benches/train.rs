@@ -11,9 +11,14 @@ fn main() -> Result<(), Failure> {
         .collect();
     let products = models.is_empty() || models == ["gemm"];
     if models.is_empty() {
-        models = ["mlp:784-128-10", "mlp:64-64-10", "logistic:784-10"]
-            .map(String::from)
-            .to_vec();
+        models = [
+            "mlp:784-128-10",
+            "mlp:64-64-10",
+            "logistic:784-10",
+            "cnn:28x28x1-8k3-16k3-64-10",
+        ]
+        .map(String::from)
+        .to_vec();
     }
     let or = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"));
     println!("samples a second, in thousands, batch 32");

@@ -3,6 +3,7 @@
 
 use crate::core::median;
 use dawn_learn::backend::{Backend, BackendError, measure};
+use dawn_learn::spec::{Convolution, Image};
 use dawn_learn::{Dataset, Model, ModelSpec, TrainError, TrainSpec, train::train_with};
 use serde::Serialize;
 use std::hint::black_box;
@@ -45,23 +46,78 @@ pub struct Measured {
     pub peak_fraction: f64,
 }
 
-/// Products of one sample: forward, the gradient of weights, and back through all layers but the first.
-fn products(sizes: &[usize]) -> f64 {
-    let layers = sizes.windows(2).map(|pair| (pair[0] * pair[1]) as f64);
-    layers
-        .enumerate()
-        .map(|(layer, size)| if layer == 0 { 2.0 * size } else { 3.0 * size })
-        .sum()
+/// A layer with weights, as the measurements see it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    /// A convolution of an image by square kernels, before its pooling.
+    Convolution {
+        /// The image that comes in.
+        before: Image,
+        /// Channels that go out, and the kernel's side.
+        by: Convolution,
+    },
+    /// Every output of every input.
+    Dense {
+        /// Values that come in.
+        inputs: usize,
+        /// Values that go out.
+        outputs: usize,
+    },
 }
 
-/// Units of each layer.
-fn sizes(spec: &ModelSpec) -> Vec<usize> {
-    let text = spec.to_string();
-    let sizes = text.split_once(':').map_or("", |(_, sizes)| sizes);
-    sizes
-        .split('-')
-        .filter_map(|size| size.parse().ok())
-        .collect()
+impl Part {
+    /// Products of a forward pass of one sample.
+    fn products(self) -> f64 {
+        match self {
+            Self::Dense { inputs, outputs } => (inputs * outputs) as f64,
+            Self::Convolution { before, by } => {
+                let positions = (before.height + 1 - by.kernel) * (before.width + 1 - by.kernel);
+                let patch = by.kernel * by.kernel * before.channels;
+                f64::from(positions) * f64::from(patch * by.channels)
+            }
+        }
+    }
+}
+
+/// The layers of a classifier; nothing for a model that predicts numbers, which the baselines do not train.
+pub(crate) fn parts(spec: &ModelSpec) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut inputs = spec.inputs();
+    let hidden: &[u32] = match spec {
+        ModelSpec::Logistic { .. } => &[],
+        ModelSpec::Mlp { hidden, .. } => hidden,
+        ModelSpec::Cnn {
+            image,
+            convolutions,
+            hidden,
+            ..
+        } => {
+            let mut before = *image;
+            for &by in convolutions.iter() {
+                parts.push(Part::Convolution { before, by });
+                before = Image {
+                    height: (before.height + 1 - by.kernel) / 2,
+                    width: (before.width + 1 - by.kernel) / 2,
+                    channels: by.channels,
+                };
+            }
+            inputs = before.features() as usize;
+            hidden
+        }
+        _ => return None,
+    };
+    let hidden = hidden.iter().map(|&units| units as usize);
+    for outputs in hidden.chain([spec.classes()]) {
+        parts.push(Part::Dense { inputs, outputs });
+        inputs = outputs;
+    }
+    Some(parts)
+}
+
+/// Products of one sample: forward, the gradient of weights, and back through all layers but the first.
+fn products(parts: &[Part]) -> f64 {
+    let all: f64 = parts.iter().map(|part| 3.0 * part.products()).sum();
+    all - parts.first().map_or(0.0, |first| first.products())
 }
 
 /// Features like pixels: eight bits, four of five zero.
@@ -94,9 +150,8 @@ pub(crate) type Train<'a> = Box<dyn FnMut(u16) -> Result<(), Failure> + 'a>;
 /// The model is none, or the processor does not have the backend.
 pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Measured, Failure> {
     let spec: ModelSpec = model.parse()?;
-    if !matches!(spec, ModelSpec::Logistic { .. } | ModelSpec::Mlp { .. }) {
-        return Err("only logistic and mlp are measured: they are what the baselines train".into());
-    }
+    let parts = parts(&spec)
+        .ok_or("only logistic, mlp and cnn are measured: they are what the baselines train")?;
     let backend = backend.unwrap_or_else(dawn_learn::backend::current);
     let start = Model::initial(spec, [1; 32])?;
     let data = data(spec.inputs(), spec.classes())?;
@@ -117,7 +172,7 @@ pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Meas
     };
     ways.push(("ours", Box::new(ours)));
     #[cfg(feature = "bench")]
-    crate::float::baselines::ways(&start, &sizes(&spec), &data, rule(1), &mut ways)?;
+    crate::float::baselines::ways(&start, &parts, &data, rule(1), &mut ways)?;
 
     let mut epochs = Vec::new();
     for (_, train) in &mut ways {
@@ -158,7 +213,7 @@ pub fn measure(model: &str, batch: u16, backend: Option<Backend>) -> Result<Meas
             *fastest = Some((name, rate));
         }
     }
-    let gmac_per_s = samples_per_s * products(&sizes(&spec)) / 1e9;
+    let gmac_per_s = samples_per_s * products(&parts) / 1e9;
     let peak_gmac_per_s = 1.0 / median(peaks);
     Ok(Measured {
         model: spec.to_string(),

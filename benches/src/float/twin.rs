@@ -161,6 +161,14 @@ impl Twin {
         count
     }
 
+    /// The logits of one sample.
+    #[cfg(all(test, feature = "bench"))]
+    pub(super) fn logits(&mut self, samples: &Samples, sample: usize) -> Vec<f32> {
+        self.forward(samples, [sample].into_iter());
+        let layer = self.layers.last().expect("the last one");
+        layer.values[..layer.outputs].to_vec()
+    }
+
     /// Samples whose label has the largest logit, the first one of several.
     #[must_use]
     pub fn correct(&mut self, samples: &Samples, labels: &[u8]) -> usize {

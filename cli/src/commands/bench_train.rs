@@ -9,7 +9,8 @@ use dawn_learn::Backend;
 
 #[derive(Args)]
 pub struct Options {
-    /// logistic:INPUTS-CLASSES or mlp:INPUTS-HIDDEN-CLASSES, with any number of hidden layers.
+    /// logistic:INPUTS-CLASSES, mlp:INPUTS-HIDDEN-CLASSES or cnn:HEIGHTxWIDTHxCHANNELS-CHANNELSkKERNEL-HIDDEN-CLASSES, with any
+    /// number of hidden layers.
     #[arg(long, default_value = "mlp:784-128-10")]
     model: String,
     /// Samples of a batch.
