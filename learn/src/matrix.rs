@@ -24,7 +24,15 @@ pub(crate) struct Matrix {
 impl Matrix {
     pub(crate) fn zeroed(rows: usize, width: usize) -> Self {
         // An odd number of lines: rows that are a power of two apart would share their place in the cache.
-        let stride = (width.div_ceil(LINE) | 1) * LINE;
+        Self::strided(rows, width, (width.div_ceil(LINE) | 1) * LINE)
+    }
+
+    /// Many short rows, close together.
+    pub(crate) fn compact(rows: usize, width: usize) -> Self {
+        Self::strided(rows, width, width.next_multiple_of(LANES))
+    }
+
+    fn strided(rows: usize, width: usize, stride: usize) -> Self {
         Self {
             mantissas: vec![0; rows.next_multiple_of(ROWS) * stride],
             width,
@@ -97,10 +105,7 @@ impl Matrix {
         } else {
             kernels
         };
-        let lines = Lines {
-            width: self.width.next_multiple_of(LANES),
-            stride: self.stride,
-        };
+        let lines = self.lines();
         kernels.narrow(
             &sums[..rows * lines.width],
             shift,
@@ -127,6 +132,26 @@ impl Matrix {
         for (row, sums) in sums.chunks_exact(sums_width).enumerate() {
             for (out, &sum) in self.row_mut(row).iter_mut().zip(sums) {
                 *out = mantissa(sum, shift);
+            }
+        }
+    }
+
+    /// Sums in whole panels a row, beside these mantissas.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines {
+            width: self.width.next_multiple_of(LANES),
+            stride: self.stride,
+        }
+    }
+
+    /// Replaces wide sums by zero where the mantissa is zero, row by row; of a row of sums there are `sums_width`.
+    pub(crate) fn gate_wide(&self, sums: &mut [i64], sums_width: usize) {
+        let rows = self.mantissas.chunks_exact(self.stride);
+        for (sums, mantissas) in sums.chunks_exact_mut(sums_width).zip(rows) {
+            for (sum, &mantissa) in sums.iter_mut().zip(mantissas) {
+                if mantissa == 0 {
+                    *sum = 0;
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 //! The new mantissas are taken with the shift of the old ones, and once more in the rare case that the largest weight has
 //! gained or lost a bit.
 
-use crate::backend::{Kernels, LANES, Lines, Logits, PANEL, ROWS};
+use crate::backend::{Kernels, LANES, Logits, PANEL, ROWS};
 use crate::convolution::Unpooled;
 use crate::data::Dataset;
 use crate::descent::{Descending, Weights, draw_back};
@@ -260,11 +260,7 @@ impl Trainer {
         match width {
             Width::Narrow => {
                 let sums = &mut sums.narrow[..rows * columns];
-                let lines = Lines {
-                    width: columns,
-                    stride: activations.stride,
-                };
-                let magnitudes = kernels.gate(sums, &activations.mantissas, lines);
+                let magnitudes = kernels.gate(sums, &activations.mantissas, activations.lines());
                 deeper.narrow(
                     *kernels,
                     (sums, magnitudes),
@@ -275,14 +271,7 @@ impl Trainer {
             }
             Width::Wide => {
                 let sums = &mut sums.wide[..rows * columns];
-                let activations = activations.mantissas.chunks_exact(activations.stride);
-                for (sums, activations) in sums.chunks_exact_mut(columns).zip(activations) {
-                    for (sum, &activation) in sums.iter_mut().zip(activations) {
-                        if activation == 0 {
-                            *sum = 0;
-                        }
-                    }
-                }
+                activations.gate_wide(sums, columns);
                 deeper.narrow_wide((sums, columns), rows, exponent, GRADIENT_EXPONENT_MAX);
             }
         }

@@ -73,6 +73,36 @@ fn every_backend_gives_the_bits_of_the_document() {
     }
 }
 
+/// Images whose sums fit 32 bits and others in one batch, whichever comes first.
+#[test]
+fn every_backend_gives_the_bits_of_the_document_where_a_batch_becomes_wide() {
+    let model: ModelSpec = "cnn:10x9x16-3k3-9k2-2".parse().expect("a model");
+    let mut sign = 1;
+    let weights = (0..model.parameters()).map(|place| {
+        sign = if place % 145 == 0 { -sign } else { sign };
+        sign * (i32::MAX - place as i32)
+    });
+    let start = Model::from_weights(model, weights.collect()).expect("a model");
+    let images = (0..9 * model.inputs()).map(|place| match place / model.inputs() % 3 {
+        0 => 1,
+        1 => i16::MAX - (place % 5) as i16,
+        _ => (place % 900) as i16,
+    });
+    let labels = (0..9).map(|sample| sample % 2).collect();
+    let data = Dataset::new(images.collect(), model.inputs(), 8, labels).expect("fits");
+    for batch in [2, 3, 9] {
+        let spec = TrainSpec {
+            epochs: 4,
+            batch,
+            learning_rate: 1 << 8,
+            momentum: 0,
+            dropout: None,
+            rounding: None,
+        };
+        check(&start, &data, &spec);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     /// At the ends of the ranges of weights, features, rates and momenta.

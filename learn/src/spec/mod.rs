@@ -8,11 +8,11 @@ mod convolution;
 mod list;
 mod text;
 
+pub(crate) use convolution::ConvolutionShape;
 pub use convolution::{
     Convolution, Convolutions, Image, MAX_CHANNELS, MAX_CONVOLUTIONS, MAX_KERNEL, MAX_PATCHES,
     MAX_SIDE, MAX_SUMS,
 };
-pub(crate) use convolution::{ConvolutionShape, Sides};
 pub use list::List;
 
 /// Largest number of inputs of a model.

@@ -104,7 +104,7 @@ fn parameters_are_weights_and_biases() {
 fn convolutions_come_before_dense_layers() {
     let spec = cnn();
     let shapes: Vec<_> = spec.convolutions().collect();
-    let sides = |sides: Sides| (sides.height, sides.width, sides.channels);
+    let sides = |sides: super::convolution::Sides| (sides.height, sides.width, sides.channels);
     assert_eq!(sides(shapes[0].convolved), (26, 26, 8));
     assert_eq!(sides(shapes[0].pooled), (13, 13, 8));
     assert_eq!(sides(shapes[1].before), (13, 13, 8));

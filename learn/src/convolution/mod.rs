@@ -1,13 +1,17 @@
 //! A convolution with its pooling (`docs/learning.md`, section 3.1): the patches of an image are the rows of a dense layer's
 //! input, so that the products are those of dense layers. One image at a time; what a batch shares is kept for all of it.
 
+mod patches;
+#[cfg(test)]
+mod tests;
+
 use crate::backend::{Kernels, LANES, PANEL, Product, ROWS};
 use crate::descent::{Descending, Weights, repack};
 use crate::fixed::{ACTIVATION_EXPONENT_MAX, GRADIENT_EXPONENT_MAX};
 use crate::layer::{Layer, Sums, Width, wide_product};
 use crate::matrix::Matrix;
 use crate::noise::offset;
-use crate::spec::{ConvolutionShape, Sides};
+use crate::spec::ConvolutionShape;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -16,20 +20,20 @@ pub(crate) struct Convolution {
     pub(crate) shape: ConvolutionShape,
     /// Of one image: positions by patch.
     patches: Matrix,
-    /// The largest sum of every 2 x 2, for every image of the batch.
-    pooled: Vec<i64>,
-    /// Which of the four it was, row by row.
-    chosen: Vec<u8>,
+    /// The largest sum of every 2 x 2, a row for every image of the batch; whole panels, zero beyond the features.
+    pooled: Sums,
+    /// Which of the four it was, row by row, for every image of the batch.
+    chosen: Vec<i16>,
 }
 
 impl Convolution {
     /// For batches of at most `rows` images.
     pub(crate) fn new(shape: ConvolutionShape, rows: usize) -> Self {
-        let pooled = rows * shape.pooled.features();
+        let features = shape.pooled.features();
         Self {
-            patches: Matrix::zeroed(shape.convolved.positions(), shape.layer.inputs),
-            pooled: vec![0; pooled],
-            chosen: vec![0; pooled],
+            patches: Matrix::compact(shape.convolved.positions(), shape.layer.inputs),
+            pooled: Sums::zeroed(rows * features.next_multiple_of(LANES)),
+            chosen: vec![0; rows * features],
             shape,
         }
     }
@@ -43,116 +47,49 @@ impl Convolution {
         biases: &[i32],
         (start, sums): (&mut [i32], &mut Sums),
     ) {
-        let features = self.shape.pooled.features();
-        let mut exponent = 0;
+        let (shape, features) = (&self.shape, self.shape.pooled.features());
+        let (positions, columns) = (shape.convolved.positions(), layer.width());
+        let pooled_width = features.next_multiple_of(LANES);
+        let (mut exponent, mut batch) = (0, Width::Narrow);
         for row in 0..rows {
-            unfold(&self.shape, (input, row), &mut self.patches);
-            let positions = self.shape.convolved.positions();
+            patches::unfold(shape, (input, row), &mut self.patches);
             let (width, of_sums) =
                 layer.forward(kernels, &self.patches, positions, biases, start, sums);
             exponent = of_sums;
-            let of_image = row * features..(row + 1) * features;
-            let pooled = &mut self.pooled[of_image.clone()];
-            let chosen = &mut self.chosen[of_image];
-            match width {
-                Width::Narrow => pool(&self.shape, &sums.narrow, layer.width(), pooled, chosen),
-                Width::Wide => pool(&self.shape, &sums.wide, layer.width(), pooled, chosen),
+            let Sums { narrow, wide } = &mut self.pooled;
+            if (batch, width) == (Width::Narrow, Width::Wide) {
+                // The first one of which a sum may need more than 32 bits: from here on the batch is wide.
+                let before = ..row * pooled_width;
+                let both = wide[before].iter_mut().zip(&narrow[before]);
+                both.for_each(|(wide, &narrow)| *wide = narrow.into());
+                batch = Width::Wide;
+            }
+            let place = row * pooled_width;
+            let (narrow, wide) = (
+                &mut narrow[place..][..features],
+                &mut wide[place..][..features],
+            );
+            let chosen = &mut self.chosen[row * features..][..features];
+            match (batch, width) {
+                (Width::Narrow, _) => patches::pool(shape, &sums.narrow, columns, narrow, chosen),
+                (_, Width::Narrow) => patches::pool(shape, &sums.narrow, columns, wide, chosen),
+                (_, Width::Wide) => patches::pool(shape, &sums.wide, columns, wide, chosen),
             }
         }
-        output.narrow_wide(
-            (&self.pooled, features),
-            rows,
-            exponent,
-            ACTIVATION_EXPONENT_MAX,
-        );
-    }
-}
-
-/// The patches of an image of the batch, a row for every position: rows of the kernel one after the other.
-fn unfold(shape: &ConvolutionShape, (input, row): (&Matrix, usize), patches: &mut Matrix) {
-    let Sides {
-        width, channels, ..
-    } = shape.before;
-    let (image, stride) = (input.row(row), patches.stride);
-    (patches.exponent, patches.largest) = (input.exponent, input.largest);
-    let line = shape.kernel * channels;
-    for (position, patch) in patches
-        .mantissas
-        .chunks_exact_mut(stride)
-        .take(shape.convolved.positions())
-        .enumerate()
-    {
-        let (y, x) = at(position, shape.convolved.width);
-        let patch = patch[..shape.layer.inputs].chunks_exact_mut(line);
-        for (patch, y) in patch.zip(y..) {
-            patch.copy_from_slice(&image[(y * width + x) * channels..][..line]);
-        }
-    }
-}
-
-/// Adds what came back to every patch to the image.
-fn fold<T: Copy + Into<i64>>(
-    shape: &ConvolutionShape,
-    sums: &[T],
-    sums_width: usize,
-    image: &mut [i64],
-) {
-    let Sides {
-        width, channels, ..
-    } = shape.before;
-    let line = shape.kernel * channels;
-    for (position, patch) in sums
-        .chunks_exact(sums_width)
-        .take(shape.convolved.positions())
-        .enumerate()
-    {
-        let (y, x) = at(position, shape.convolved.width);
-        let patch = patch[..shape.layer.inputs].chunks_exact(line);
-        for (patch, y) in patch.zip(y..) {
-            let image = &mut image[(y * width + x) * channels..][..line];
-            for (sum, &back) in image.iter_mut().zip(patch) {
-                *sum += back.into();
+        let Sums { narrow, wide } = &mut self.pooled;
+        match batch {
+            Width::Narrow => {
+                let sums = &mut narrow[..rows * pooled_width];
+                let magnitudes = kernels.rectify(sums);
+                let sums = (&*sums, magnitudes);
+                output.narrow(kernels, sums, rows, exponent, ACTIVATION_EXPONENT_MAX);
             }
-        }
-    }
-}
-
-fn at(position: usize, width: usize) -> (usize, usize) {
-    (position / width, position % width)
-}
-
-/// The four sums of a 2 x 2, row by row, as places of positions.
-fn four(shape: &ConvolutionShape, pooled: usize) -> [usize; 4] {
-    let (y, x) = at(pooled, shape.pooled.width);
-    let width = shape.convolved.width;
-    let first = 2 * y * width + 2 * x;
-    [first, first + 1, first + width, first + width + 1]
-}
-
-/// The largest of every four sums, the first one of several; zero if it is negative.
-fn pool<T: Copy + Ord + Into<i64>>(
-    shape: &ConvolutionShape,
-    sums: &[T],
-    sums_width: usize,
-    pooled: &mut [i64],
-    chosen: &mut [u8],
-) {
-    let channels = shape.pooled.channels;
-    let rows = pooled
-        .chunks_exact_mut(channels)
-        .zip(chosen.chunks_exact_mut(channels));
-    for (place, (pooled, chosen)) in rows.enumerate() {
-        let [a, b, c, d] =
-            four(shape, place).map(|position| &sums[position * sums_width..][..channels]);
-        for channel in 0..channels {
-            let (mut largest, mut which) = (a[channel], 0);
-            for (sums, number) in [(b, 1), (c, 2), (d, 3)] {
-                let larger = sums[channel] > largest;
-                largest = largest.max(sums[channel]);
-                which = if larger { number } else { which };
+            Width::Wide => {
+                let sums = &mut wide[..rows * pooled_width];
+                sums.iter_mut().for_each(|sum| *sum = (*sum).max(0));
+                let sums = (&*sums, pooled_width);
+                output.narrow_wide(sums, rows, exponent, ACTIVATION_EXPONENT_MAX);
             }
-            pooled[channel] = largest.into().max(0);
-            chosen[channel] = which;
         }
     }
 }
@@ -164,8 +101,8 @@ pub(crate) struct Unpooled {
     /// By the weights, inputs by outputs, whole eights by whole panels.
     weights: Vec<i64>,
     biases: Vec<i64>,
-    /// By the input, for the whole batch; empty where nothing is learnt below.
-    images: Vec<i64>,
+    /// By the input, a row for every image of the batch; whole panels, zero beyond the features. Empty where nothing is learnt below.
+    images: Sums,
 }
 
 impl Unpooled {
@@ -179,29 +116,20 @@ impl Unpooled {
         let shape = &convolution.shape;
         let images = if carries_back { rows } else { 0 };
         Self {
-            gradient: Matrix::zeroed(shape.convolved.positions(), shape.convolved.channels),
+            gradient: Matrix::compact(shape.convolved.positions(), shape.convolved.channels),
             weights: vec![0; layer.blocks * ROWS * layer.width()],
             biases: vec![0; shape.convolved.channels],
-            images: vec![0; images * shape.before.features()],
+            images: Sums::zeroed(images * shape.before.features().next_multiple_of(LANES)),
         }
     }
 
     /// Gives the gradient of an image to the sums that were the largest.
     fn unpool(&mut self, convolution: &Convolution, (gradient, row): (&Matrix, usize)) {
-        let shape = &convolution.shape;
-        let (features, channels) = (shape.pooled.features(), shape.pooled.channels);
+        let features = convolution.shape.pooled.features();
+        let chosen = &convolution.chosen[row * features..][..features];
         let out = &mut self.gradient;
         (out.exponent, out.largest) = (gradient.exponent, gradient.largest);
-        out.mantissas.fill(0);
-        let chosen = &convolution.chosen[row * features..][..features];
-        let rows = gradient.row(row).chunks_exact(channels);
-        for (place, (gradient, chosen)) in rows.zip(chosen.chunks_exact(channels)).enumerate() {
-            let positions = four(shape, place);
-            for (channel, (&gradient, &chosen)) in gradient.iter().zip(chosen).enumerate() {
-                let position = positions[usize::from(chosen)];
-                out.mantissas[position * out.stride + channel] = gradient;
-            }
-        }
+        patches::unpool(&convolution.shape, gradient.row(row), chosen, out);
     }
 
     /// Carries the gradient of a batch back to the convolution before, through its rectifier.
@@ -216,31 +144,37 @@ impl Unpooled {
         layer.transpose(transposed);
         let shape = &convolution.shape;
         let (positions, columns) = (shape.convolved.positions(), layer.backward_width());
-        let features = shape.before.features();
+        let (features, lines) = (shape.before.features(), activations.lines());
+        let batch = patches::folds_narrow(shape, gradient.largest, layer.largest);
         let mut exponent = 0;
         for row in 0..rows {
             self.unpool(convolution, (gradient, row));
             let (width, of_sums) =
                 layer.backward(kernels, &self.gradient, positions, transposed, sums);
             exponent = of_sums;
-            let image = &mut self.images[row * features..][..features];
-            image.fill(0);
-            match width {
-                Width::Narrow => fold(shape, &sums.narrow, columns, image),
-                Width::Wide => fold(shape, &sums.wide, columns, image),
-            }
-            for (sum, &activation) in image.iter_mut().zip(activations.row(row)) {
-                if activation == 0 {
-                    *sum = 0;
-                }
+            let place = row * lines.width..row * lines.width + features;
+            let narrow = &mut self.images.narrow[place.clone()];
+            let wide = &mut self.images.wide[place];
+            match (batch, width) {
+                (Width::Narrow, _) => patches::fold(shape, &sums.narrow, columns, narrow),
+                (_, Width::Narrow) => patches::fold(shape, &sums.narrow, columns, wide),
+                (_, Width::Wide) => patches::fold(shape, &sums.wide, columns, wide),
             }
         }
-        deeper.narrow_wide(
-            (&self.images, features),
-            rows,
-            exponent,
-            GRADIENT_EXPONENT_MAX,
-        );
+        let images = ..rows * lines.width;
+        match batch {
+            Width::Narrow => {
+                let sums = &mut self.images.narrow[images];
+                let magnitudes = kernels.gate(sums, &activations.mantissas, lines);
+                let sums = (&*sums, magnitudes);
+                deeper.narrow(kernels, sums, rows, exponent, GRADIENT_EXPONENT_MAX);
+            }
+            Width::Wide => {
+                let sums = &mut self.images.wide[images];
+                activations.gate_wide(sums, lines.width);
+                deeper.narrow_wide((sums, lines.width), rows, exponent, GRADIENT_EXPONENT_MAX);
+            }
+        }
     }
 
     /// The step of a convolution's weights and biases, and the new mantissas.
@@ -260,12 +194,14 @@ impl Unpooled {
         for row in 0..rows {
             self.unpool(convolution, (gradient, row));
             let shape = &convolution.shape;
-            unfold(shape, (input, row), &mut convolution.patches);
+            patches::unfold(shape, (input, row), &mut convolution.patches);
             self.add(descending, layer, convolution);
-            for gradient in gradient.row(row).chunks_exact(shape.pooled.channels) {
-                for (sum, &gradient) in self.biases.iter_mut().zip(gradient) {
-                    *sum += i64::from(gradient);
-                }
+            let sums = &mut descending.sums.narrow[..layer.width()];
+            let positions = shape.convolved.positions();
+            self.gradient
+                .column_sums(descending.kernels, positions, sums);
+            for (bias, &sum) in self.biases.iter_mut().zip(&*sums) {
+                *bias += i64::from(sum);
             }
         }
         let momentum = descending.momentum;
