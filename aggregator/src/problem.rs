@@ -39,7 +39,7 @@ problems! {
     malformed, BAD_REQUEST, "malformed", "The request is malformed";
     /// 401: administrative, and not signed as it must be.
     unsigned, UNAUTHORIZED, "unsigned", "The request is not signed as it must be";
-    /// 401: signed as it must be, over a nonce that does not count (any more). With a new one the same request may.
+    /// 401: the nonce does not count, or not any more. Signed over a new one, the same request may be let in.
     stale_nonce, UNAUTHORIZED, "stale-nonce", "The nonce does not count";
     /// 403: understood, and not allowed to this party.
     forbidden, FORBIDDEN, "forbidden", "This party may not do that";

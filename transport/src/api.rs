@@ -192,6 +192,19 @@ impl Api {
     /// Repeats `attempt` while it fails for a passing reason and the policy allows.
     pub(crate) async fn repeated<T, F>(
         &self,
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, TransportError>
+    where
+        F: Future<Output = Result<T, TransportError>>,
+    {
+        self.repeated_while(TransportError::is_transient, attempt)
+            .await
+    }
+
+    /// Repeats `attempt` while it fails with what `passing` says of, and the policy allows.
+    pub(crate) async fn repeated_while<T, F>(
+        &self,
+        passing: impl Fn(&TransportError) -> bool,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, TransportError>
     where
@@ -204,7 +217,7 @@ impl Api {
                 Err(error) => error,
             };
             let mut pause = backoff.next_pause_os();
-            if !error.is_transient() || backoff.failures() >= self.settings.retry.attempts {
+            if !passing(&error) || backoff.failures() >= self.settings.retry.attempts {
                 return Err(error);
             }
             if let TransportError::Problem(Problem {

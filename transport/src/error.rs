@@ -62,14 +62,11 @@ impl TransportError {
     }
 
     /// Whether the same request may succeed later without anybody changing it: broken connections, timeouts,
-    /// 429 and 5xx; a nonce that does not count (any more), since every attempt has a new one. Other refusals, malformed and
-    /// oversized answers are final.
+    /// 429 and 5xx. Refusals, malformed and oversized answers are final.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connection(_) | Self::Timeout => true,
-            Self::Problem(problem) => {
-                problem.kind == STALE_NONCE || transient_status(problem.status)
-            }
+            Self::Problem(problem) => transient_status(problem.status),
             Self::UnexpectedStatus { status } => transient_status(*status),
             Self::BaseUrl(_)
             | Self::Setup(_)
@@ -78,6 +75,11 @@ impl TransportError {
             | Self::Encode(_)
             | Self::Io(_) => false,
         }
+    }
+
+    /// Whether a signed request was refused because of its nonce alone: signed over a new one it may succeed.
+    pub(crate) fn is_stale_nonce(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status == 401 && problem.kind == STALE_NONCE)
     }
 
     /// How a failed exchange of the HTTP library is told to the caller. The URL is left out: the caller knows it.

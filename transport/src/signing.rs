@@ -42,7 +42,8 @@ impl Api {
             .await
     }
 
-    /// Sends a body of CBOR, signed. Every attempt has a nonce and a signature of its own.
+    /// Sends a body of CBOR, signed. Every attempt has a nonce and a signature of its own, so that one more is made also when the
+    /// nonce did not count.
     pub(crate) async fn send_signed(
         &self,
         method: Method,
@@ -50,7 +51,8 @@ impl Api {
         body: &[u8],
         signer: Signer<'_>,
     ) -> Result<Answer, TransportError> {
-        self.repeated(|| self.attempt_signed(&method, path, body, signer))
+        let passing = |error: &TransportError| error.is_transient() || error.is_stale_nonce();
+        self.repeated_while(passing, || self.attempt_signed(&method, path, body, signer))
             .await
     }
 

@@ -89,9 +89,9 @@ const REFUSALS: [(u16, &str, &str, &str); 13] = [
     ),
     (
         401,
-        "stale-nonce",
-        "The request is not signed as it must be, or its nonce does not count",
-        "the nonce was used before: get a new one and sign again",
+        "unsigned",
+        "The request is not signed as it must be, or (type urn:dawn:problem:stale-nonce) its nonce does not count",
+        "the body is not the one of the content-digest",
     ),
     (
         403,

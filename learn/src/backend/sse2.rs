@@ -102,7 +102,7 @@ impl Simd for Sse2 {
 /// `a` where the mask is ones, `b` elsewhere.
 #[inline(always)]
 fn choose(mask: __m128i, a: __m128i, b: __m128i) -> __m128i {
-    // SAFETY: every x86-64 processor has SSE2.
+    // SAFETY: called by methods of `Sse2`, which exists only where the processor has SSE2.
     unsafe { _mm_or_si128(_mm_and_si128(mask, a), _mm_andnot_si128(mask, b)) }
 }
 

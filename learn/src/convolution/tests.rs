@@ -18,7 +18,7 @@ fn shape(
 /// Rows of every length, copied in runs and as they are; the last image of the batch has nothing behind it.
 #[test]
 fn patches_are_what_lies_under_the_kernel() {
-    for kernel in 1..=5 {
+    for kernel in 1..=7 {
         for channels in [1, 2, 3, 5, 8, 9, 10, 13, 16, 17] {
             for (height, width) in [(kernel + 1, kernel + 1), (7, 9)] {
                 let shape = shape(height, width, channels, 3, kernel);
