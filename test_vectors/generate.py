@@ -24,6 +24,7 @@ from reference import gaussian as reference_gaussian
 from reference import merkle as reference_merkle
 from reference import norm as reference_norm
 from reference import shamir as reference_shamir
+from reference import training_check
 
 HERE = pathlib.Path(__file__).resolve().parent
 FILES = {
@@ -62,7 +63,7 @@ def render(name, module):
 def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
-    for module in (aes, blake3, cbor, reference_field, reference_gaussian, reference_merkle, reference_shamir, reference_flp, reference_norm):
+    for module in (aes, blake3, cbor, reference_field, reference_gaussian, reference_merkle, reference_shamir, reference_flp, reference_norm, training_check):
         module.check()
     directory = HERE / "v1"
     wrong = []
