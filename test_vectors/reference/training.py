@@ -1,4 +1,4 @@
-"""Training and evaluation of docs/learning.md, sections 3 to 3.2 and the ways of section 5.2 that change a training. Loops and long integers.
+"""Training and evaluation of docs/learning.md, sections 3 to 3.2, and the ways of section 5.2 that change a training.
 
 What the document leaves open is decided in a function whose description begins with "Read as".
 """
@@ -171,7 +171,9 @@ Seen = collections.namedtuple("Seen", "x exponent weights weights_exponent taken
 
 
 def forward(spec, model, features, exponent, leave_out=None):
-    """(sums of the last layer, their exponent, what each layer saw). `leave_out`: the dropout rate, and which inputs it makes zero, of (layer, rows, units)."""
+    """(sums of the last layer, their exponent, what each layer saw).
+
+    `leave_out`: the dropout rate, and which inputs it makes zero, of (layer, rows, units)."""
     x, exponent = narrow_rows(features, exponent, WEIGHTS)
     seen, found = [], layers(spec)
     for number, (layer, (rows, biases)) in enumerate(zip(found, model)):
@@ -323,7 +325,8 @@ def train(spec, start, data, how, mu=None, low_rank=None):
                 if ranks[l]:
                     weight_gradients, exponent = adapter_gradients(layer, seen[l], g[l][0], signs[l], scales[l])
                 up = upwards(how.seed, number, l, len(rows[0]), layer.outputs) if how.stochastic else None
-                parts = [(rows[o], row_velocities[o], weight_gradients[o], start[l][0][o], g[l][1] + exponent) for o in range(layer.outputs)]
+                by_row = zip(rows, row_velocities, weight_gradients, start[l][0])
+                parts = [(*row, g[l][1] + exponent) for row in by_row]
                 parts.append((biases, bias_velocities, bias_gradients, start[l][1], g[l][1]))
                 for place, (values, velocity, gradients, before, units) in enumerate(parts):
                     nudges = None if up is None else up[0][place] if place < layer.outputs else up[1]
