@@ -259,6 +259,11 @@ def steps(add):
         ("the last exponentials above nothing", [0, *(-(i << 12) for i in range(330, 360))], 16, 1),
         ("the largest distance", [2**57, -(2**57)], 0, 1),
         ("the largest distance, right", [2**57, -(2**57)], 0, 0),
+        # Where another rounding, of the shift by the whole part, of the interpolation or of log2 e, is seen in the probabilities.
+        ("a shift rounded down", [0, -45507], 16, 0),
+        ("an interpolation rounded down", [0, -2565], 16, 0),
+        ("an interpolation from above", [0, -379], 16, 0),
+        ("the logarithm of e to nearest", [0, -134395], 16, 0),
         ("256 classes", integers("logits", 2**26, 256)[0], 22, 255),
     ]:
         exponentials = [learning.exponential(learning.distance(max(logits), z, exponent)) for z in logits]
