@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the known answers in v1/, from docs/protocol.md and docs/crypto-table.md alone. Standard library only, Python 3.9.
+"""Writes the known answers in v1/, from protocol.md, crypto-table.md and learning.md in docs/ alone. Standard library only, Python 3.9.
 
     python3 test_vectors/generate.py            writes test_vectors/v1/*.json
     python3 test_vectors/generate.py --check    exits with 1, naming the files, when they are not what would be written
@@ -16,7 +16,8 @@ if sys.version_info < (3, 9):
     sys.exit(f"generate.py: Python 3.9 or newer is needed, this is {sys.version.split()[0]}")
 sys.dont_write_bytecode = True
 
-from files import commitments, consistency, expand, field, gaussian, groups, mask, merkle, negacyclic, noise, norm, projection, session, shamir, unmask
+from files import commitments, consistency, expand, field, gaussian, groups, mask, merkle, negacyclic, noise, norm, projection, session
+from files import shamir, training, unmask
 from reference import aes, blake3, cbor
 from reference import flp as reference_flp
 from reference import field as reference_field
@@ -24,6 +25,7 @@ from reference import gaussian as reference_gaussian
 from reference import merkle as reference_merkle
 from reference import norm as reference_norm
 from reference import shamir as reference_shamir
+from reference import training_check
 
 HERE = pathlib.Path(__file__).resolve().parent
 FILES = {
@@ -42,7 +44,21 @@ FILES = {
     "session": session,
     "groups": groups,
     "merkle": merkle,
+    "training": training,
 }
+# What checks itself before anything is written.
+CHECKED = (
+    aes,
+    blake3,
+    cbor,
+    reference_field,
+    reference_gaussian,
+    reference_merkle,
+    reference_shamir,
+    reference_flp,
+    reference_norm,
+    training_check,
+)
 
 
 def render(name, module):
@@ -62,7 +78,7 @@ def render(name, module):
 def main(arguments):
     if arguments not in ([], ["--check"]):
         sys.exit(__doc__)
-    for module in (aes, blake3, cbor, reference_field, reference_gaussian, reference_merkle, reference_shamir, reference_flp, reference_norm):
+    for module in CHECKED:
         module.check()
     directory = HERE / "v1"
     wrong = []
