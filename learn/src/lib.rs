@@ -39,6 +39,8 @@ pub mod direction;
 pub mod evaluate;
 mod fixed;
 mod half_space;
+#[cfg(test)]
+mod known_answers;
 mod layer;
 mod low_rank;
 mod matrix;

@@ -34,8 +34,8 @@ pub(crate) struct Dropout {
     /// A unit is left out when its number of 16 bits is below.
     rate: u16,
     /// `1 / (1 - rate) = multiplier * 2^(power - 16)`, the multiplier above 2^15 and at most 2^16: mantissas do not grow.
-    multiplier: i64,
-    power: i32,
+    pub(crate) multiplier: i64,
+    pub(crate) power: i32,
 }
 
 impl Dropout {
@@ -108,7 +108,7 @@ impl RandomRounding {
         self.left = 0;
     }
 
-    fn next(&mut self) -> i64 {
+    pub(crate) fn next(&mut self) -> i64 {
         if self.left == 0 {
             (self.word, self.left) = (self.stream.next_u64(), 16);
         }

@@ -17,8 +17,8 @@ const WEIGHT_LIMIT: u64 = 1 << 30;
 /// `learning rate / batch` as `multiplier * 2^-exponent`, the multiplier rounded to 16 bits.
 #[derive(Clone, Copy)]
 pub(crate) struct Rate {
-    multiplier: i64,
-    exponent: i32,
+    pub(crate) multiplier: i64,
+    pub(crate) exponent: i32,
 }
 
 impl Rate {

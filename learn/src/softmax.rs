@@ -43,7 +43,7 @@ pub(crate) const EXP2: [u32; 257] = {
 };
 
 /// `exp(-distance)` in units of 2^-31, for a distance in units of 2^-16.
-fn exp_negative(distance: i64) -> u64 {
+pub(crate) fn exp_negative(distance: i64) -> u64 {
     // Beyond 32 nats the result is zero, by the last shift; the clamp keeps the product below 2^54.
     let exponent = (distance.unsigned_abs().min(32 << 16) * LOG2_E) >> 32;
     let whole = exponent >> 16;
@@ -54,7 +54,7 @@ fn exp_negative(distance: i64) -> u64 {
 }
 
 /// The distance of a logit to the largest one in units of 2^-16, at most [`DISTANCE_MAX`].
-fn distance(largest: i64, logit: i64, exponent: i32) -> i64 {
+pub(crate) fn distance(largest: i64, logit: i64, exponent: i32) -> i64 {
     let power = LOSS_BITS as i32 - exponent;
     if (-62..0).contains(&power) {
         // The usual case, without the others' branches; a distance is not negative.

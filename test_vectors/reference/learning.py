@@ -1,7 +1,4 @@
-"""Numbers, streams, models and the update rule of docs/learning.md (sections 1, 2, 5 and 6), in Python's long integers.
-
-What the document leaves open is decided in a function or constant whose description begins with "Read as".
-"""
+"""Numbers, streams, models and the update rule of docs/learning.md (sections 1, 2, 5 and 6), in Python's long integers."""
 
 import collections
 import struct
@@ -63,7 +60,7 @@ def numbers(label, seed, step, count):
 
 
 def permutation(seed, epoch, count):
-    """Read as: epochs count from 0, and place j of the order is for the sample with the j-th smallest (number, index)."""
+    """Epochs count from 0, and place j of the order is for the sample with the j-th smallest (number, index)."""
     drawn = numbers("shuffle", seed, epoch, count)
     return sorted(range(count), key=lambda i: (drawn[i], i))
 
@@ -101,7 +98,7 @@ def parameter_count(spec):
 
 
 def model_in_bounds(spec):
-    """Sections 2 and 3.1. Read as: a convolution's bounds hold for each of them, `sides` being those of the image that it reads;
+    """Sections 2 and 3.1. a convolution's bounds hold for each of them, `sides` being those of the image that it reads;
     the features of an image are inputs, at most 65,536."""
     kind, sizes = spec[0], spec[1:]
     if kind not in range(5) or any(not 1 <= size for size in sizes):
@@ -132,7 +129,7 @@ def model_in_bounds(spec):
 
 
 def starts_at_zero(spec):
-    """Read as: a convolution is a hidden layer, so that a model of convolutions and one dense layer does not begin at zero."""
+    """A convolution is a hidden layer, so that a model of convolutions and one dense layer does not begin at zero."""
     return len(layers(spec)) == 1
 
 
@@ -189,12 +186,12 @@ def _nearest(value):
 
 
 def power_table():
-    """Read as: 257 entries, `2^(-i/256)` in units of 2^-31, to nearest; the last is one half."""
+    """257 entries, `2^(-i/256)` in units of 2^-31, to nearest; the last is one half."""
     return [_nearest(_decimal(lambda: Decimal(2) ** (31 - Decimal(i) / 256))) for i in range(257)]
 
 
 def log2_e():
-    """Read as: the logarithm of e to base 2 in units of 2^-32, to nearest."""
+    """The logarithm of e to base 2 in units of 2^-32, to nearest."""
     return _nearest(_decimal(lambda: 2**32 / Decimal(2).ln()))
 
 
@@ -202,12 +199,12 @@ TABLE, LOG2_E = power_table(), log2_e()
 
 
 def distance(largest, logit, exponent):
-    """Read as: the exact distance, rounded to 2^-16 as everywhere, then clamped to 2^32 units."""
+    """The exact distance, rounded to 2^-16 as everywhere, then clamped to 2^32 units."""
     return min(shift(largest - logit, exponent - LOSS), 2**32)
 
 
 def exponential(distance_units):
-    """`exp(-d)` in units of 2^-31. Read as: `d log2 e` rounded down to 2^-16 (as `(d log2 e) >> 32` says); eight bits choose the entry,
+    """`exp(-d)` in units of 2^-31. `d log2 e` rounded down to 2^-16 (as `(d log2 e) >> 32` says); eight bits choose the entry,
     eight are for the interpolation; its product is rounded down, and so is the result when it is shifted by the whole part."""
     power = distance_units * LOG2_E >> 32
     entry, between = power >> 8 & 255, power & 255
@@ -227,12 +224,22 @@ def class_gradient(logits, exponent, label):
     return [p - (2**PROBABILITY if i == label else 0) for i, p in enumerate(softmax(logits, exponent))]
 
 
+def log2_of_sum(total):
+    """`log2(total / 2^31)` in units of 2^-16: the whole part, then a bit for every squaring."""
+    whole = total.bit_length() - 32
+    mantissa, found = total >> whole, whole
+    for _ in range(LOSS):
+        mantissa, found = mantissa * mantissa >> 31, 2 * found
+        if mantissa >= 2**32:
+            mantissa, found = mantissa >> 1, found + 1
+    return found
+
+
 def class_loss(logits, exponent, label):
-    """Read as: of a sample the label's distance plus the logarithm of the sum of exponentials, in units of 2^-16; the logarithm of the
-    sum in units of 2^-31 is exact before it is rounded to nearest. (The document has no formula for a classifier's loss.)"""
+    """Of a sample the label's distance plus the logarithm of the sum of exponentials, in units of 2^-16."""
     distances = [distance(max(logits), logit, exponent) for logit in logits]
-    total = sum(map(exponential, distances))
-    return distances[label] + _nearest(_decimal(lambda: (Decimal(total) / 2**31).ln() * 2**LOSS))
+    ln_2 = _nearest(_decimal(lambda: Decimal(2).ln() * 2**32))
+    return distances[label] + (log2_of_sum(sum(map(exponential, distances))) * ln_2 >> 32)
 
 
 def residual(output, exponent, target, target_exponent):
@@ -257,7 +264,7 @@ def sqrt_up(value):
 
 
 def direction(before, after, limit):
-    """Of lists of parameters. Read as: the difference does not saturate."""
+    """Of lists of parameters. the difference does not saturate."""
     moved = [b - a for a, b in zip(before, after)]
     norm = sqrt_up(sum(x * x for x in moved))
     room = limit - sqrt_up(-(-len(moved) // 4))

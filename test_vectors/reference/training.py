@@ -1,7 +1,4 @@
-"""Training and evaluation of docs/learning.md, sections 3 to 3.2, and the ways of section 5.2 that change a training.
-
-What the document leaves open is decided in a function whose description begins with "Read as".
-"""
+"""Training and evaluation of docs/learning.md, sections 3 to 3.2, and the ways of section 5.2 that change a training."""
 
 import collections
 import struct
@@ -34,7 +31,7 @@ Train = collections.namedtuple("Train", "epochs batch learning_rate momentum dro
 
 
 def in_bounds(train):
-    """protocol.md, section 4.1, and section 3.2. Read as: a dropout rate is from 1 to 61,440 (15/16)."""
+    """protocol.md, section 4.1, and section 3.2: a dropout rate is from 1 to 61,440 (15/16)."""
     rates = 1 <= train.learning_rate <= 16 * 2**16 and 0 <= train.momentum < 2**16
     return 1 <= train.epochs <= 1000 and 1 <= train.batch <= 1024 and rates and (train.dropout is None or 1 <= train.dropout <= 61440)
 
@@ -45,15 +42,10 @@ def in_bounds(train):
 def rate_over_batch(learning_rate, batch):
     """(multiplier, exponent): `learning_rate * 2^-16 / batch` is about `multiplier * 2^-exponent`.
 
-    Read as: the exponent with which the quotient is from 2^15 to below 2^16; the multiplier is its nearest integer, ties upwards (so
-    that it may be 2^16). `batch` is how many samples the batch has: fewer in the last one."""
-    exponent = 16
-    numerator, denominator = learning_rate, batch
-    while numerator < denominator << 15:
-        numerator, exponent = 2 * numerator, exponent + 1
-    while numerator >= denominator << 16:
-        denominator, exponent = 2 * denominator, exponent - 1
-    return (2 * numerator + denominator) // (2 * denominator), exponent
+    The multiplier may be 2^16. `batch` is how many samples the batch has: fewer in the last one."""
+    quotient = (learning_rate << 32) // batch
+    bits = quotient.bit_length()
+    return shift(quotient, bits - 16), 64 - bits
 
 
 def step(weight, velocity, gradient, exponent, rate, momentum, upwards=None):
@@ -73,7 +65,7 @@ def step_stream(number, layer):
 
 
 def dropped(seed, number, layer, rows, units, rate):
-    """Which inputs are zero, row by row. Read as: `rows` is how many samples the batch has, rows counted within it."""
+    """Which inputs are zero, row by row. `rows` is how many samples the batch has, rows counted within it."""
     drawn = struct.unpack(f"<{rows * units}H", stream("dropout", seed, step_stream(number, layer), 2 * rows * units))
     return [[drawn[i * units + u] < rate for u in range(units)] for i in range(rows)]
 
@@ -103,7 +95,7 @@ def upwards(seed, number, layer, inputs, outputs):
 
 
 def aligned_bias(bias, exponent):
-    """Read as: to nearest, ties towards plus infinity, where the exponent is below 24."""
+    """To nearest, ties towards plus infinity, where the exponent is below 24."""
     return clamp(shift(bias, MASTER - exponent), 2**56)
 
 
@@ -254,28 +246,10 @@ def adapted(rows, factor, signs, a):
     return [[clamp(w + m) for w, m in zip(row, moved(b))] for row, b in zip(rows, factor)]
 
 
-def adapter_inputs(layer, seen, signs, a):
-    """`X A^T`, narrowed. Read as: of a convolution all patches of the batch share the exponent, those among them that only places in a
-    last odd row or column have (so that its answer is (mantissas by row and place, exponent))."""
-    if layer.image is None:
-        return narrow_rows([[product(row, s) for s in signs] for row in seen.x], seen.exponent + a, WEIGHTS)
-    (rows, columns), _ = places(layer)
-    every = [(row, column) for row in range(rows) for column in range(columns)]
-    patches = [[[image[p] for p in pixels(layer, *place)] for place in every] for image in seen.x]
-    flat, exponent = narrow([product(patch, s) for image in patches for patch in image for s in signs], seen.exponent + a, WEIGHTS)
-    left = iter(flat)
-    return [{place: [next(left) for _ in signs] for place in every} for _ in seen.x], exponent
-
-
-def adapter_gradients(layer, seen, g, signs, a):
-    """(dB, exponent of the inputs' products)."""
-    inputs, exponent = adapter_inputs(layer, seen, signs, a)
-    found = [[0] * len(signs) for _ in range(layer.outputs)]
-    for i, gradients in enumerate(g):
-        for n, gradient in enumerate(gradients):
-            row = inputs[i] if layer.image is None else inputs[i][seen.taken[i][n]]
-            for k, value in enumerate(row):
-                found[n % layer.outputs][k] += gradient * value
+def adapter_gradients(seen, g, outputs, signs, a):
+    """(dB, exponent of the inputs' products `X A^T`). Convolutions have no adapters."""
+    inputs, exponent = narrow_rows([[product(row, s) for s in signs] for row in seen.x], seen.exponent + a, WEIGHTS)
+    found = [[sum(row[n] * x[k] for row, x in zip(g, inputs)) for k in range(len(signs))] for n in range(outputs)]
     return found, exponent
 
 
@@ -323,7 +297,7 @@ def train(spec, start, data, how, mu=None, low_rank=None):
                 weight_gradients, bias_gradients = gradients_of(layer, seen[l].x, g[l][0], seen[l].taken)
                 exponent = seen[l].exponent
                 if ranks[l]:
-                    weight_gradients, exponent = adapter_gradients(layer, seen[l], g[l][0], signs[l], scales[l])
+                    weight_gradients, exponent = adapter_gradients(seen[l], g[l][0], layer.outputs, signs[l], scales[l])
                 up = upwards(how.seed, number, l, len(rows[0]), layer.outputs) if how.stochastic else None
                 by_row = zip(rows, row_velocities, weight_gradients, start[l][0])
                 parts = [(*row, g[l][1] + exponent) for row in by_row]

@@ -35,8 +35,8 @@ const FILES: [&str; 12] = [
     "unmask",
 ];
 
-/// The files that `dawn-protocol` reads.
-const ELSEWHERE: [&str; 3] = ["session", "noise", "groups"];
+/// The files that `dawn-protocol` and `dawn-learn` read.
+const ELSEWHERE: [&str; 4] = ["session", "noise", "groups", "training"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
