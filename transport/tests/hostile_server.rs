@@ -439,25 +439,25 @@ async fn a_nonce_that_does_not_count_is_replaced_and_other_refusals_of_a_signatu
             response("401 Unauthorized", &headers, body.as_bytes())
         })
     };
-    let root = SecretKey::from_seed(&[1; 32]);
+    let root = || SecretKey::from_seed(&[1; 32]);
     let issuer = SecretKey::from_seed(&[2; 32]);
-    let (org, validity) = (OrgId::of(&root.public()), Validity { from: 1, until: 2 });
-    let certificate = Organisation::certify(&org, &root, &issuer.public(), validity, 1);
+    let (org, validity) = (OrgId::of(&root().public()), Validity { from: 1, until: 2 });
+    let certificate = Organisation::certify(&org, &root(), &issuer.public(), validity, 1);
     let certificate = certificate.expect("certificate");
-    let organisation = Organisation::from_parts("A", root.clone(), issuer, certificate);
+    let organisation = Organisation::from_parts("A", root(), issuer, certificate);
     let registration = organisation
         .expect("organisation")
         .register(&Digest([0; 32]), 1);
     let registration = registration.expect("registration");
 
     let (url, served) = refusing("stale-nonce", 2).await;
-    let registered = client(&url).register_org(&registration, &root).await;
+    let registered = client(&url).register_org(&registration, &root()).await;
     registered.expect("at the third attempt");
     assert_eq!(served.load(Ordering::SeqCst), 6);
 
     for (kind, requests) in [("stale-nonce", 6), ("unsigned", 2)] {
         let (url, served) = refusing(kind, usize::MAX / 2).await;
-        let refused = client(&url).register_org(&registration, &root).await;
+        let refused = client(&url).register_org(&registration, &root()).await;
         assert_eq!(refused.expect_err("refused").status(), Some(401), "{kind}");
         assert_eq!(served.load(Ordering::SeqCst), requests, "{kind}");
     }
