@@ -145,13 +145,13 @@ impl Layer {
         }
     }
 
-    /// A convolution, and the image that it makes.
+    /// A convolution of an image, with its pooling.
     pub(super) fn convolution(
         before: Image,
         convolution: Convolution,
         parameters: &mut Parameters<'_>,
         batch: usize,
-    ) -> (Self, Image) {
+    ) -> Self {
         let convolved = Image {
             height: before.height + 1 - convolution.kernel,
             width: before.width + 1 - convolution.kernel,
@@ -165,7 +165,7 @@ impl Layer {
         let patch = (convolution.kernel.pow(2) * before.channels) as usize;
         let positions = (convolved.height * convolved.width) as usize;
         let (channels, outputs) = (convolved.channels as usize, pooled.features() as usize);
-        let layer = Self {
+        Self {
             affine: Affine::new((patch, channels), parameters),
             patches: Some(Patches {
                 before,
@@ -178,8 +178,7 @@ impl Layer {
             values: vec![0.0; batch * outputs],
             gradient: vec![0.0; batch * outputs],
             outputs,
-        };
-        (layer, pooled)
+        }
     }
 
     /// The outputs of a batch, rectified in all layers but the last.

@@ -3,8 +3,9 @@
 
 use super::layer::{Layer, Parameters, Rule};
 use super::product::Product;
+use crate::train::{Part, parts};
 use dawn_learn::train::epoch_order;
-use dawn_learn::{Dataset, Model, ModelSpec, TrainSpec};
+use dawn_learn::{Dataset, Model, TrainSpec};
 
 /// The features of a data set in f32, sample by sample.
 #[derive(Clone, Debug)]
@@ -63,33 +64,15 @@ impl Twin {
             values: &mut values,
             moving: rule.momentum > 0,
         };
-        let mut layers = Vec::new();
-        let mut inputs = spec.inputs();
-        let hidden: &[u32] = match &spec {
-            ModelSpec::Logistic { .. } => &[],
-            ModelSpec::Mlp { hidden, .. } => hidden,
-            ModelSpec::Cnn {
-                image,
-                convolutions,
-                hidden,
-                ..
-            } => {
-                let mut image = *image;
-                for &convolution in convolutions.iter() {
-                    let layer;
-                    (layer, image) = Layer::convolution(image, convolution, &mut parameters, rows);
-                    layers.push(layer);
-                }
-                inputs = image.features() as usize;
-                hidden
+        let layers = parts(&spec)?.into_iter().map(|part| match part {
+            Part::Convolution { before, by } => {
+                Layer::convolution(before, by, &mut parameters, rows)
             }
-            _ => return None,
-        };
-        let hidden = hidden.iter().map(|&units| units as usize);
-        for outputs in hidden.chain([spec.classes()]) {
-            layers.push(Layer::dense((inputs, outputs), &mut parameters, rows));
-            inputs = outputs;
-        }
+            Part::Dense { inputs, outputs } => {
+                Layer::dense((inputs, outputs), &mut parameters, rows)
+            }
+        });
+        let layers = layers.collect();
         Some(Self {
             layers,
             batch: vec![0.0; rows * spec.inputs()],
