@@ -4,11 +4,11 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use common::Testbed;
+use common::follower::Follower;
 use dawn_client::ledger::Ledger;
 use dawn_identity::{Change, Register};
 use rand_core::UnwrapErr;
@@ -60,48 +60,6 @@ fn fields(value: &Value) -> Vec<&str> {
         .keys()
         .map(String::as_str)
         .collect()
-}
-
-/// A monitor that runs beside the service.
-struct Follower {
-    process: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Follower {
-    fn start(bed: &Testbed, arguments: &str) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_dawn"))
-            .args(arguments.split(' '))
-            .current_dir(bed.scratch.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap());
-        Self { process, lines }
-    }
-
-    /// Reads looks until one tells of an entry of this kind.
-    fn until(&mut self, kind: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).unwrap() > 0, "it ended");
-            let look: Value = serde_json::from_str(&line).unwrap();
-            assert_eq!(look["findings"], Value::Array(vec![]), "{look}");
-            let new = look["new"].as_array().unwrap();
-            if new.iter().any(|told| told["kind"] == kind) {
-                return look;
-            }
-        }
-    }
-
-    /// Interrupts it, as Ctrl-C does, and gives its exit code.
-    fn interrupt(mut self) -> i32 {
-        let id = self.process.id().to_string();
-        let told = Command::new("kill").args(["-INT", &id]).status().unwrap();
-        assert!(told.success());
-        self.process.wait().unwrap().code().unwrap()
-    }
 }
 
 /// One round: devices 0 to 4 are in the sum, device 5 is revoked after it has submitted, device 6 has a submission and loses

@@ -2,6 +2,8 @@
 // Every test uses a part of it.
 #![allow(dead_code)]
 
+pub mod follower;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
