@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo clippy --locked --workspace --all-targets -- -D warnings
-# Training needs no operating system (docs/learning.md, section 3): not by accident again.
+# Training needs no operating system (docs/learning.md, section 3), and is not to need one by accident.
 cargo clippy --locked -p dawn-learn --no-default-features -- -D warnings
 if ! command -v python3 >/dev/null 2>&1; then
     echo "lint: python3 is missing; install it with: apt-get install python3 (Debian), brew install python3 (macOS), or make setup" >&2

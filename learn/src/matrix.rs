@@ -156,7 +156,8 @@ impl Matrix {
         }
     }
 
-    /// The sum of every column, whole panels: at most 1024 mantissas each, far below 2^31.
+    /// The sum of every column, whole panels: of a batch at most 1,024 mantissas each, of a convolution's positions 2^14, so that none
+    /// reaches 2^26.
     pub(crate) fn column_sums(&self, kernels: &dyn Kernels, rows: usize, sums: &mut [i32]) {
         kernels.column_sums(&self.columns(rows), sums);
     }

@@ -201,7 +201,7 @@ impl Api {
             .await
     }
 
-    /// Repeats `attempt` while it fails with what `passing` says of, and the policy allows.
+    /// Repeats `attempt` while it fails with an error that `passing` accepts and the policy allows.
     pub(crate) async fn repeated_while<T, F>(
         &self,
         passing: impl Fn(&TransportError) -> bool,

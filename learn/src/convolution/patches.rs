@@ -5,14 +5,14 @@ use crate::matrix::Matrix;
 use crate::spec::ConvolutionShape;
 use core::ops::AddAssign;
 
-/// Channels that are pooled at once.
-const LANES: usize = 8;
+/// Mantissas that are copied, and channels that are pooled, at once.
+const GROUP: usize = 8;
 
 /// The patches of an image of the batch, a row for every position: rows of the kernel one after the other.
 pub(super) fn unfold(shape: &ConvolutionShape, image: (&Matrix, usize), patches: &mut Matrix) {
     (patches.exponent, patches.largest) = (image.0.exponent, image.0.largest);
     let line = shape.kernel * shape.before.channels;
-    let run = line.next_multiple_of(8);
+    let run = line.next_multiple_of(GROUP);
     let behind = shape.layer.inputs - line + run;
     // Copies of a constant length are a few instructions.
     match run {
@@ -135,13 +135,13 @@ pub(super) fn pool<T, S>(
         .zip(chosen.chunks_exact_mut(channels));
     for (positions, (pooled, chosen)) in pools(shape).zip(rows) {
         let four = positions.map(|position| sums[position * columns..][..columns].as_chunks().0);
-        let lanes = pooled.chunks_mut(LANES).zip(chosen.chunks_mut(LANES));
+        let lanes = pooled.chunks_mut(GROUP).zip(chosen.chunks_mut(GROUP));
         for (group, (pooled, chosen)) in lanes.enumerate() {
-            let [a, b, c, d] = four.map(|sums: &[[T; LANES]]| sums[group]);
-            let largest: [T; LANES] =
+            let [a, b, c, d] = four.map(|sums: &[[T; GROUP]]| sums[group]);
+            let largest: [T; GROUP] =
                 core::array::from_fn(|lane| a[lane].max(b[lane]).max(c[lane].max(d[lane])));
-            let which: [i16; LANES] = core::array::from_fn(|lane| {
-                let is = |sums: [T; LANES]| sums[lane] == largest[lane];
+            let which: [i16; GROUP] = core::array::from_fn(|lane| {
+                let is = |sums: [T; GROUP]| sums[lane] == largest[lane];
                 let of_last = if is(c) { 2 } else { 3 };
                 let of_others = if is(b) { 1 } else { of_last };
                 if is(a) { 0 } else { of_others }
@@ -167,11 +167,11 @@ pub(super) fn unpool(
         .chunks_exact(channels)
         .zip(chosen.chunks_exact(channels));
     for (places, (gradient, chosen)) in pools(shape).zip(rows) {
-        let (gradient, chosen) = (gradient.as_chunks::<LANES>(), chosen.as_chunks::<LANES>());
+        let (gradient, chosen) = (gradient.as_chunks::<GROUP>(), chosen.as_chunks::<GROUP>());
         for (number, place) in (0..).zip(places) {
             let given = |gradient, chosen| if chosen == number { gradient } else { 0 };
             let out = &mut positions.mantissas[place * stride..][..channels];
-            let (groups, rest) = out.as_chunks_mut::<LANES>();
+            let (groups, rest) = out.as_chunks_mut::<GROUP>();
             for ((out, gradient), chosen) in groups.iter_mut().zip(gradient.0).zip(chosen.0) {
                 *out = core::array::from_fn(|lane| given(gradient[lane], chosen[lane]));
             }

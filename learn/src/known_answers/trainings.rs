@@ -109,35 +109,35 @@ fn effective(start: &Model, way: &RoundWay, mut sent: &[i32]) -> Model {
         sent = others;
         these
     };
-    let add = |weight: &mut i32, change: i64| *weight = to_master(i64::from(*weight) + change);
     for (shape, part) in start.spec().layers().iter().zip(way.parts()) {
+        let places = &mut weights[shape.weights()];
         match part {
             Part::Frozen => continue,
             Part::Adapter(adapter) => {
                 let mut sums = vec![0; shape.inputs];
-                for row in weights[shape.weights()].chunks_exact_mut(shape.inputs) {
+                for row in places.chunks_exact_mut(shape.inputs) {
                     adapter.expand(take(adapter.rank).iter().map(|&b| b.into()), &mut sums);
-                    for (weight, &sum) in row.iter_mut().zip(&sums) {
+                    let moved = sums.iter().map(|&sum| {
                         let sum = i64::try_from(sum).expect("of a small rank");
-                        add(weight, shift_right_rounded(sum, adapter.shift));
-                    }
+                        shift_right_rounded(sum, adapter.shift)
+                    });
+                    add(row, moved);
                 }
             }
             _ => {
-                let places = &mut weights[shape.weights()];
-                let changes = take(places.len()).iter();
-                places
-                    .iter_mut()
-                    .zip(changes)
-                    .for_each(|(w, &c)| add(w, c.into()));
+                let changes = take(places.len());
+                add(places, changes.iter().map(|&change| change.into()));
             }
         }
         let biases = &mut weights[shape.biases()];
-        let changes = take(biases.len()).iter();
-        biases
-            .iter_mut()
-            .zip(changes)
-            .for_each(|(w, &c)| add(w, c.into()));
+        let changes = take(biases.len());
+        add(biases, changes.iter().map(|&change| change.into()));
     }
     Model::from_weights(start.spec(), weights).expect("of the same shape")
+}
+
+fn add(weights: &mut [i32], changes: impl Iterator<Item = i64>) {
+    for (weight, change) in weights.iter_mut().zip(changes) {
+        *weight = to_master(i64::from(*weight) + change);
+    }
 }
